@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# sockhop: `make help` lists the targets.
+
+CLANG    ?= clang
+BPFTOOL  ?= bpftool
+CC       ?= gcc
+B        := build
+PREFIX   ?= /usr/local
+VERSION  := 0.1.0
+
+PKGS     := libbpf libelf zlib json-c libcap-ng
+ARCH     := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Werror
+CFLAGS   ?= -O2 -g
+HOP_CFLAGS := $(CFLAGS) -std=gnu11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARN) -I. -I$(B) \
+            $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
+BPFFLAGS := -O2 -g -target bpf -D__TARGET_ARCH_$(ARCH) -Wall -Werror -Wno-unknown-attributes \
+            -Wno-address-of-packed-member -I. -Ibpf -I$(B)
+
+# bpf/relay.bpf.c is an object of its own; all others are linked into one.
+BPF_SRC  := $(filter-out bpf/relay.bpf.c,$(wildcard bpf/*.bpf.c))
+BPF_OBJ  := $(BPF_SRC:%.c=$(B)/%.o)
+SKELS    := $(B)/hop.skel.h $(if $(wildcard bpf/relay.bpf.c),$(B)/relay.skel.h)
+SRC      := $(wildcard agent/*.c cgroup/*.c)
+OBJ      := $(SRC:%.c=$(B)/%.o)
+LIBOBJ   := $(filter-out $(B)/agent/main.o,$(OBJ))
+UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c))
+PROGS    := $(patsubst %.c,$(B)/%,$(wildcard tests/kernel/*.c tests/bench/*.c))
+
+.PHONY: all deps demo test lint format install uninstall clean help test-progs
+.DELETE_ON_ERROR:
+
+all: $(B)/.deps ## build build/sockhop (installs missing packages first, where apt-get is)
+	@$(MAKE) --no-print-directory $(B)/sockhop
+
+# Packages are looked for once; the stamp spares the look on the next build.
+$(B)/.deps: tests/deps.sh
+	@mkdir -p $(B)
+	@tests/deps.sh build
+	@touch $@
+
+deps: ## install what building and testing need (Debian)
+	@tests/deps.sh build test
+
+$(B)/vmlinux.h: /sys/kernel/btf/vmlinux
+	@mkdir -p $(@D)
+	$(BPFTOOL) btf dump file $< format c > $@
+
+$(B)/bpf/%.o: bpf/%.c $(wildcard bpf/*.h) $(B)/vmlinux.h
+	@mkdir -p $(@D)
+	$(CLANG) $(BPFFLAGS) -c $< -o $@
+
+$(B)/hop.bpf.o: $(BPF_OBJ)
+	$(BPFTOOL) gen object $@ $^
+
+$(B)/hop.skel.h: $(B)/hop.bpf.o
+	$(BPFTOOL) gen skeleton $< name hop_bpf > $@
+
+$(B)/relay.skel.h: $(B)/bpf/relay.bpf.o
+	$(BPFTOOL) gen skeleton $< name relay_bpf > $@
+
+$(B)/agent/%.o: agent/%.c $(SKELS)
+	@mkdir -p $(@D)
+	$(CC) $(HOP_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/cgroup/%.o: cgroup/%.c
+	@mkdir -p $(@D)
+	$(CC) $(HOP_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/sockhop: $(OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+$(B)/tests/unit/%: tests/unit/%.c $(LIBOBJ)
+	@mkdir -p $(@D)
+	$(CC) $(HOP_CFLAGS) -MMD -MP $< $(LIBOBJ) -o $@ $(LIBS) -lcmocka
+
+$(B)/tests/kernel/%: tests/kernel/%.c $(wildcard tests/kernel/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(HOP_CFLAGS) $< -o $@ -lpthread $(shell grep -qs liburing.h $< && echo -luring)
+
+$(B)/tests/bench/%: tests/bench/%.c $(wildcard tests/kernel/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(HOP_CFLAGS) $< -o $@ -lpthread -lm
+
+test-progs: $(UNIT) $(PROGS)
+
+test: deps ## all tests on the real kernel (root); prints "N passed, N failed"
+	@$(MAKE) --no-print-directory $(B)/.deps
+	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
+	tests/run.sh
+
+demo: $(B)/.deps ## a real workload, plain and under sockhop, in interleaved rounds
+	@tests/deps.sh demo
+	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
+	tests/demo.sh
+
+lint: ## clang-format, cppcheck and shellcheck over the sources
+	tests/lint.sh
+
+format: ## rewrite the sources in the house style
+	clang-format -i $(wildcard bpf/*.[ch] agent/*.[ch] cgroup/*.[ch] tests/*/*.[ch])
+
+install: all ## install the binary, man pages and completion under PREFIX
+	install -D -m 0755 $(B)/sockhop $(DESTDIR)$(PREFIX)/sbin/sockhop
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/sockhop
+
+clean: ## remove build/
+	rm -rf $(B)
+
+help:
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
+
+-include $(wildcard $(B)/agent/*.d $(B)/cgroup/*.d $(B)/tests/unit/*.d)

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * instance.h: one set of maps, programs and links under one pin folder, and how to open it.
+ *
+ * Layout below the bpffs (which is mounted at /sys/fs/bpf if nothing is there):
+ *
+ *   sockhop/NAME/            the instance; flock(2) on this folder serialises attach, detach, run
+ *     config members ends socks counters events vetted cgroups policy     maps
+ *     visit collect show_socks show_tcp holders                           iterator links
+ *     exec                                                                tracepoint link
+ *     sockops                                                             the program
+ *     cgroup-ID                                                           sockops link of an attached cgroup
+ *     agent/               flock(2) on this folder is held by the resident agent
+ *   sockhop/NAME.draining-N/ an instance that is detached but could not drain yet
+ *
+ * The folder is mode 0700: only its owner may read, steer or detach.
+ */
+#ifndef SOCKHOP_INSTANCE_H
+#define SOCKHOP_INSTANCE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <linux/types.h>
+#include "bpf/hop.h"
+
+#define INSTANCE_DEFAULT "default"
+
+/* Maps and iterator links of an instance, in the order of the table in instance.c. */
+enum instance_map {
+	MAP_CONFIG,
+	MAP_MEMBERS,
+	MAP_ENDS,
+	MAP_SOCKS,
+	MAP_COUNTERS,
+	MAP_EVENTS,
+	MAP_VETTED,
+	MAP_CGROUPS,
+	MAP_POLICY,
+	MAP_COUNT
+};
+enum instance_iter { ITER_VISIT, ITER_COLLECT, ITER_SHOW_SOCKS, ITER_SHOW_TCP, ITER_HOLDERS, ITER_COUNT };
+
+struct instance {
+	char name[64];
+	char dir[PATH_MAX];
+	int lock_fd; /* the folder; flock()ed when opened with INSTANCE_LOCK */
+	int map[MAP_COUNT];
+	int iter[ITER_COUNT]; /* pinned links: bpf_iter_create() gives a readable fd */
+	struct hop_config *config; /* mmap()ed, read-write unless INSTANCE_READ */
+};
+
+enum instance_flags {
+	INSTANCE_READ = 1 << 0, /* read only: status, list */
+	INSTANCE_LOCK = 1 << 1, /* hold the instance lock until instance_close() */
+};
+
+/*
+ * Open the pinned instance NAME (NULL: "default"). On failure *in is closed and untouched otherwise.
+ * -ENOENT: not attached. -EPERM/-EACCES: no permission. -EPROTO: another ABI version made it.
+ */
+int instance_open(struct instance *in, const char *name, int flags);
+void instance_close(struct instance *in);
+
+/* The folder of all instances, e.g. "/sys/fs/bpf/sockhop". -errno if there is no bpffs. */
+int instance_root(char *buf, size_t size);
+
+/* Call fn(name, arg) for each instance, draining ones too; stops at the first non-zero return and returns it. */
+int instance_each(int (*fn)(const char *name, void *arg), void *arg);
+
+/* Sum of a per-CPU counter (enum hop_counter). 0 when it cannot be read. */
+unsigned long long instance_counter(const struct instance *in, unsigned int index);
+
+/*
+ * The live policy; *out is filled. set: validates nothing, makes it live atomically (the other slot, then the
+ * index) and bumps policy_gen. The caller holds the instance lock.
+ */
+int instance_policy_get(const struct instance *in, struct hop_policy *out);
+int instance_policy_set(struct instance *in, const struct hop_policy *policy);
+
+/*
+ * Run one iterator in the network namespace of netns_fd (-1: the caller's) and pass what it wrote, record by
+ * record of `size` bytes, to fn (NULL: discard). A non-zero return of fn ends the pass and is returned.
+ * iter/tcp programs hold lock_sock() of each socket they visit and see one network namespace only.
+ */
+int instance_iterate(const struct instance *in, enum instance_iter which, int netns_fd, size_t size,
+		     int (*fn)(const void *record, void *arg), void *arg);
+
+/*
+ * An fd of the network namespace with this inode number, found among the processes of the attached cgroups,
+ * our own, and /run/netns; -ENOENT when nobody is in it any more. The caller closes it.
+ */
+int instance_netns(const struct instance *in, __u32 inum);
+
+/* True when a live agent holds the agent lock; *pid (may be NULL) is its pid, 0 if unknown. */
+bool instance_agent_alive(const struct instance *in, int *pid);
+
+#endif

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdarg.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "util.h"
+
+int log_level;
+static bool to_syslog;
+
+static void vmsg(int prio, const char *prefix, const char *fmt, va_list ap)
+{
+	if (to_syslog) {
+		vsyslog(prio, fmt, ap);
+		return;
+	}
+	/* one write: messages of several processes must not mix within a line */
+	char text[1024];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	fprintf(stderr, "sockhop: %s%s\n", prefix, text);
+}
+
+#define DEFINE_MSG(name, prio, prefix, level)                                                                \
+	void name(const char *fmt, ...)                                                                      \
+	{                                                                                                    \
+		va_list ap;                                                                                  \
+                                                                                                             \
+		if (log_level < (level))                                                                     \
+			return;                                                                              \
+		va_start(ap, fmt);                                                                           \
+		vmsg(prio, prefix, fmt, ap);                                                                 \
+		va_end(ap);                                                                                  \
+	}
+DEFINE_MSG(msg_error, LOG_ERR, "", 0)
+DEFINE_MSG(msg_warn, LOG_WARNING, "warning: ", 0)
+DEFINE_MSG(msg_info, LOG_INFO, "", 1)
+DEFINE_MSG(msg_debug, LOG_DEBUG, "debug: ", 2)
+
+void log_to_syslog(void)
+{
+	openlog("sockhop", LOG_PID, LOG_DAEMON);
+	to_syslog = true;
+}
+
+int exit_status(int err)
+{
+	switch (err < 0 ? -err : err) {
+	case 0:
+		return EXIT_OK;
+	case EPERM:
+	case EACCES:
+		return EXIT_PERMISSION;
+	case EOPNOTSUPP:
+	case ENOSYS:
+		return EXIT_UNSUPPORTED;
+	default:
+		return EXIT_FAIL;
+	}
+}
+
+unsigned long long now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * hop.h: what the kernel side and user space share: keys, records, reasons, counters, configuration.
+ *
+ * Included by BPF programs (after vmlinux.h) and by user space (after <linux/types.h>), and by unit tests on
+ * the host, so it holds plain data and constants only.
+ *
+ * Vocabulary (docs/design.md has the long form):
+ *   end        one of the two sockets of a TCP connection
+ *   pair       both ends, both on this host, both in an attached cgroup
+ *   candidate  an end that has proven chatty and is registered in the map `ends`
+ *   member     an end that is in the sockhash `members`
+ *   hop        one redirect by sk_msg; stay: a message that takes the TCP path, with a counted reason
+ *   why-not    the reason why an end is no member
+ */
+#ifndef SOCKHOP_HOP_H
+#define SOCKHOP_HOP_H
+
+/* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
+#define HOP_ABI 1
+
+/* Largest number of rules in a policy; the kernel side walks them linearly when an end registers. */
+#define HOP_RULES_MAX 64
+
+/*
+ * The derived ISN key of one end: (snd_una - bytes_acked, rcv_nxt - bytes_received), 32-bit arithmetic. It is
+ * constant for the life of a TCP socket and equals its initial sequence numbers: (C, S+1) at the active
+ * opener, (S+1, C+1) at the passive one, because the SYN's acknowledgement counts as one acked byte only where
+ * tcp_ack() processes it (net/ipv4/tcp_input.c, tcp_snd_una_update()). The mirror of (a, b) is therefore
+ * (b - 1, a) or (b, a + 1).
+ */
+struct hop_key {
+	__u32 a, b;
+};
+
+/* hop_end.flags. Every bit is written by the end's own programs, under its own socket lock, but DUP. */
+enum hop_end_flags {
+	HOP_END_MEMBER = 1 << 0, /* is in the sockhash */
+	HOP_END_LEAVE = 1 << 1,	 /* asks both ends to leave; cleared when this end is out and settled */
+	HOP_END_QUIET = 1 << 2,	 /* no redirect out of this end is in flight, none will start */
+	HOP_END_EARLY = 1 << 3,	 /* was inserted at ESTABLISHED */
+	HOP_END_DUP = 1 << 4,	 /* a second socket claimed this key: never pairs (written by the claimer) */
+	HOP_END_CLOSED = 1 << 5, /* was closed with unread hop bytes: the peer must fail promptly */
+	HOP_END_DEAD = 1 << 6,	 /* refused for good: no further join attempt for this connection */
+	HOP_END_WANT = 1 << 7,	 /* its pair is complete and waits to join */
+};
+
+/*
+ * The shared part of an end: map `ends`, keyed by its derived ISN key. Owner: the end itself; all fields are
+ * written by programs that run under its socket lock (one exception: DUP). Others only read, and compare
+ * `cookie` after reading, since a freed element may be reused.
+ */
+struct hop_end {
+	__u64 cookie; /* socket cookie: never reused, the key of the sockhash */
+	__u64 sk;     /* struct sock *, for CO-RE probe reads only; may be stale */
+	__u64 net;    /* struct net *, compared, never dereferenced */
+	__u32 netns;  /* inode number of the network namespace, as in /proc/PID/ns/net */
+	__u32 flags;  /* enum hop_end_flags */
+	__u32 cseq;   /* copied_seq when it joined: it is ready for hops once copied_seq has moved on */
+	__u32 why;    /* enum hop_why: why it is no member, or why it leaves */
+};
+
+/*
+ * The private part of an end: sk_storage map `socks`. Written under the socket lock only. Fields up to
+ * `peer_file` are the fast path of the verdict.
+ */
+struct hop_sock {
+	struct hop_key self, peer;
+	__u64 cookie, peer_cookie;
+	__u64 peer_sk;	 /* struct tcp_sock * of the peer, for probe reads; 0 until known */
+	__u64 peer_file; /* struct file * of the peer, cached when the peer was found ready; 0 until then */
+	__u32 member;	 /* is in the sockhash */
+	__u32 stop;	 /* no hop may start from this end any more (it or its peer leaves) */
+	__u32 burst;	 /* messages hopped since the peer's queue was last seen empty */
+	__u32 registered; /* has a record in `ends` */
+	/* the traffic window that decides whether the connection is chatty, see HOP_WINDOW_* */
+	__u32 segs0, tries;
+	__u64 bytes0, time0;
+	/* sequence numbers at registration: an end joins only when the connection moved on since */
+	__u32 reg_una, reg_rcv;
+	/* what it did as a member */
+	__u64 hops, hop_bytes, stays;
+	__u64 last_hops, last_stays, last_bytes; /* at the last look, for "only stays" and "bulk" */
+	__u64 joined_ns;
+	__u32 joins; /* how often it became a member: hysteresis */
+	__u32 why;   /* enum hop_why */
+	__u32 last_stay; /* enum hop_stay of its latest stay */
+	__u32 pad;
+};
+
+/*
+ * Why a message of a member took the TCP path. X(NAME, shown as, explanation). Order is ABI.
+ */
+#define HOP_STAYS(X)                                                                                         \
+	X(NONE, "none", "no reason")                                                                         \
+	X(DRAINING, "draining", "the instance is being detached")                                            \
+	X(STOPPED, "leaving", "this end or its peer is leaving")                                             \
+	X(PEER_OUT, "peer-not-member", "the peer has not joined yet, or has left")                           \
+	X(NOT_READ, "peer-not-read", "the peer has not read since it joined")                                \
+	X(SHARED, "peer-file-shared", "several references to the peer's file: another call may be running")  \
+	X(ORDER, "order", "bytes of this direction are still on the TCP path")                               \
+	X(BACKLOG, "backlog-bytes", "the peer's queue is full in bytes")                                     \
+	X(MESSAGES, "backlog-messages", "the peer's queue is full in messages")                              \
+	X(SHUTDOWN, "shutdown", "one end has shut down")                                                     \
+	X(BLOCKING, "peer-blocking", "the peer's file lost O_NONBLOCK")                                      \
+	X(LOWAT, "peer-rcvlowat", "the peer set SO_RCVLOWAT above 1")                                        \
+	X(ULP, "ulp", "one end has an upper layer protocol such as kTLS")                                    \
+	X(ZEROCOPY, "zerocopy", "one end set SO_ZEROCOPY")                                                   \
+	X(OOB, "oob", "one end uses urgent data or SO_OOBINLINE")                                            \
+	X(NO_FILE, "peer-not-accepted", "the peer has no open file: not accepted yet, or closing")           \
+	X(REFUSED, "refused", "the kernel did not find the peer in the sockhash")                            \
+	X(REPAIR, "repair", "one end is in TCP_REPAIR mode")
+
+enum hop_stay {
+#define X(name, text, help) HOP_STAY_##name,
+	HOP_STAYS(X)
+#undef X
+	HOP_STAY_COUNT
+};
+
+/*
+ * Why an end is no member. X(NAME, shown as, explanation). Order is ABI.
+ */
+#define HOP_WHYS(X)                                                                                          \
+	X(NONE, "none", "no reason")                                                                         \
+	X(YOUNG, "young", "too few segments so far")                                                         \
+	X(BULK, "bulk", "large segments: streams gain nothing from hopping")                                 \
+	X(SLOW, "slow", "too few messages per second")                                                       \
+	X(PEER_OUTSIDE, "peer-outside", "the peer is on another host, in no attached cgroup, or silent")     \
+	X(WAITING, "waiting", "the pair is complete; it joins in the next pass")                             \
+	X(BLOCKING, "blocking", "its file is not O_NONBLOCK")                                                \
+	X(LOWAT, "rcvlowat", "SO_RCVLOWAT is above 1")                                                       \
+	X(ULP, "ulp", "it has an upper layer protocol such as kTLS")                                         \
+	X(ZEROCOPY, "zerocopy", "SO_ZEROCOPY is set")                                                        \
+	X(OOB, "oob", "it uses urgent data or SO_OOBINLINE")                                                 \
+	X(STATE, "state", "it is not ESTABLISHED or has shut down")                                          \
+	X(NO_FILE, "not-accepted", "it has no open file: not accepted yet, or closing")                      \
+	X(OTHER_USER, "other-sockmap", "another program uses this socket (sk_user_data is taken)")           \
+	X(QUEUE, "queue", "bytes wait in its receive queue; it is tried again")                              \
+	X(SLEEPER, "sleeper", "a thread sleeps in a call on it; it is tried again")                          \
+	X(REPAIR, "repair", "it is in TCP_REPAIR mode")                                                      \
+	X(MPTCP, "mptcp", "it is an MPTCP subflow")                                                          \
+	X(DUPLICATE, "duplicate-key", "a second socket claims the same sequence numbers")                    \
+	X(SEQUENCE, "sequence", "the sequence numbers of the two ends do not agree")                         \
+	X(ADDRESS, "address", "the addresses of the two ends do not mirror within one network namespace")    \
+	X(IDLE, "idle", "no traffic since it registered")                                                    \
+	X(POLICY, "policy", "a policy rule says never")                                                      \
+	X(SPLICE, "splice-capable", "its program can splice(2): see `sockhop status`")                       \
+	X(GO, "go-program", "its program is written in Go, which splices between sockets")                   \
+	X(FIONREAD, "fionread", "its program may use FIONREAD, which this kernel answers wrongly")           \
+	X(UNKNOWN, "program-unknown", "the program that holds it could not be examined")                     \
+	X(UNVETTED, "unvetted", "the agent has not examined its program yet")                                \
+	X(FULL, "full", "the connection limit is reached (--max-connections)")                               \
+	X(DRAINING, "draining", "the instance is being detached")                                            \
+	X(CGROUP, "cgroup", "its cgroup is no longer attached")                                              \
+	X(ONLY_STAYS, "only-stays", "as a member its messages nearly always took the TCP path")              \
+	X(PEER, "peer", "the other end cannot join, see there")                                              \
+	X(SHARED, "shared-file", "its file is shared by several processes or descriptors")                   \
+	X(ERROR, "error", "the kernel refused the insertion")
+
+enum hop_why {
+#define X(name, text, help) HOP_WHY_##name,
+	HOP_WHYS(X)
+#undef X
+	HOP_WHY_COUNT
+};
+
+/* Per-CPU counters, map `counters`. Stay reasons follow at HOP_CNT_STAY, refusals at HOP_CNT_WHY. */
+enum hop_counter {
+	HOP_CNT_REGISTERED,  /* ends that registered as candidates */
+	HOP_CNT_PAIRED,	     /* times the second end of a pair was seen */
+	HOP_CNT_JOINED,	     /* ends that became members, late */
+	HOP_CNT_EARLY,	     /* ends that became members at ESTABLISHED */
+	HOP_CNT_LEFT,	     /* ends that left while the connection lives on */
+	HOP_CNT_CLOSED,	     /* members that closed */
+	HOP_CNT_HOPS,	     /* messages redirected */
+	HOP_CNT_HOP_BYTES,   /* bytes redirected */
+	HOP_CNT_EVENTS_LOST, /* ring buffer was full */
+	HOP_CNT_CLOSE_GUARD, /* peers told to give up after a close with unread data */
+	HOP_CNT_COLLECTED,   /* ends registered by a collect pass */
+	HOP_CNT_RTT,	     /* RTT callbacks seen */
+	HOP_CNT_STAY = 16,
+	HOP_CNT_WHY = HOP_CNT_STAY + 32,
+	HOP_CNT_COUNT = HOP_CNT_WHY + 64
+};
+
+/* Events to the agent, ring buffer `events`. */
+enum hop_event_type {
+	HOP_EV_PAIRED = 1, /* both ends registered: vet the programs, run a pass */
+	HOP_EV_LEAVE = 2,  /* a member asks to leave: run a pass */
+	HOP_EV_EXEC = 3,   /* a task in an attached cgroup called execve(): veto it if need be */
+	HOP_EV_STOP = 4,   /* sent by user space never; reserved */
+};
+
+struct hop_event {
+	__u32 type, why;
+	__u64 cookie, peer_cookie;
+	__u32 netns, peer_netns;
+	__u32 pid, pad;
+};
+
+/* What the agent found out about the program(s) that hold a socket: map `vetted`, keyed by socket cookie. */
+struct hop_vet {
+	__u32 why;   /* HOP_WHY_NONE: may join; else the veto */
+	__u32 pid;   /* one process that holds it */
+	char comm[16];
+};
+
+/* An attached cgroup: map `cgroups`, keyed by cgroup id (inode number). Written by user space. */
+struct hop_cgroup {
+	__u32 flags; /* HOP_CG_* */
+	__u32 pad;
+	char path[240]; /* absolute, NUL-terminated */
+};
+enum { HOP_CG_LEAVING = 1 << 0, HOP_CG_OWNED = 1 << 1 /* made by `sockhop run`: removed at detach */ };
+
+/* Run-time configuration and state: the one global of the programs, pinned as `config`, mapped by user space. */
+struct hop_config {
+	__u32 abi;	      /* HOP_ABI */
+	__u32 draining;	      /* 1: nothing new registers or joins, members leave. Never goes back to 0 */
+	__u32 verdict;	      /* 1: the stream_verdict program is on the sockhash */
+	__u32 hop_fionread_broken; /* 1: FIONREAD does not count hop bytes: veto its users */
+	__u32 keep_rtt;	      /* 1: other sockops programs are about: never clear RTT_CB */
+	__u32 setsockopt_iter; /* 1: bpf_setsockopt works in iter/tcp: old connections may join */
+	__u32 early;	      /* number of early rules: 0 spares the request-socket callback */
+	__u32 policy_slot;    /* which of the two policies is live */
+	__u32 policy_gen;     /* bumped by every policy change: members are looked at again */
+	__u32 min_segs;	      /* data segments (both ways) before a connection is looked at */
+	__u32 max_avg;	      /* bytes per segment above which traffic is bulk */
+	__u32 min_rate;	      /* segments per second below which traffic is too slow to gain */
+	__u32 max_burst;      /* bound of the peer's backlog in messages */
+	__u32 force;	      /* TEST ONLY: HOP_FORCE_* */
+	__u32 retry;	      /* written by passes: ends that want another pass soon */
+	__u32 members;	      /* number of members, kept by the programs */
+	__u32 max_members;
+	__u32 agent_pid;
+	__u64 attached_ns;    /* CLOCK_MONOTONIC */
+};
+
+/* Test-only switches (SOCKHOP_TEST_FORCE), each takes one rule away to show what it protects from. */
+enum hop_force {
+	HOP_FORCE_BLOCKING = 1 << 0, /* blocking files may be members */
+	HOP_FORCE_PROGRAM = 1 << 1,  /* no program veto */
+	HOP_FORCE_QUEUE = 1 << 2,    /* no queue rule */
+	HOP_FORCE_ORDER = 1 << 3,    /* no order rule */
+	HOP_FORCE_BACKLOG = 1 << 4,  /* no backlog rule */
+	HOP_FORCE_LATCH = 1 << 5,    /* leave without waiting for quiet */
+	HOP_FORCE_SHUTDOWN = 1 << 6, /* no shutdown rule */
+	HOP_FORCE_OPTIONS = 1 << 7,  /* no socket option rules */
+};
+
+/*
+ * A policy rule. Addresses are 16 bytes in network order, IPv4 as v4-mapped (::ffff:a.b.c.d, prefix + 96).
+ * Ports are in host order, ranges inclusive; 0..65535 matches all. A rule matches when all its parts match.
+ */
+enum hop_action {
+	HOP_ACTION_LATE,  /* join when the facts allow: the default */
+	HOP_ACTION_EARLY, /* insert at ESTABLISHED */
+	HOP_ACTION_NEVER,
+	HOP_ACTION_TRUST, /* late, and a vetoed program may join */
+	HOP_ACTION_COUNT,
+	HOP_ACTION_ASK = 255 /* kernel side only: a program decides, user space must */
+};
+
+struct hop_prefix {
+	__u8 addr[16];
+	__u32 len; /* in bits, 0 matches everything */
+};
+
+struct hop_rule {
+	__u32 action;			  /* enum hop_action */
+	__u16 port_lo, port_hi;		  /* local or peer port */
+	__u16 local_lo, local_hi;	  /* local port */
+	__u16 peer_lo, peer_hi;		  /* peer port */
+	struct hop_prefix any, local, peer; /* local or peer address; local; peer */
+	char program[128]; /* "" any; with a '/': path of the executable; else its name (comm) */
+};
+
+struct hop_policy {
+	__u32 count, pad;
+	struct hop_rule rule[HOP_RULES_MAX];
+};
+
+/* A connection as one end sees it, for policy and display. Same conventions as struct hop_rule. */
+struct hop_tuple {
+	__u8 local[16], peer[16];
+	__u16 lport, rport;
+};
+
+/* One line of `list`: what the show iterators write with bpf_seq_write(), one record per socket. */
+struct hop_show {
+	__u64 cookie, peer_cookie;
+	struct hop_tuple tuple;
+	__u32 family, netns, state, flags; /* flags: enum hop_show_flags */
+	__u32 why, last_stay, end_flags, segs;
+	__u64 bytes;	   /* TCP-path bytes both ways */
+	__u64 hops, hop_bytes, stays;
+	__u64 cgroup;
+};
+enum hop_show_flags {
+	HOP_SHOW_REGISTERED = 1 << 0,
+	HOP_SHOW_MEMBER = 1 << 1,
+	HOP_SHOW_READY = 1 << 2,
+	HOP_SHOW_STOP = 1 << 3,
+	HOP_SHOW_NONBLOCK = 1 << 4,
+};
+
+/* What the holders iterator writes: a process that holds a registered socket. */
+struct hop_holder {
+	__u64 cookie;
+	__u32 pid, pad;
+	char comm[16];
+};
+
+#endif

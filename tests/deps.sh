@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# deps.sh [build] [test] [demo]: installs the Debian packages that a step needs; silent when all are there.
+# On a system without apt-get it names what is missing and fails.
+set -euo pipefail
+
+build="clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libcap-ng-dev pkg-config gcc make libc6-dev"
+demo="redis-server redis-tools nginx-light wrk iproute2"
+test="libcmocka-dev bats $demo haproxy memcached socat netcat-openbsd postgresql postgresql-contrib
+	apache2-utils nftables openssl openssh-server openssh-client curl python3 jq libelf-dev
+	procps util-linux strace binutils"
+
+want=
+for step in "$@"; do want="$want ${!step}"; done
+missing=
+for p in $want; do
+	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
+done
+[ -n "$missing" ] || exit 0
+if ! command -v apt-get >/dev/null; then
+	echo "sockhop: please install (Debian names):$missing" >&2
+	exit 1
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+# Packages must not start services on the machine they are installed on.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+	printf '#!/bin/sh\nexit 101\n' >$policy
+	chmod 755 $policy
+	trap 'rm -f $policy' EXIT
+fi
+apt-get update -qq
+# shellcheck disable=SC2086
+apt-get install -y -qq --no-install-recommends $missing >/dev/null
