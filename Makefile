@@ -15,7 +15,7 @@ CFLAGS   ?= -O2 -g
 HOP_CFLAGS := $(CFLAGS) -std=gnu11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARN) -I. -I$(B) \
             $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
-BPFFLAGS := -O2 -g -target bpf -D__TARGET_ARCH_$(ARCH) -Wall -Werror -Wno-unknown-attributes \
+BPFFLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Werror -Wno-unknown-attributes \
             -Wno-address-of-packed-member -I. -Ibpf -I$(B)
 
 # bpf/relay.bpf.c is an object of its own; all others are linked into one.

@@ -67,6 +67,10 @@ int instance_root(char *buf, size_t size);
 /* Call fn(name, arg) for each instance, draining ones too; stops at the first non-zero return and returns it. */
 int instance_each(int (*fn)(const char *name, void *arg), void *arg);
 
+/* File names of the pins. */
+const char *instance_map_name(enum instance_map map);
+const char *instance_iter_name(enum instance_iter iter);
+
 /* Sum of a per-CPU counter (enum hop_counter). 0 when it cannot be read. */
 unsigned long long instance_counter(const struct instance *in, unsigned int index);
 

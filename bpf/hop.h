@@ -33,21 +33,20 @@ struct hop_key {
 	__u32 a, b;
 };
 
-/* hop_end.flags. Every bit is written by the end's own programs, under its own socket lock, but DUP. */
+/* hop_end.flags, written by the end's own programs, under its own socket lock. */
 enum hop_end_flags {
 	HOP_END_MEMBER = 1 << 0, /* is in the sockhash */
 	HOP_END_LEAVE = 1 << 1,	 /* asks both ends to leave; cleared when this end is out and settled */
 	HOP_END_QUIET = 1 << 2,	 /* no redirect out of this end is in flight, none will start */
 	HOP_END_EARLY = 1 << 3,	 /* was inserted at ESTABLISHED */
-	HOP_END_DUP = 1 << 4,	 /* a second socket claimed this key: never pairs (written by the claimer) */
-	HOP_END_CLOSED = 1 << 5, /* was closed with unread hop bytes: the peer must fail promptly */
-	HOP_END_DEAD = 1 << 6,	 /* refused for good: no further join attempt for this connection */
-	HOP_END_WANT = 1 << 7,	 /* its pair is complete and waits to join */
+	HOP_END_CLOSED = 1 << 4, /* was closed with unread hop bytes: the peer must fail promptly */
+	HOP_END_DEAD = 1 << 5,	 /* refused: no join attempt until its traffic or the policy asks again */
+	HOP_END_WANT = 1 << 6,	 /* chatty: joins as soon as its peer wants to as well */
 };
 
 /*
  * The shared part of an end: map `ends`, keyed by its derived ISN key. Owner: the end itself; all fields are
- * written by programs that run under its socket lock (one exception: DUP). Others only read, and compare
+ * written by programs that run under its socket lock (one exception: dup). Others only read, and compare
  * `cookie` after reading, since a freed element may be reused.
  */
 struct hop_end {
@@ -58,6 +57,8 @@ struct hop_end {
 	__u32 flags;  /* enum hop_end_flags */
 	__u32 cseq;   /* copied_seq when it joined: it is ready for hops once copied_seq has moved on */
 	__u32 why;    /* enum hop_why: why it is no member, or why it leaves */
+	__u32 gen;    /* config.policy_gen that it was last judged by */
+	__u32 dup;    /* a second socket claimed this key: never pairs (written by the claimer) */
 };
 
 /*
@@ -69,24 +70,33 @@ struct hop_sock {
 	__u64 cookie, peer_cookie;
 	__u64 peer_sk;	 /* struct tcp_sock * of the peer, for probe reads; 0 until known */
 	__u64 peer_file; /* struct file * of the peer, cached when the peer was found ready; 0 until then */
-	__u32 member;	 /* is in the sockhash */
-	__u32 stop;	 /* no hop may start from this end any more (it or its peer leaves) */
-	__u32 burst;	 /* messages hopped since the peer's queue was last seen empty */
+	__u32 member;	  /* is in the sockhash */
+	__u32 stop;	  /* no hop may start from this end any more: it or its peer leaves */
+	__u32 burst;	  /* messages hopped since the peer's queue was last seen empty */
 	__u32 registered; /* has a record in `ends` */
-	/* the traffic window that decides whether the connection is chatty, see HOP_WINDOW_* */
-	__u32 segs0, tries;
-	__u64 bytes0, time0;
-	/* sequence numbers at registration: an end joins only when the connection moved on since */
+	/* what it did as a member, and where that stood at the last review (HOP_REVIEW messages ago) */
+	__u64 hops, hop_bytes, stays, bytes;
+	__u64 review_hops, review_bytes;
+	/* the traffic window that decides whether the connection is chatty (on_rtt() in sockops.bpf.c) */
+	__u64 win_bytes, win_ns;
+	__u32 win_segs, win_len;
+	/* sequence numbers at registration: an end joins only when the connection has moved on since */
 	__u32 reg_una, reg_rcv;
-	/* what it did as a member */
-	__u64 hops, hop_bytes, stays;
-	__u64 last_hops, last_stays, last_bytes; /* at the last look, for "only stays" and "bulk" */
-	__u64 joined_ns;
-	__u32 joins; /* how often it became a member: hysteresis */
-	__u32 why;   /* enum hop_why */
+	__u32 tries;	 /* passes that could not let it join for a passing reason */
+	__u32 joins;	 /* how often it became a member: hysteresis */
+	__u32 why;	 /* enum hop_why */
 	__u32 last_stay; /* enum hop_stay of its latest stay */
-	__u32 pad;
+	__u64 idle_hops; /* hops at the last idle look */
+	__u32 idle_looks, pad;
 };
+
+/* Messages of a member between two reviews (only stays? bulk?). A power of two. */
+#define HOP_REVIEW 512
+/* Segments per traffic window; doubled at each look that finds no gain, up to << HOP_WINDOW_SHIFT. */
+#define HOP_WINDOW	 64
+#define HOP_WINDOW_SHIFT 8
+/* Passes that an end may be put off for a passing reason before it waits for the next traffic window. */
+#define HOP_TRIES 50
 
 /*
  * Why a message of a member took the TCP path. X(NAME, shown as, explanation). Order is ABI.
@@ -189,7 +199,6 @@ enum hop_event_type {
 	HOP_EV_PAIRED = 1, /* both ends registered: vet the programs, run a pass */
 	HOP_EV_LEAVE = 2,  /* a member asks to leave: run a pass */
 	HOP_EV_EXEC = 3,   /* a task in an attached cgroup called execve(): veto it if need be */
-	HOP_EV_STOP = 4,   /* sent by user space never; reserved */
 };
 
 struct hop_event {

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "instance.h"
+#include "util.h"
+#include "cgroup/cgroup.h"
+
+#define BPFFS "/sys/fs/bpf"
+
+static const char *const map_names[MAP_COUNT] = {
+	[MAP_CONFIG] = "config",     [MAP_MEMBERS] = "members", [MAP_ENDS] = "ends",
+	[MAP_SOCKS] = "socks",	     [MAP_COUNTERS] = "counters", [MAP_EVENTS] = "events",
+	[MAP_VETTED] = "vetted",     [MAP_CGROUPS] = "cgroups", [MAP_POLICY] = "policy",
+};
+static const char *const iter_names[ITER_COUNT] = {
+	[ITER_VISIT] = "visit",
+	[ITER_COLLECT] = "collect",
+	[ITER_SHOW_SOCKS] = "show_socks",
+	[ITER_SHOW_TCP] = "show_tcp",
+	[ITER_HOLDERS] = "holders",
+};
+
+const char *instance_map_name(enum instance_map map)
+{
+	return map_names[map];
+}
+
+const char *instance_iter_name(enum instance_iter iter)
+{
+	return iter_names[iter];
+}
+
+int instance_root(char *buf, size_t size)
+{
+	struct statfs fs;
+
+	if (statfs(BPFFS, &fs))
+		return -errno;
+	if ((unsigned long)fs.f_type != BPF_FS_MAGIC)
+		return -ENOENT;
+	if ((size_t)snprintf(buf, size, BPFFS "/sockhop") >= size)
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+static void instance_init(struct instance *in)
+{
+	memset(in, 0, sizeof(*in));
+	in->lock_fd = -1;
+	for (int i = 0; i < MAP_COUNT; i++)
+		in->map[i] = -1;
+	for (int i = 0; i < ITER_COUNT; i++)
+		in->iter[i] = -1;
+}
+
+void instance_close(struct instance *in)
+{
+	if (in->config)
+		munmap(in->config, sysconf(_SC_PAGESIZE));
+	for (int i = 0; i < MAP_COUNT; i++)
+		util__close(&in->map[i]);
+	for (int i = 0; i < ITER_COUNT; i++)
+		util__close(&in->iter[i]);
+	util__close(&in->lock_fd);
+	instance_init(in);
+}
+
+static int open_pins(struct instance *in, int flags)
+{
+	bool ro = flags & INSTANCE_READ;
+	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = ro ? BPF_F_RDONLY : 0);
+	char path[PATH_MAX + 32];
+
+	for (int i = 0; i < MAP_COUNT; i++) {
+		/* the ring buffer refuses read-only opens: readers do not need it */
+		if (ro && i == MAP_EVENTS)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", in->dir, map_names[i]);
+		in->map[i] = bpf_obj_get_opts(path, &opts);
+		if (in->map[i] < 0)
+			return -errno;
+	}
+	for (int i = 0; i < ITER_COUNT; i++) {
+		snprintf(path, sizeof(path), "%s/%s", in->dir, iter_names[i]);
+		in->iter[i] = bpf_obj_get(path);
+		if (in->iter[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int map_config(struct instance *in, int flags)
+{
+	int prot = PROT_READ | (flags & INSTANCE_READ ? 0 : PROT_WRITE);
+	void *p = mmap(NULL, sysconf(_SC_PAGESIZE), prot, MAP_SHARED, in->map[MAP_CONFIG], 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	in->config = p;
+	return in->config->abi == HOP_ABI ? 0 : -EPROTO;
+}
+
+int instance_open(struct instance *out, const char *name, int flags)
+{
+	struct instance in;
+	char root[PATH_MAX];
+	int err;
+
+	instance_init(&in);
+	err = instance_root(root, sizeof(root));
+	if (err)
+		return err;
+	if (!name)
+		name = INSTANCE_DEFAULT;
+	snprintf(in.name, sizeof(in.name), "%s", name);
+	if ((size_t)snprintf(in.dir, sizeof(in.dir), "%s/%s", root, name) >= sizeof(in.dir))
+		return -ENAMETOOLONG;
+	in.lock_fd = open(in.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (in.lock_fd < 0)
+		return -errno;
+	err = 0;
+	if (flags & INSTANCE_LOCK && flock(in.lock_fd, LOCK_EX))
+		err = -errno;
+	if (!err)
+		err = open_pins(&in, flags);
+	if (!err)
+		err = map_config(&in, flags);
+	if (err) {
+		instance_close(&in);
+		return err;
+	}
+	*out = in;
+	return 0;
+}
+
+int instance_each(int (*fn)(const char *name, void *arg), void *arg)
+{
+	char root[PATH_MAX];
+	struct dirent **list = NULL;
+	int n, ret = instance_root(root, sizeof(root));
+
+	if (ret)
+		return ret;
+	n = scandir(root, &list, NULL, alphasort);
+	if (n < 0)
+		return errno == ENOENT ? 0 : -errno;
+	for (int i = 0; i < n; i++) {
+		if (!ret && list[i]->d_name[0] != '.')
+			ret = fn(list[i]->d_name, arg);
+		free(list[i]);
+	}
+	free(list);
+	return ret;
+}
+
+unsigned long long instance_counter(const struct instance *in, unsigned int index)
+{
+	int cpus = libbpf_num_possible_cpus();
+	unsigned long long sum = 0;
+	_cleanup_free_ __u64 *v = cpus > 0 ? calloc(cpus, sizeof(*v)) : NULL;
+
+	if (!v || bpf_map_lookup_elem(in->map[MAP_COUNTERS], &index, v))
+		return 0;
+	for (int i = 0; i < cpus; i++)
+		sum += v[i];
+	return sum;
+}
+
+int instance_policy_get(const struct instance *in, struct hop_policy *out)
+{
+	__u32 slot = in->config->policy_slot & 1;
+
+	return bpf_map_lookup_elem(in->map[MAP_POLICY], &slot, out) ? -errno : 0;
+}
+
+int instance_policy_set(struct instance *in, const struct hop_policy *policy)
+{
+	__u32 slot = (in->config->policy_slot + 1) & 1, early = 0;
+
+	if (bpf_map_update_elem(in->map[MAP_POLICY], &slot, policy, BPF_ANY))
+		return -errno;
+	for (__u32 i = 0; i < policy->count; i++)
+		early += policy->rule[i].action == HOP_ACTION_EARLY;
+	__atomic_store_n(&in->config->policy_slot, slot, __ATOMIC_RELEASE);
+	__atomic_store_n(&in->config->early, early, __ATOMIC_RELEASE);
+	__atomic_add_fetch(&in->config->policy_gen, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* Read all records; a short read may split one, so the rest moves to the front. */
+static int read_records(int fd, size_t size, int (*fn)(const void *, void *), void *arg)
+{
+	char buf[64 * 1024];
+	size_t have = 0;
+	ssize_t n;
+	int ret = 0;
+
+	for (;;) {
+		n = read(fd, buf + have, sizeof(buf) - have);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : ret;
+		if (!fn)
+			continue;
+		have += n;
+		size_t off = 0;
+
+		for (; have - off >= size && !ret; off += size)
+			ret = fn(buf + off, arg);
+		if (ret)
+			return ret;
+		memmove(buf, buf + off, have - off);
+		have -= off;
+	}
+}
+
+int instance_iterate(const struct instance *in, enum instance_iter which, int netns_fd, size_t size,
+		     int (*fn)(const void *record, void *arg), void *arg)
+{
+	_cleanup_close_ int own = -1;
+	_cleanup_close_ int fd = -1;
+	int err = 0;
+
+	/* iter/tcp takes the network namespace of the task that creates the iterator fd */
+	if (netns_fd >= 0) {
+		own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+		if (own < 0 || setns(netns_fd, CLONE_NEWNET))
+			return -errno;
+	}
+	fd = bpf_iter_create(in->iter[which]);
+	if (fd < 0)
+		err = -errno;
+	if (netns_fd >= 0 && setns(own, CLONE_NEWNET))
+		err = -errno;
+	return err ? err : read_records(fd, size, fn, arg);
+}
+
+struct netns_search {
+	__u32 inum;
+	int fd;
+};
+
+static int netns_try(const char *path, __u32 inum)
+{
+	struct stat st;
+	int fd;
+
+	if (stat(path, &st) || st.st_ino != inum)
+		return -1;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* the process may have gone and its pid been reused in between */
+	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != inum))
+		util__close(&fd), fd = -1;
+	return fd;
+}
+
+static int netns_of_pid(pid_t pid, void *arg)
+{
+	struct netns_search *s = arg;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	s->fd = netns_try(path, s->inum);
+	return s->fd >= 0;
+}
+
+/* Named namespaces (ip netns) and, last, every process: a socket may outlive the processes of its cgroup. */
+static int netns_elsewhere(__u32 inum)
+{
+	static const char *const dirs[] = {"/run/netns", "/proc"};
+	char path[PATH_MAX];
+	int fd = -1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs) && fd < 0; i++) {
+		DIR *d = opendir(dirs[i]);
+		struct dirent *e;
+
+		while (d && fd < 0 && (e = readdir(d))) {
+			if (i == 1 && (e->d_name[0] < '0' || e->d_name[0] > '9'))
+				continue;
+			snprintf(path, sizeof(path), i ? "%s/%s/ns/net" : "%s/%s", dirs[i], e->d_name);
+			fd = netns_try(path, inum);
+		}
+		if (d)
+			closedir(d);
+	}
+	return fd >= 0 ? fd : -ENOENT;
+}
+
+int instance_netns(const struct instance *in, __u32 inum)
+{
+	struct netns_search s = {.inum = inum, .fd = netns_try("/proc/self/ns/net", inum)};
+	struct hop_cgroup cg;
+	__u64 key, *prev = NULL;
+
+	while (s.fd < 0 && !bpf_map_get_next_key(in->map[MAP_CGROUPS], prev, &key)) {
+		if (!bpf_map_lookup_elem(in->map[MAP_CGROUPS], &key, &cg))
+			cgroup_each_pid(cg.path, netns_of_pid, &s);
+		prev = &key;
+	}
+	return s.fd >= 0 ? s.fd : netns_elsewhere(inum);
+}
+
+bool instance_agent_alive(const struct instance *in, int *pid)
+{
+	char path[PATH_MAX + 8];
+	_cleanup_close_ int fd = -1;
+
+	if (pid)
+		*pid = 0;
+	snprintf(path, sizeof(path), "%s/agent", in->dir);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || !flock(fd, LOCK_EX | LOCK_NB))
+		return false; /* nobody holds the lock; ours goes with fd */
+	if (pid)
+		*pid = in->config->agent_pid;
+	return errno == EWOULDBLOCK;
+}

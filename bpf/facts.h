@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * facts.h: what can be read from a socket, its psock and its file. Sockets are passed as 64-bit addresses,
+ * since most of them are the *other* end, which is not locked and may be gone: every read is a CO-RE probe
+ * read, every answer a snapshot. An answer is binding only for a socket whose lock the caller holds.
+ */
+#ifndef SOCKHOP_FACTS_H
+#define SOCKHOP_FACTS_H
+
+#include "maps.h"
+
+#define __maybe_unused __attribute__((unused))
+
+#define HOP_O_NONBLOCK	  04000
+#define HOP_SEND_SHUTDOWN 2
+#define HOP_AF_INET	  2
+#define HOP_AF_INET6	  10
+
+/* include/linux/skmsg.h: the low bits of sk_user_data are flags, bit 2 says that it points to a psock. */
+#define HOP_USER_DATA_PSOCK 4ul
+#define HOP_USER_DATA_MASK  (~7ul)
+
+/* Longest wait queue and link list we follow; more counts as "busy". */
+#define HOP_WALK 16
+
+/* Sleepers in recv and send (sk_wait_data(), sk_stream_wait_memory()) wait with this function. */
+extern const void woken_wake_function __ksym __weak;
+
+/* struct file: a counted reference before 6.13 (f_count), file_ref_t since (f_ref, 0 means one reference). */
+struct file___count {
+	atomic_long_t f_count;
+} __attribute__((preserve_access_index));
+
+static __always_inline struct file *sock_file(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_socket, file);
+}
+
+static __always_inline bool file_nonblock(struct file *file)
+{
+	return BPF_CORE_READ(file, f_flags) & HOP_O_NONBLOCK;
+}
+
+/* One reference: no thread is inside a system call on it but, perhaps, the only one that has it. */
+static __always_inline bool file_unshared(struct file *file)
+{
+	struct file___count *old = (void *)file;
+
+	if (bpf_core_field_exists(old->f_count))
+		return BPF_CORE_READ(old, f_count.counter) == 1;
+	return BPF_CORE_READ(file, f_ref.refcnt.counter) == 0;
+}
+
+static __always_inline struct sk_psock *sock_psock(struct sock *sk)
+{
+	unsigned long data = (unsigned long)BPF_CORE_READ(sk, sk_user_data);
+
+	if (!(data & HOP_USER_DATA_PSOCK))
+		return NULL;
+	return (void *)(data & HOP_USER_DATA_MASK);
+}
+
+/* References to a psock beyond those of its maps: threads inside tcp_bpf_sendmsg() or tcp_bpf_recvmsg(). */
+static __always_inline int psock_users(struct sk_psock *psock)
+{
+	struct list_head *head = (void *)psock + bpf_core_field_offset(struct sk_psock, link);
+	struct list_head *pos = BPF_CORE_READ(head, next);
+	int links = 0;
+
+#pragma unroll
+	for (int i = 0; i < 4; i++) {
+		if (!pos || pos == head)
+			break;
+		links++;
+		pos = BPF_CORE_READ(pos, next);
+	}
+	return BPF_CORE_READ(psock, refcnt.refs.counter) - links;
+}
+
+/* Threads that sleep in a system call on the socket; epoll and poll waiters do not count. */
+static __always_inline int sock_sleepers(struct sock *sk)
+{
+	struct socket_wq *wq = BPF_CORE_READ(sk, sk_wq);
+	struct list_head *head, *pos;
+	int n = 0;
+
+	if (!wq)
+		return 0;
+	head = (void *)wq + bpf_core_field_offset(struct socket_wq, wait) +
+	       bpf_core_field_offset(struct wait_queue_head, head);
+	pos = BPF_CORE_READ(head, next);
+	for (int i = 0; i < HOP_WALK; i++) {
+		struct wait_queue_entry *e;
+
+		if (!pos || pos == head)
+			return n;
+		e = (void *)pos - bpf_core_field_offset(struct wait_queue_entry, entry);
+		if ((void *)BPF_CORE_READ(e, func) == &woken_wake_function)
+			n++;
+		pos = BPF_CORE_READ(pos, next);
+	}
+	return -1;
+}
+
+/*
+ * No redirect out of this socket is in flight. tcp_bpf_sendmsg() holds a psock reference from before the
+ * verdict until the bytes are queued at the other end; so does a sleeping reader, which is told apart by its
+ * wait queue entry. Exact only under the socket's lock, with `stop` set: then no new redirect can start and
+ * no sleeper can leave (research: refcount latch).
+ */
+static __noinline __maybe_unused int sock_quiet(__u64 addr)
+{
+	struct sock *sk = (void *)(long)addr;
+	struct sk_psock *psock = sock_psock(sk);
+	int users;
+
+	if (!psock)
+		return 1;
+	users = psock_users(psock);
+	return users <= 0 || users == sock_sleepers(sk);
+}
+
+/* Nothing is queued for the reader of this member: neither hop messages nor skbs of the verdict program. */
+static __noinline __maybe_unused int sock_hop_queue_empty(__u64 addr)
+{
+	struct sk_psock *psock = sock_psock((void *)(long)addr);
+	struct list_head *head;
+
+	if (!psock)
+		return 1;
+	head = (void *)psock + bpf_core_field_offset(struct sk_psock, ingress_msg);
+	return BPF_CORE_READ(head, next) == head && BPF_CORE_READ(psock, ingress_skb.qlen) == 0;
+}
+
+static __always_inline bool sock_tcp_queue_empty(struct sock *sk)
+{
+	struct sk_buff_head *q = (void *)sk + bpf_core_field_offset(struct sock, sk_receive_queue);
+	struct tcp_sock *tp = (void *)sk;
+
+	return (void *)BPF_CORE_READ(q, next) == (void *)q &&
+	       BPF_CORE_READ(tp, copied_seq) == BPF_CORE_READ(tp, rcv_nxt);
+}
+
+static __always_inline bool sock_flag(struct sock *sk, int bit)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_flags) & (1ul << bit);
+}
+
+static __always_inline bool sock_is_mptcp(struct tcp_sock *tp)
+{
+	return bpf_core_field_exists(tp->is_mptcp) && BPF_CORE_READ(tp, is_mptcp);
+}
+
+/*
+ * Facts that must hold for an end to be a member, but those about its queue. Returns enum hop_why,
+ * HOP_WHY_NONE if it is fit. `member`: it is one already, so its sk_user_data is ours.
+ */
+static __noinline __maybe_unused int sock_unfit(__u64 addr, int member)
+{
+	struct sock *sk = (void *)(long)addr;
+	struct inet_connection_sock *icsk = (void *)sk;
+	struct tcp_sock *tp = (void *)sk;
+	__u32 force = cfg.force;
+	struct file *file;
+
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) != BPF_TCP_ESTABLISHED || BPF_CORE_READ(sk, sk_shutdown))
+		return HOP_WHY_STATE;
+	file = sock_file(sk);
+	if (!file)
+		return HOP_WHY_NO_FILE;
+	if (!(force & HOP_FORCE_BLOCKING) && !file_nonblock(file))
+		return HOP_WHY_BLOCKING;
+	if (sock_is_mptcp(tp))
+		return HOP_WHY_MPTCP;
+	if (!(force & HOP_FORCE_OPTIONS)) {
+		if (BPF_CORE_READ(sk, sk_rcvlowat) > 1)
+			return HOP_WHY_LOWAT;
+		if (BPF_CORE_READ(icsk, icsk_ulp_ops))
+			return HOP_WHY_ULP;
+		if (sock_flag(sk, SOCK_ZEROCOPY))
+			return HOP_WHY_ZEROCOPY;
+		if (sock_flag(sk, SOCK_URGINLINE) || BPF_CORE_READ(tp, urg_data))
+			return HOP_WHY_OOB;
+	}
+	if (BPF_CORE_READ_BITFIELD_PROBED(tp, repair))
+		return HOP_WHY_REPAIR;
+	if (!member && BPF_CORE_READ(sk, sk_user_data))
+		return HOP_WHY_OTHER_USER;
+	return HOP_WHY_NONE;
+}
+
+/* Both ends as this one sees them; IPv4 as v4-mapped. */
+static __always_inline void sock_tuple(struct sock *sk, struct hop_tuple *t)
+{
+	__builtin_memset(t, 0, sizeof(*t));
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == HOP_AF_INET6) {
+		BPF_CORE_READ_INTO(&t->local, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO(&t->peer, sk, __sk_common.skc_v6_daddr);
+	} else {
+		t->local[10] = t->local[11] = t->peer[10] = t->peer[11] = 0xff;
+		*(__be32 *)&t->local[12] = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+		*(__be32 *)&t->peer[12] = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+	}
+	t->lport = BPF_CORE_READ(sk, __sk_common.skc_num);
+	t->rport = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+}
+
+/* True when a is b seen from the other side. */
+static __always_inline bool tuple_mirrors(const struct hop_tuple *a, const struct hop_tuple *b)
+{
+	const __u32 *al = (const void *)a->local, *ap = (const void *)a->peer;
+	const __u32 *bl = (const void *)b->local, *bp = (const void *)b->peer;
+
+	return a->lport == b->rport && a->rport == b->lport && al[0] == bp[0] && al[1] == bp[1] &&
+	       al[2] == bp[2] && al[3] == bp[3] && ap[0] == bl[0] && ap[1] == bl[1] && ap[2] == bl[2] &&
+	       ap[3] == bl[3];
+}
+
+static __always_inline __u32 sock_netns(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+}
+
+/*
+ * The attached cgroup that this one lies in, by walking up: its flags, or -1. The css is the first member of
+ * struct cgroup, so the parent's css pointer is the parent cgroup.
+ */
+static __noinline __maybe_unused int cgroup_attached(__u64 addr)
+{
+	struct cgroup *cgrp = (void *)(long)addr;
+
+	for (int i = 0; i < 32 && cgrp; i++) {
+		__u64 id = BPF_CORE_READ(cgrp, kn, id);
+		struct hop_cgroup *cg = bpf_map_lookup_elem(&cgroups, &id);
+
+		if (cg)
+			return cg->flags;
+		cgrp = (void *)BPF_CORE_READ(cgrp, self.parent);
+	}
+	return -1;
+}
+
+static __always_inline int sock_cgroup_attached(struct sock *sk)
+{
+	return cgroup_attached((__u64)(long)BPF_CORE_READ(sk, sk_cgrp_data.cgroup));
+}
+
+#endif

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * msg.bpf.c: the verdict. hop_msg decides for each message that a member sends whether it hops, that is,
+ * whether it goes straight to the receive queue of the peer, or stays on the TCP path.
+ *
+ * It runs under the sender's socket lock (tcp_bpf_send_verdict()), so the sender's own state is exact. The
+ * peer is read without its lock; a stale or torn read can only make the message stay or hop to the right
+ * socket, because the redirect itself looks the peer up by its cookie in the sockhash.
+ *
+ * Never used here: apply_bytes, cork_bytes, push_data, pop_data (use-after-free fixes as late as 2026), and
+ * never is the helper's own verdict returned: a miss would give the application EACCES.
+ */
+#include "facts.h"
+
+static __always_inline enum hop_stay peer_blocked(struct sock *peer, struct file *file)
+{
+	__u32 force = cfg.force;
+	struct inet_connection_sock *icsk = (void *)peer;
+
+	if (!(force & HOP_FORCE_BLOCKING) && !file_nonblock(file))
+		return HOP_STAY_BLOCKING;
+	if (force & HOP_FORCE_OPTIONS)
+		return HOP_STAY_NONE;
+	if (BPF_CORE_READ(peer, sk_rcvlowat) > 1)
+		return HOP_STAY_LOWAT;
+	if (BPF_CORE_READ(icsk, icsk_ulp_ops))
+		return HOP_STAY_ULP;
+	if (sock_flag(peer, SOCK_URGINLINE))
+		return HOP_STAY_OOB;
+	return HOP_STAY_NONE;
+}
+
+/*
+ * May hops to the peer begin? It must be a member; its reader must be past any call that began before it
+ * joined: it has consumed a byte since, and its file has one reference, so no other thread is inside a call.
+ * (An early member was inserted before anybody could read.) Caches the peer's file.
+ */
+static __noinline int become_ready(struct hop_sock *st)
+{
+	struct tcp_sock *peer;
+	struct hop_end *e;
+	struct hop_key key;
+	struct file *file;
+
+	if (!st)
+		return HOP_STAY_PEER_OUT;
+	key = st->peer;
+	e = bpf_map_lookup_elem(&ends, &key);
+	if (!e || !(e->flags & HOP_END_MEMBER))
+		return HOP_STAY_PEER_OUT;
+	if (!st->peer_cookie && (e->flags & HOP_END_EARLY))
+		st->peer_cookie = e->cookie; /* an early client joined before its peer existed */
+	if (e->cookie != st->peer_cookie)
+		return HOP_STAY_PEER_OUT;
+	peer = (void *)(long)e->sk;
+	if (!(e->flags & HOP_END_EARLY) && BPF_CORE_READ(peer, copied_seq) == e->cseq)
+		return HOP_STAY_NOT_READ;
+	file = sock_file((struct sock *)peer);
+	if (!file)
+		return HOP_STAY_NO_FILE;
+	if (!(e->flags & HOP_END_EARLY) && !file_unshared(file))
+		return HOP_STAY_SHARED;
+	st->peer_sk = (__u64)(long)peer;
+	st->peer_file = (__u64)(long)file;
+	return HOP_STAY_NONE;
+}
+
+/* The options of the sender itself; direct reads, the socket is ours. */
+static __always_inline enum hop_stay own_blocked(struct tcp_sock *tp)
+{
+	struct sock *sk = (struct sock *)tp;
+
+	if (!(cfg.force & HOP_FORCE_SHUTDOWN) && (BPF_CORE_READ(sk, sk_shutdown) & HOP_SEND_SHUTDOWN))
+		return HOP_STAY_SHUTDOWN; /* tcp_bpf_sendmsg() does not look: TCP answers EPIPE */
+	if (BPF_CORE_READ_BITFIELD_PROBED(tp, repair))
+		return HOP_STAY_REPAIR;
+	if (cfg.force & HOP_FORCE_OPTIONS)
+		return HOP_STAY_NONE;
+	if (tp->inet_conn.icsk_ulp_ops)
+		return HOP_STAY_ULP;
+	if (tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1ul << SOCK_ZEROCOPY))
+		return HOP_STAY_ZEROCOPY;
+	return HOP_STAY_NONE;
+}
+
+/*
+ * The peer's backlog is bounded in bytes (half its receive buffer, as its own window would) and in messages
+ * (each costs about 1 KB of kernel memory however small; counted since its queue was last empty).
+ */
+static __always_inline enum hop_stay backlog_full(struct hop_sock *st, struct sock *peer)
+{
+	__u32 rmem = BPF_CORE_READ(peer, sk_backlog.rmem_alloc.counter);
+	__u32 rcvbuf = BPF_CORE_READ(peer, sk_rcvbuf);
+
+	if (cfg.force & HOP_FORCE_BACKLOG)
+		return HOP_STAY_NONE;
+	if (rmem > rcvbuf / 2)
+		return HOP_STAY_BACKLOG;
+	if (!rmem)
+		st->burst = 0;
+	if (st->burst >= cfg.max_burst)
+		return HOP_STAY_MESSAGES;
+	return HOP_STAY_NONE;
+}
+
+static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock *tp)
+{
+	struct tcp_sock *peer;
+	enum hop_stay stay;
+
+	if (cfg.draining)
+		return HOP_STAY_DRAINING;
+	if (st->stop)
+		return HOP_STAY_STOPPED;
+	if (!st->peer_file) {
+		stay = become_ready(st);
+		if (stay)
+			return stay;
+	}
+	peer = (void *)(long)st->peer_sk;
+	/*
+	 * The order rule. The kernel reads the hop queue before the TCP queue, so hop -> TCP keeps order by
+	 * itself and TCP -> hop does not: hop only when the peer's reader has consumed every byte that was
+	 * ever sent on the TCP path.
+	 */
+	if (!(cfg.force & HOP_FORCE_ORDER) && BPF_CORE_READ(peer, copied_seq) != tp->write_seq)
+		return HOP_STAY_ORDER;
+	stay = own_blocked(tp);
+	if (stay)
+		return stay;
+	if (!(cfg.force & HOP_FORCE_SHUTDOWN) && BPF_CORE_READ((struct sock *)peer, sk_shutdown))
+		return HOP_STAY_SHUTDOWN;
+	stay = peer_blocked((struct sock *)peer, (void *)(long)st->peer_file);
+	if (stay)
+		return stay;
+	return backlog_full(st, (struct sock *)peer);
+}
+
+/* Ask the agent to take this pair out: nothing hops from here on, the next pass does the rest. */
+static __noinline int request_leave(struct hop_sock *st, __u32 why)
+{
+	struct hop_event ev = {.type = HOP_EV_LEAVE, .why = why};
+	struct hop_end *e;
+	struct hop_key key;
+
+	if (!st || st->stop)
+		return 0;
+	st->stop = 1;
+	st->why = why;
+	key = st->self;
+	e = bpf_map_lookup_elem(&ends, &key);
+	if (!e || e->cookie != st->cookie)
+		return 0;
+	e->why = why;
+	e->flags |= HOP_END_LEAVE;
+	ev.cookie = st->cookie;
+	ev.peer_cookie = st->peer_cookie;
+	ev.netns = e->netns;
+	key = st->peer;
+	e = bpf_map_lookup_elem(&ends, &key);
+	ev.peer_netns = e ? e->netns : ev.netns;
+	emit(&ev);
+	return 0;
+}
+
+/* Which stays are no passing state but a reason to leave at once. */
+static __always_inline __u32 stay_to_why(enum hop_stay stay)
+{
+	switch (stay) {
+	case HOP_STAY_BLOCKING:
+		return HOP_WHY_BLOCKING;
+	case HOP_STAY_LOWAT:
+		return HOP_WHY_LOWAT;
+	case HOP_STAY_ULP:
+		return HOP_WHY_ULP;
+	case HOP_STAY_ZEROCOPY:
+		return HOP_WHY_ZEROCOPY;
+	case HOP_STAY_OOB:
+		return HOP_WHY_OOB;
+	case HOP_STAY_REPAIR:
+		return HOP_WHY_REPAIR;
+	default:
+		return HOP_WHY_NONE;
+	}
+}
+
+/* Every HOP_REVIEW messages: does membership pay? */
+static __noinline int review(struct hop_sock *st)
+{
+	__u64 hops, bytes;
+
+	if (!st)
+		return 0;
+	hops = st->hops - st->review_hops;
+	bytes = st->bytes - st->review_bytes;
+	st->review_hops = st->hops;
+	st->review_bytes = st->bytes;
+	if (cfg.force)
+		return 0;
+	if (bytes / HOP_REVIEW > cfg.max_avg)
+		return request_leave(st, HOP_WHY_BULK);
+	if (hops < HOP_REVIEW / 8)
+		return request_leave(st, st->last_stay == HOP_STAY_SHARED ? HOP_WHY_SHARED : HOP_WHY_ONLY_STAYS);
+	return 0;
+}
+
+SEC("sk_msg")
+int hop_msg(struct sk_msg_md *msg)
+{
+	struct bpf_sock *sk = msg->sk;
+	struct tcp_sock *tp;
+	struct hop_sock *st;
+	enum hop_stay stay;
+	__u32 size = msg->size;
+	__u64 key;
+
+	if (!sk)
+		return SK_PASS;
+	st = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (!st || !st->member)
+		return SK_PASS;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return SK_PASS;
+
+	st->bytes += size;
+	stay = decide(st, tp);
+	if (!stay) {
+		key = st->peer_cookie;
+		if (bpf_msg_redirect_hash(msg, &members, &key, BPF_F_INGRESS) != SK_PASS)
+			stay = HOP_STAY_REFUSED;
+	}
+	if (!stay) {
+		st->burst++;
+		st->hops++;
+		st->hop_bytes += size;
+		count(HOP_CNT_HOPS);
+		count_add(HOP_CNT_HOP_BYTES, size);
+	} else {
+		st->stays++;
+		st->last_stay = stay;
+		count(HOP_CNT_STAY + stay);
+		if (stay_to_why(stay))
+			request_leave(st, stay_to_why(stay));
+	}
+	if (((st->hops + st->stays) & (HOP_REVIEW - 1)) == 0)
+		review(st);
+	return SK_PASS;
+}
+
+/*
+ * On the sockhash only where the probe found that FIONREAD ignores TCP-path bytes of a member: with it they
+ * join the hop queue, in order, and FIONREAD counts them (kernel commit 929e30f93125, 6.18.14 and others).
+ */
+SEC("sk_skb/stream_verdict")
+int hop_verdict(struct __sk_buff *skb)
+{
+	return SK_PASS;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * show.bpf.c: what user space reads: a record per socket (`list`), a record per process that holds a registered
+ * socket (the program veto), and an event when a program starts in an attached cgroup.
+ */
+#include "facts.h"
+
+static __always_inline void show_sock(struct hop_show *s, struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)sk;
+	struct file *file = sock_file(sk);
+
+	sock_tuple(sk, &s->tuple);
+	s->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	s->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	s->netns = sock_netns(sk);
+	s->state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	s->segs = BPF_CORE_READ(tp, data_segs_in) + BPF_CORE_READ(tp, data_segs_out);
+	s->bytes = BPF_CORE_READ(tp, bytes_received) + BPF_CORE_READ(tp, bytes_acked);
+	s->cgroup = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
+	if (file && file_nonblock(file))
+		s->flags |= HOP_SHOW_NONBLOCK;
+}
+
+static __always_inline void show_end(struct hop_show *s, struct hop_sock *st)
+{
+	struct hop_end *self = NULL;
+
+	s->peer_cookie = st->peer_cookie;
+	s->why = st->why;
+	s->last_stay = st->last_stay;
+	s->hops = st->hops;
+	s->hop_bytes = st->hop_bytes;
+	s->stays = st->stays;
+	if (st->member)
+		s->flags |= HOP_SHOW_MEMBER;
+	if (st->peer_file)
+		s->flags |= HOP_SHOW_READY;
+	if (st->stop)
+		s->flags |= HOP_SHOW_STOP;
+	if (!st->registered)
+		return;
+	s->flags |= HOP_SHOW_REGISTERED;
+	struct hop_key key = st->self;
+
+	self = bpf_map_lookup_elem(&ends, &key);
+	if (!self || self->cookie != st->cookie)
+		return;
+	s->end_flags = self->flags;
+	if (!s->peer_cookie) { /* not joined yet: name the peer if it is known */
+		struct hop_end *peer;
+
+		key = st->peer;
+		peer = bpf_map_lookup_elem(&ends, &key);
+		if (peer && peer->cookie != st->cookie)
+			s->peer_cookie = peer->cookie;
+	}
+}
+
+/* All registered sockets of all network namespaces; runs without the socket locks. */
+SEC("iter/bpf_sk_storage_map")
+int hop_show_socks(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct hop_sock *value = ctx->value;
+	struct sock *sk = ctx->sk;
+	struct hop_show s = {};
+	struct hop_sock st;
+
+	if (!sk || !value)
+		return 0;
+	if (bpf_probe_read_kernel(&st, sizeof(st), value))
+		return 0;
+	show_sock(&s, sk);
+	show_end(&s, &st);
+	bpf_seq_write(seq, &s, sizeof(s));
+	return 0;
+}
+
+/* All established TCP sockets of the attached cgroups in one network namespace. */
+SEC("iter/tcp")
+int hop_show_tcp(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct seq_file *seq = ctx->meta->seq;
+	struct hop_show s = {};
+	struct hop_sock *st;
+	struct tcp_sock *tp;
+
+	if (!skc || skc->skc_state != BPF_TCP_ESTABLISHED)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(skc);
+	if (!tp || sock_cgroup_attached((struct sock *)tp) < 0)
+		return 0;
+	show_sock(&s, (struct sock *)tp);
+	s.cookie = bpf_get_socket_cookie(tp); /* assigns one if there is none yet */
+	s.why = HOP_WHY_YOUNG;
+	st = bpf_sk_storage_get(&socks, tp, 0, 0);
+	if (st)
+		show_end(&s, st);
+	bpf_seq_write(seq, &s, sizeof(s));
+	return 0;
+}
+
+/* Who holds the registered sockets: one record per (process, socket). */
+SEC("iter/task_file")
+int hop_holders(struct bpf_iter__task_file *ctx)
+{
+	struct seq_file *seq = ctx->meta->seq;
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct hop_holder h = {};
+	struct hop_sock *st;
+	struct socket *sock;
+
+	if (!task || !file)
+		return 0;
+	sock = bpf_sock_from_file(file);
+	if (!sock || !sock->sk)
+		return 0;
+	st = bpf_sk_storage_get(&socks, sock->sk, 0, 0);
+	if (!st || !st->registered)
+		return 0;
+	h.cookie = st->cookie;
+	h.pid = task->tgid;
+	BPF_CORE_READ_STR_INTO(&h.comm, task, group_leader, comm);
+	bpf_seq_write(seq, &h, sizeof(h));
+	return 0;
+}
+
+/*
+ * execve() in an attached cgroup while there are members: a descriptor may have reached a program that splices.
+ * Runs for every exec of the host, so it looks at the member count first.
+ */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(hop_exec, struct task_struct *task)
+{
+	struct hop_event ev = {.type = HOP_EV_EXEC};
+	__u64 cgrp;
+
+	if (!cfg.members || cfg.draining)
+		return 0;
+	cgrp = (__u64)(long)BPF_CORE_READ(task, cgroups, dfl_cgrp);
+	if (cgroup_attached(cgrp) < 0)
+		return 0;
+	ev.pid = BPF_CORE_READ(task, tgid);
+	emit(&ev);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * sockops.bpf.c: finds candidates. At ESTABLISHED it sets a flag and nothing else; the round-trip callback
+ * looks at the kernel's own counters and registers an end once its traffic is chatty. All callbacks run
+ * under the socket's lock.
+ *
+ * It never touches `reply`, and it adds flags to those that other sockops programs have set: several programs
+ * share a cgroup.
+ */
+#include "facts.h"
+#include "policy.h"
+
+void *bpf_cast_to_kern_ctx(void *) __ksym __weak;
+
+static __always_inline void flags_set(struct bpf_sock_ops *ctx, __u32 add, __u32 drop)
+{
+	if (cfg.keep_rtt)
+		drop = 0;
+	bpf_sock_ops_cb_flags_set(ctx, (ctx->bpf_sock_ops_cb_flags | add) & ~drop);
+}
+
+/* The action of the live policy for this end. */
+static __noinline int policy_action(__u64 addr)
+{
+	struct hop_tuple t;
+	struct hop_policy *p;
+	__u32 slot = cfg.policy_slot & 1;
+
+	p = bpf_map_lookup_elem(&policy, &slot);
+	if (!p || !p->count)
+		return HOP_ACTION_LATE;
+	sock_tuple((struct sock *)(long)addr, &t);
+	return hop_policy_eval(p, &t);
+}
+
+/*
+ * Look for the other end: the one registered end whose key mirrors ours. Both candidates present means that
+ * one is not what it claims: neither is taken. Writes the peer's key to st.
+ */
+static __always_inline struct hop_end *find_peer(struct hop_sock *st)
+{
+	struct hop_end *e0, *e1;
+	struct hop_key m[2];
+
+	hop_key_mirrors(&st->self, m);
+	e0 = bpf_map_lookup_elem(&ends, &m[0]);
+	e1 = bpf_map_lookup_elem(&ends, &m[1]);
+	if (!!e0 == !!e1)
+		return NULL;
+	st->peer = e0 ? m[0] : m[1];
+	return e0 ? e0 : e1;
+}
+
+/* Enter the end into `ends` under its derived key. Returns enum hop_why. */
+static __always_inline __u32 register_end(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct hop_sock *st,
+					  __u32 flags)
+{
+	struct hop_end e = {}, *other;
+	long err;
+
+	st->self = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
+	st->cookie = bpf_get_socket_cookie(ctx);
+	st->reg_una = tp->snd_una;
+	st->reg_rcv = tp->rcv_nxt;
+	e.cookie = st->cookie;
+	e.sk = (__u64)(long)tp;
+	e.net = (__u64)(long)BPF_CORE_READ((struct sock *)tp, __sk_common.skc_net.net);
+	e.netns = sock_netns((struct sock *)tp);
+	e.flags = flags;
+	e.why = HOP_WHY_PEER_OUTSIDE;
+	e.gen = cfg.policy_gen;
+	err = bpf_map_update_elem(&ends, &st->self, &e, BPF_NOEXIST);
+	if (err) {
+		other = bpf_map_lookup_elem(&ends, &st->self);
+		if (!other)
+			return HOP_WHY_FULL;
+		other->dup = 1;
+		return HOP_WHY_DUPLICATE;
+	}
+	st->registered = 1;
+	count(HOP_CNT_REGISTERED);
+	return HOP_WHY_NONE;
+}
+
+/* This end wants to join; if the other one does too, tell the agent. */
+static __always_inline void want(struct hop_sock *st, struct hop_end *self)
+{
+	struct hop_event ev = {.type = HOP_EV_PAIRED};
+	struct hop_end *peer;
+
+	self->flags |= HOP_END_WANT;
+	self->flags &= ~HOP_END_DEAD;
+	st->tries = 0;
+	peer = find_peer(st);
+	if (!peer || !(peer->flags & (HOP_END_WANT | HOP_END_MEMBER)))
+		return;
+	ev.cookie = st->cookie;
+	ev.peer_cookie = peer->cookie;
+	ev.netns = self->netns;
+	ev.peer_netns = peer->netns;
+	count(HOP_CNT_PAIRED);
+	emit(&ev);
+}
+
+/*
+ * The traffic since the window was opened: what is it? Windows grow while nothing is gained, so a bulk or slow
+ * connection is looked at ever more rarely.
+ */
+static __always_inline __u32 window_verdict(struct hop_sock *st, __u32 segs, __u64 bytes)
+{
+	__u64 now = bpf_ktime_get_ns(), ns = now - st->win_ns, moved = bytes - st->win_bytes;
+	__u32 n = segs - st->win_segs, why = HOP_WHY_NONE;
+
+	if (!n)
+		return HOP_WHY_YOUNG;
+	if (moved / n > cfg.max_avg)
+		why = HOP_WHY_BULK;
+	else if (ns / n > 1000000000ull / (cfg.min_rate | 1))
+		why = HOP_WHY_SLOW;
+	st->win_ns = now;
+	st->win_bytes = bytes;
+	st->win_segs = segs;
+	if (why && st->win_len < HOP_WINDOW << HOP_WINDOW_SHIFT)
+		st->win_len *= 2;
+	return why;
+}
+
+static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct hop_sock *st, __u32 segs)
+{
+	struct hop_end *e;
+	__u32 why;
+
+	if (!st->win_len) { /* the first look opens the window */
+		st->win_len = HOP_WINDOW;
+		st->win_segs = segs;
+		st->win_bytes = ctx->bytes_received + ctx->bytes_acked;
+		st->win_ns = bpf_ktime_get_ns();
+		return HOP_WHY_YOUNG;
+	}
+	if (segs - st->win_segs < st->win_len)
+		return st->why;
+	why = window_verdict(st, segs, ctx->bytes_received + ctx->bytes_acked);
+	if (why)
+		return why;
+	if (policy_action((__u64)(long)tp) == HOP_ACTION_NEVER) {
+		flags_set(ctx, 0, BPF_SOCK_OPS_RTT_CB_FLAG);
+		return HOP_WHY_POLICY;
+	}
+	if (!st->registered) {
+		why = register_end(ctx, tp, st, 0);
+		if (why) {
+			st->win_len = HOP_WINDOW << HOP_WINDOW_SHIFT;
+			return why;
+		}
+	}
+	flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_RTT_CB_FLAG);
+	e = bpf_map_lookup_elem(&ends, &st->self);
+	if (!e || e->cookie != st->cookie)
+		return HOP_WHY_ERROR;
+	want(st, e);
+	return HOP_WHY_PEER_OUTSIDE;
+}
+
+static __always_inline void on_rtt(struct bpf_sock_ops *ctx)
+{
+	__u32 segs = ctx->data_segs_in + ctx->data_segs_out, why;
+	struct bpf_sock *sk;
+	struct tcp_sock *tp;
+	struct hop_sock *st;
+
+	if (segs < cfg.min_segs || cfg.draining)
+		return;
+	sk = ctx->sk;
+	if (!sk)
+		return;
+	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!st || st->member)
+		return;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return;
+	why = look(ctx, tp, st, segs);
+	if (why != st->why) {
+		st->why = why;
+		count(HOP_CNT_WHY + (why & 63));
+	}
+}
+
+/*
+ * A closing reader with unread bytes: with the verdict program on the map no RST tells the peer, and a blocked
+ * sender would hang (75 s were measured). sock_map_close() has dropped the psock by now and the purge comes an
+ * RCU grace period later, so sk_rmem_alloc still shows the bytes. shutdown(SHUT_RDWR) keeps its psock.
+ */
+static __always_inline void on_fin_wait(struct tcp_sock *tp, struct hop_end *self)
+{
+	struct sock *sk = (struct sock *)tp;
+
+	if (cfg.verdict && BPF_CORE_READ(sk, sk_shutdown) == 3 &&
+	    BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter) && !BPF_CORE_READ(sk, sk_user_data))
+		self->flags |= HOP_END_CLOSED;
+}
+
+/* Linux: TCP_USER_TIMEOUT bounds how long unacknowledged data may wait: the sender fails in about 0.4 s. */
+static __always_inline void on_close_wait(struct bpf_sock_ops *ctx, struct hop_sock *st)
+{
+	struct hop_end *peer = bpf_map_lookup_elem(&ends, &st->peer);
+	int ms = 50;
+
+	if (!peer || !(peer->flags & HOP_END_CLOSED))
+		return;
+	bpf_setsockopt(ctx, 6 /* SOL_TCP */, 18 /* TCP_USER_TIMEOUT */, &ms, sizeof(ms));
+	count(HOP_CNT_CLOSE_GUARD);
+}
+
+static __always_inline void on_close(struct hop_sock *st, struct hop_end *self)
+{
+	if (st->member) {
+		st->member = 0;
+		__sync_fetch_and_sub(&cfg.members, 1);
+		count(HOP_CNT_CLOSED);
+	}
+	st->registered = 0;
+	if (self)
+		bpf_map_delete_elem(&ends, &st->self);
+}
+
+static __always_inline void on_state(struct bpf_sock_ops *ctx)
+{
+	__u32 state = ctx->args[1];
+	struct bpf_sock *sk = ctx->sk;
+	struct hop_end *self;
+	struct hop_sock *st;
+	struct tcp_sock *tp;
+
+	if (!sk)
+		return;
+	st = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (!st || !st->registered)
+		return;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return;
+	self = bpf_map_lookup_elem(&ends, &st->self);
+	if (self && self->cookie != st->cookie)
+		self = NULL;
+	if (state == BPF_TCP_CLOSE)
+		on_close(st, self);
+	else if (state == BPF_TCP_FIN_WAIT1 && st->member && self)
+		on_fin_wait(tp, self);
+	else if (state == BPF_TCP_CLOSE_WAIT && st->member)
+		on_close_wait(ctx, st);
+}
+
+/*
+ * Early joins. The listener's request socket (TIMEOUT_INIT with is_fullsock 0) knows both ISNs; if the policy
+ * says so it leaves a mark under the key that the client will derive at ACTIVE_ESTABLISHED, which comes before
+ * the server's PASSIVE_ESTABLISHED. The client joins if it finds the mark, the server if the client joined.
+ * SYN cookies skip the callback, so those connections stay on TCP.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct hop_key);
+	__type(value, __u32);
+} marks SEC(".maps");
+
+static __noinline int request_action(__u64 addr)
+{
+	struct tcp_request_sock *req = (void *)(long)addr;
+	struct sock_common *skc = (void *)req;
+	struct hop_policy *p;
+	struct hop_tuple t = {};
+	__u32 slot = cfg.policy_slot & 1;
+
+	p = bpf_map_lookup_elem(&policy, &slot);
+	if (!p)
+		return HOP_ACTION_LATE;
+	sock_tuple((struct sock *)skc, &t); /* a request sock starts with sock_common, addresses included */
+	return hop_policy_eval(p, &t);
+}
+
+static __always_inline void on_request(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock_ops_kern *kern = bpf_cast_to_kern_ctx(ctx);
+	struct tcp_request_sock *req = (void *)kern->sk;
+	struct hop_key key;
+	__u32 action = request_action((__u64)(long)req);
+
+	if (action == HOP_ACTION_NEVER)
+		return;
+	key.a = BPF_CORE_READ(req, rcv_isn);
+	key.b = BPF_CORE_READ(req, snt_isn) + 1;
+	bpf_map_update_elem(&marks, &key, &action, BPF_ANY);
+}
+
+/* Insert this end now. Facts that can be read already must hold. */
+static __always_inline void join_early(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct hop_sock *st)
+{
+	struct hop_end *self;
+	__u64 cookie;
+
+	if (cfg.members >= cfg.max_members) {
+		count(HOP_CNT_WHY + HOP_WHY_FULL);
+		return;
+	}
+	if (sock_is_mptcp(tp) || register_end(ctx, tp, st, HOP_END_EARLY))
+		return;
+	flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_RTT_CB_FLAG);
+	self = bpf_map_lookup_elem(&ends, &st->self);
+	if (!self)
+		return;
+	cookie = st->cookie;
+	if (bpf_sock_hash_update(ctx, &members, &cookie, BPF_NOEXIST)) {
+		count(HOP_CNT_WHY + HOP_WHY_ERROR);
+		return;
+	}
+	__sync_fetch_and_add(&cfg.members, 1);
+	st->member = 1;
+	st->joins++;
+	self->cseq = tp->copied_seq;
+	self->flags |= HOP_END_MEMBER;
+	count(HOP_CNT_EARLY);
+}
+
+static __always_inline void early_active(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct hop_sock *st)
+{
+	struct hop_key key;
+	__u32 *mark, action;
+
+	key = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
+	mark = bpf_map_lookup_elem(&marks, &key);
+	if (!mark)
+		return;
+	action = hop_policy_pair(*mark, policy_action((__u64)(long)tp));
+	bpf_map_delete_elem(&marks, &key);
+	if (action != HOP_ACTION_EARLY)
+		return;
+	st->self = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
+	/* the server's key is (S+1, C+1), ours (C, S+1); its cookie is not known yet: see become_ready() */
+	st->peer.a = key.b;
+	st->peer.b = key.a + 1;
+	join_early(ctx, tp, st);
+}
+
+static __always_inline void early_passive(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct hop_sock *st)
+{
+	struct hop_key key;
+	struct hop_end *peer;
+
+	key = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
+	st->peer.a = key.b - 1;
+	st->peer.b = key.a;
+	peer = bpf_map_lookup_elem(&ends, &st->peer);
+	if (!peer || !(peer->flags & HOP_END_MEMBER) || !(peer->flags & HOP_END_EARLY))
+		return;
+	st->peer_cookie = peer->cookie;
+	join_early(ctx, tp, st);
+}
+
+static __always_inline void on_established(struct bpf_sock_ops *ctx, bool early)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct hop_sock *st;
+	struct tcp_sock *tp;
+
+	if (cfg.draining)
+		return;
+	flags_set(ctx, BPF_SOCK_OPS_RTT_CB_FLAG, 0);
+	if (!early || !cfg.early || !sk)
+		return;
+	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!st || !tp)
+		return;
+	if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
+		early_active(ctx, tp, st);
+	else
+		early_passive(ctx, tp, st);
+}
+
+static __always_inline void dispatch(struct bpf_sock_ops *ctx, bool early)
+{
+	switch (ctx->op) {
+	case BPF_SOCK_OPS_RTT_CB:
+		on_rtt(ctx);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		on_state(ctx);
+		break;
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		on_established(ctx, early);
+		break;
+	}
+}
+
+/* With early joins: needs bpf_cast_to_kern_ctx() (kernel 6.2). */
+SEC("sockops")
+int hop_sockops(struct bpf_sock_ops *ctx)
+{
+	if (ctx->op == BPF_SOCK_OPS_TIMEOUT_INIT) {
+		if (cfg.early && !ctx->is_fullsock && !cfg.draining)
+			on_request(ctx);
+		return 1;
+	}
+	dispatch(ctx, true);
+	return 1;
+}
+
+/* The same without early joins, for older kernels. */
+SEC("sockops")
+int hop_sockops_late(struct bpf_sock_ops *ctx)
+{
+	dispatch(ctx, false);
+	return 1;
+}
+
+char LICENSE[] SEC("license") = "GPL";

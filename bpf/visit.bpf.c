@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * visit.bpf.c: the passes that the agent runs over the TCP sockets of one network namespace. iter/tcp calls the
+ * program with lock_sock() held (bpf_iter_tcp_seq_show()), which is what makes every fact below binding.
+ *
+ * hop_visit moves each registered end one step: join, leave, or settle. It may run at any time, any number of
+ * times, in several processes at once: an end is only ever changed under its own lock, and only by itself.
+ */
+#include "facts.h"
+#include "policy.h"
+
+/* bpf_setsockopt(): include/uapi/linux/bpf.h, TCP_BPF_SOCK_OPS_CB_FLAGS. Works from iter/tcp since 6.? (probed). */
+static __always_inline long cb_flags_add(struct tcp_sock *tp, __u32 add)
+{
+	int flags = BPF_CORE_READ(tp, bpf_sock_ops_cb_flags) | add;
+
+	return bpf_setsockopt(tp, 6 /* SOL_TCP */, TCP_BPF_SOCK_OPS_CB_FLAGS, &flags, sizeof(flags));
+}
+
+static __noinline int visit_policy(__u64 addr)
+{
+	struct hop_tuple t;
+	struct hop_policy *p;
+	__u32 slot = cfg.policy_slot & 1;
+
+	p = bpf_map_lookup_elem(&policy, &slot);
+	if (!p || !p->count)
+		return HOP_ACTION_LATE;
+	sock_tuple((struct sock *)(long)addr, &t);
+	return hop_policy_eval(p, &t);
+}
+
+/* The record of the other end, if there is exactly one that mirrors us and it is still the one we know. */
+static __always_inline struct hop_end *peer_of(struct hop_sock *st)
+{
+	struct hop_end *e0, *e1;
+	struct hop_key m[2];
+
+	if (st->peer_cookie) {
+		e0 = bpf_map_lookup_elem(&ends, &st->peer);
+		return e0 && e0->cookie == st->peer_cookie ? e0 : NULL;
+	}
+	hop_key_mirrors(&st->self, m);
+	e0 = bpf_map_lookup_elem(&ends, &m[0]);
+	e1 = bpf_map_lookup_elem(&ends, &m[1]);
+	if (!!e0 == !!e1)
+		return NULL;
+	st->peer = e0 ? m[0] : m[1];
+	return e0 ? e0 : e1;
+}
+
+/* Is this really the other end of our connection? A key alone can be forged (TCP_REPAIR). */
+static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
+					 struct hop_end *peer)
+{
+	struct sock *sk = (struct sock *)tp, *psk = (void *)(long)peer->sk;
+	struct tcp_sock *ptp = (void *)psk;
+	struct hop_tuple a, b;
+
+	if (self->dup || peer->dup)
+		return HOP_WHY_DUPLICATE;
+	if (BPF_CORE_READ(psk, __sk_common.skc_cookie.counter) != peer->cookie)
+		return HOP_WHY_STATE;
+	if (!hop_seq_agree(tp->snd_una, tp->write_seq, BPF_CORE_READ(ptp, rcv_nxt)) ||
+	    !hop_seq_agree(BPF_CORE_READ(ptp, snd_una), BPF_CORE_READ(ptp, write_seq), tp->rcv_nxt))
+		return HOP_WHY_SEQUENCE;
+	if (self->net == peer->net) {
+		sock_tuple(sk, &a);
+		sock_tuple(psk, &b);
+		if (!tuple_mirrors(&a, &b))
+			return HOP_WHY_ADDRESS;
+	}
+	/* The connection must have moved on since it registered, with both ends still in step. */
+	if (tp->snd_una == st->reg_una && tp->rcv_nxt == st->reg_rcv)
+		return HOP_WHY_IDLE;
+	return HOP_WHY_NONE;
+}
+
+/* What the agent says of the program(s) that hold the socket. */
+static __always_inline __u32 program_veto(__u64 cookie)
+{
+	struct hop_vet *v;
+
+	if (cfg.force & HOP_FORCE_PROGRAM)
+		return HOP_WHY_NONE;
+	v = bpf_map_lookup_elem(&vetted, &cookie);
+	return v ? v->why : HOP_WHY_UNVETTED;
+}
+
+static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
+				   struct hop_end *peer)
+{
+	struct sock *sk = (struct sock *)tp;
+	__u32 why;
+
+	why = sock_unfit((__u64)(long)tp, 0);
+	if (why)
+		return why;
+	why = program_veto(self->cookie);
+	if (why)
+		return why;
+	if (!peer || !(peer->flags & (HOP_END_WANT | HOP_END_MEMBER)))
+		return HOP_WHY_PEER_OUTSIDE;
+	if (peer->flags & HOP_END_LEAVE)
+		return HOP_WHY_PEER;
+	why = cross_check(tp, st, self, peer);
+	if (why)
+		return why;
+	if (program_veto(peer->cookie) || sock_unfit(peer->sk, !!(peer->flags & HOP_END_MEMBER)))
+		return HOP_WHY_PEER;
+	if (cfg.members >= cfg.max_members)
+		return HOP_WHY_FULL;
+	if (sock_sleepers(sk))
+		return HOP_WHY_SLEEPER;
+	/*
+	 * The queue rule: with the verdict program on the map, a partly read skb would be handed over whole,
+	 * that is, delivered twice (848 and 2 553 faults in 2.6 GB without this rule, 0 with it).
+	 */
+	if (!(cfg.force & HOP_FORCE_QUEUE) && !sock_tcp_queue_empty(sk))
+		return HOP_WHY_QUEUE;
+	return HOP_WHY_NONE;
+}
+
+/* Reasons that pass by themselves within a few passes. */
+static __always_inline bool passing(__u32 why)
+{
+	return why == HOP_WHY_QUEUE || why == HOP_WHY_SLEEPER || why == HOP_WHY_NO_FILE || why == HOP_WHY_IDLE ||
+	       why == HOP_WHY_UNVETTED;
+}
+
+static __always_inline void set_why(struct hop_sock *st, struct hop_end *self, __u32 why)
+{
+	if (self->why != why)
+		count(HOP_CNT_WHY + (why & 63));
+	st->why = self->why = why;
+}
+
+/* Not now, or not at all: the next traffic window (longer each time) may ask again. */
+static __always_inline void put_off(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self, __u32 why)
+{
+	set_why(st, self, why);
+	if (why == HOP_WHY_PEER_OUTSIDE)
+		return; /* costs nothing while it waits */
+	if ((passing(why) || why == HOP_WHY_PEER) && ++st->tries < HOP_TRIES) {
+		if (why != HOP_WHY_PEER)
+			__sync_fetch_and_add(&cfg.retry, 1);
+		return;
+	}
+	self->flags &= ~HOP_END_WANT;
+	self->flags |= HOP_END_DEAD;
+	if (why == HOP_WHY_SPLICE || why == HOP_WHY_GO || why == HOP_WHY_POLICY || why == HOP_WHY_DUPLICATE ||
+	    why == HOP_WHY_MPTCP || why == HOP_WHY_OTHER_USER)
+		return; /* only a new policy can change that */
+	if (st->win_len < HOP_WINDOW << HOP_WINDOW_SHIFT)
+		st->win_len *= 2;
+	st->win_segs = tp->data_segs_in + tp->data_segs_out;
+	st->win_bytes = tp->bytes_received + tp->bytes_acked;
+	st->win_ns = bpf_ktime_get_ns();
+	cb_flags_add(tp, BPF_SOCK_OPS_RTT_CB_FLAG);
+}
+
+static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	struct hop_end *peer = peer_of(st);
+	__u32 why = unfit(tp, st, self, peer);
+	__u64 cookie = st->cookie;
+
+	if (why) {
+		put_off(tp, st, self, why);
+		return;
+	}
+	st->peer_cookie = peer->cookie;
+	st->peer_sk = st->peer_file = 0;
+	st->stop = st->burst = 0;
+	self->cseq = tp->copied_seq;
+	if (bpf_map_update_elem(&members, &cookie, (struct sock *)tp, BPF_NOEXIST)) {
+		put_off(tp, st, self, HOP_WHY_ERROR);
+		return;
+	}
+	__sync_fetch_and_add(&cfg.members, 1);
+	st->member = 1;
+	st->joins++;
+	st->tries = 0;
+	st->review_hops = st->hops;
+	st->review_bytes = st->bytes;
+	st->idle_hops = st->hops;
+	st->idle_looks = 0;
+	st->why = HOP_WHY_NONE;
+	self->why = HOP_WHY_NONE;
+	self->flags &= ~HOP_END_WANT;
+	self->flags |= HOP_END_MEMBER;
+	count(HOP_CNT_JOINED);
+}
+
+/* Must this member go? Returns enum hop_why. */
+static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
+					  struct hop_end *peer)
+{
+	int cg;
+
+	if (cfg.draining)
+		return HOP_WHY_DRAINING;
+	if (self->flags & HOP_END_LEAVE)
+		return self->why;
+	if (peer && (peer->flags & HOP_END_LEAVE))
+		return peer->why;
+	/* Alone: the other end was refused. (A closed peer has no record; then the FIN is on its way.) */
+	if (peer && !(peer->flags & (HOP_END_MEMBER | HOP_END_WANT)))
+		return HOP_WHY_PEER;
+	cg = sock_cgroup_attached((struct sock *)tp);
+	if (cg < 0 || (cg & HOP_CG_LEAVING))
+		return HOP_WHY_CGROUP;
+	if (self->gen != cfg.policy_gen) {
+		self->gen = cfg.policy_gen;
+		if (visit_policy((__u64)(long)tp) == HOP_ACTION_NEVER)
+			return HOP_WHY_POLICY;
+	}
+	if (!(self->flags & HOP_END_EARLY)) {
+		cg = program_veto(st->cookie);
+		if (cg && cg != HOP_WHY_UNVETTED)
+			return cg;
+	}
+	return HOP_WHY_NONE;
+}
+
+/* The peer cannot have a redirect into us in flight: it latched quiet, or is no more. */
+static __always_inline bool peer_quiet(struct hop_sock *st, struct hop_end *peer)
+{
+	struct sock *psk = (void *)(long)st->peer_sk;
+
+	if (peer)
+		return peer->flags & HOP_END_QUIET;
+	/* Its record went with TCP_CLOSE; a thread may still be inside send() on the dead connection. */
+	if (!psk || BPF_CORE_READ(psk, __sk_common.skc_cookie.counter) != st->peer_cookie)
+		return true;
+	return sock_quiet((__u64)(long)psk);
+}
+
+/*
+ * Leave without losing a byte. Deleting a member discards its queue, and a redirect in flight to it is lost, so
+ * an end goes only when (1) its peer can send no more hops (stop, under the peer's lock) and has none in flight
+ * (the refcount latch), (2) its own queue is empty, and (3) it has latched quiet itself, because afterwards its
+ * own psock can no longer be asked.
+ */
+static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
+				  struct hop_end *peer, __u32 why)
+{
+	__u64 cookie = st->cookie;
+
+	st->stop = 1;
+	st->why = why;
+	self->why = why;
+	self->flags |= HOP_END_LEAVE;
+	if (sock_quiet((__u64)(long)tp) || (cfg.force & HOP_FORCE_LATCH))
+		self->flags |= HOP_END_QUIET;
+	if (!(cfg.force & HOP_FORCE_LATCH)) {
+		if (!(self->flags & HOP_END_QUIET) || !peer_quiet(st, peer) ||
+		    !sock_hop_queue_empty((__u64)(long)tp)) {
+			__sync_fetch_and_add(&cfg.retry, 1);
+			return;
+		}
+	}
+	bpf_map_delete_elem(&members, &cookie); /* ENOENT: close() was first, which is as good */
+	__sync_fetch_and_sub(&cfg.members, 1);
+	st->member = 0;
+	self->flags &= ~(HOP_END_MEMBER | HOP_END_EARLY);
+	count(HOP_CNT_LEFT);
+	count(HOP_CNT_WHY + (why & 63));
+}
+
+/* Out. When the other end is out as well, this one becomes an ordinary candidate again, after a while. */
+static __always_inline void settle(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
+				   struct hop_end *peer)
+{
+	__u32 shift = st->joins + 2;
+
+	if (peer && (peer->flags & HOP_END_MEMBER)) {
+		__sync_fetch_and_add(&cfg.retry, 1);
+		return;
+	}
+	self->flags &= ~(HOP_END_LEAVE | HOP_END_QUIET | HOP_END_WANT);
+	st->peer_cookie = 0;
+	st->peer_sk = st->peer_file = 0;
+	st->reg_una = tp->snd_una;
+	st->reg_rcv = tp->rcv_nxt;
+	if (cfg.draining || self->why == HOP_WHY_CGROUP || self->why == HOP_WHY_POLICY)
+		return;
+	if (shift > HOP_WINDOW_SHIFT)
+		shift = HOP_WINDOW_SHIFT;
+	st->win_len = HOP_WINDOW << shift;
+	st->win_segs = tp->data_segs_in + tp->data_segs_out;
+	st->win_bytes = tp->bytes_received + tp->bytes_acked;
+	st->win_ns = bpf_ktime_get_ns();
+	cb_flags_add(tp, BPF_SOCK_OPS_RTT_CB_FLAG);
+}
+
+/* A new policy: a refusal that came from the old one is taken back. */
+static __always_inline void new_policy(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	self->gen = cfg.policy_gen;
+	if (visit_policy((__u64)(long)tp) == HOP_ACTION_NEVER) {
+		self->flags &= ~HOP_END_WANT;
+		self->flags |= HOP_END_DEAD;
+		set_why(st, self, HOP_WHY_POLICY);
+	} else if (self->flags & HOP_END_DEAD || self->why == HOP_WHY_POLICY) {
+		self->flags &= ~HOP_END_DEAD;
+		st->win_len = HOP_WINDOW;
+		st->win_segs = tp->data_segs_in + tp->data_segs_out;
+		st->win_bytes = tp->bytes_received + tp->bytes_acked;
+		st->win_ns = bpf_ktime_get_ns();
+		cb_flags_add(tp, BPF_SOCK_OPS_RTT_CB_FLAG);
+	}
+}
+
+/* Sockets without a record: refused by an earlier policy before they registered. */
+static __always_inline void visit_unregistered(struct tcp_sock *tp, struct hop_sock *st)
+{
+	if (st->why != HOP_WHY_POLICY || visit_policy((__u64)(long)tp) == HOP_ACTION_NEVER)
+		return;
+	st->why = HOP_WHY_YOUNG;
+	st->win_len = 0;
+	cb_flags_add(tp, BPF_SOCK_OPS_RTT_CB_FLAG);
+}
+
+SEC("iter/tcp")
+int hop_visit(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct hop_end *self, *peer;
+	struct hop_sock *st;
+	struct tcp_sock *tp;
+	__u32 why;
+
+	if (!skc)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(skc); /* NULL for TIME_WAIT and request sockets */
+	if (!tp)
+		return 0;
+	st = bpf_sk_storage_get(&socks, tp, 0, 0);
+	if (!st)
+		return 0;
+	if (!st->registered) {
+		visit_unregistered(tp, st);
+		return 0;
+	}
+	self = bpf_map_lookup_elem(&ends, &st->self);
+	if (!self || self->cookie != st->cookie)
+		return 0;
+	if (st->member) {
+		peer = peer_of(st);
+		why = leave_reason(tp, st, self, peer);
+		if (why)
+			leave(tp, st, self, peer, why);
+		return 0;
+	}
+	if (self->flags & HOP_END_LEAVE) {
+		settle(tp, st, self, peer_of(st));
+		return 0;
+	}
+	if (cfg.draining)
+		return 0;
+	if (self->gen != cfg.policy_gen)
+		new_policy(tp, st, self);
+	if (self->flags & HOP_END_WANT)
+		join(tp, st, self);
+	return 0;
+}
+
+/*
+ * Connections that are older than the attach: set the flag that ESTABLISHED would have set; the round-trip
+ * callback does the rest. Sockets of other cgroups are left alone.
+ */
+SEC("iter/tcp")
+int hop_collect(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct tcp_sock *tp;
+	int cg;
+
+	if (!skc || skc->skc_state != BPF_TCP_ESTABLISHED)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(skc);
+	if (!tp || bpf_sk_storage_get(&socks, tp, 0, 0))
+		return 0;
+	cg = sock_cgroup_attached((struct sock *)tp);
+	if (cg < 0 || (cg & HOP_CG_LEAVING))
+		return 0;
+	if (!cb_flags_add(tp, BPF_SOCK_OPS_RTT_CB_FLAG))
+		count(HOP_CNT_COLLECTED);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
