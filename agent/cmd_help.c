@@ -142,10 +142,10 @@ void usage_print(FILE *f, const char *cmd)
 	fputs("\noptions:\n", f);
 	fputs(u->options ?: "", f);
 	if (!u->plain)
-		fputs("  --instance NAME        the instance to work on (default)\n", f);
-	fputs("  -v, --verbose          say more; twice for debugging\n"
-	      "  -h, --help             show this\n",
-	      f);
+		fputs("  --instance NAME        the instance to work on (default)\n"
+		      "  -v, --verbose          say more; twice for debugging\n",
+		      f);
+	fputs("  -h, --help             show this\n", f);
 	if (u->text)
 		fprintf(f, "\n%s", u->text);
 }

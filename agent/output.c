@@ -27,18 +27,19 @@ static locale_t utf8(void)
 static size_t copy_utf8(FILE *f, const char *s, size_t n, bool printable)
 {
 	locale_t old = uselocale(utf8());
-	mbstate_t state = {};
+	const char *end = s + strnlen(s, n);
 	size_t width = 0, len;
 
-	for (; n && *s; s += len, n -= len) {
+	for (; s < end; s += len) {
+		mbstate_t state = {0};
 		wchar_t c;
+		bool bad;
 
-		len = mbrtowc(&c, s, n, &state);
-		if (len == (size_t)-1 || len == (size_t)-2 || (printable && !iswprint(c))) {
-			/* a valid but unprintable character is replaced as a whole */
-			if (len > n)
-				len = 1;
-			state = (mbstate_t){};
+		len = mbrtowc(&c, s, end - s, &state);
+		bad = len == (size_t)-1 || len == (size_t)-2;
+		if (bad)
+			len = 1;
+		if (bad || (printable && !iswprint(c))) {
 			fputc('?', f);
 			width++;
 			continue;

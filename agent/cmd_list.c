@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <bpf/bpf.h>
+
+#include "cgroup/cgroup.h"
+#include "cmd.h"
+#include "instance.h"
+#include "output.h"
+#include "reasons.h"
+#include "show.h"
+#include "util.h"
+
+#define add(o, key, value) json_object_object_add(o, key, value)
+
+static json_object *number(unsigned long long n)
+{
+	return json_object_new_uint64(n);
+}
+
+/* A connection; b is NULL when the other end is not known. */
+struct pair {
+	const struct hop_show *a, *b;
+};
+
+struct list {
+	const struct instance *in;
+	bool all;
+	struct show show;
+	struct pair *pair;
+	size_t count;
+};
+
+/*
+ * What a pair does and why. HOPPING: both ends are members, and more messages hop than stay; STAYING:
+ * members, but the TCP path takes most; PLAIN: not even a candidate.
+ */
+enum pair_state { PAIR_HOPPING, PAIR_STAYING, PAIR_LEAVING, PAIR_CANDIDATE, PAIR_PLAIN };
+static const char *const state_names[] = {
+	[PAIR_HOPPING] = "hopping",	[PAIR_STAYING] = "staying", [PAIR_LEAVING] = "leaving",
+	[PAIR_CANDIDATE] = "candidate", [PAIR_PLAIN] = "plain",
+};
+
+static enum pair_state pair_state(const struct pair *p)
+{
+	const struct hop_show *a = p->a, *b = p->b;
+	unsigned int flags = a->flags | (b ? b->flags : 0), both = b ? a->flags & b->flags : 0;
+	unsigned int ends = a->end_flags | (b ? b->end_flags : 0);
+
+	if (!(flags & HOP_SHOW_REGISTERED))
+		return PAIR_PLAIN;
+	if (flags & HOP_SHOW_MEMBER && (flags & HOP_SHOW_STOP || ends & HOP_END_LEAVE))
+		return PAIR_LEAVING;
+	if (!(both & HOP_SHOW_MEMBER))
+		return PAIR_CANDIDATE;
+	if (!a->hops && !b->hops)
+		return PAIR_STAYING;
+	return a->hops + b->hops >= a->stays + b->stays ? PAIR_HOPPING : PAIR_STAYING;
+}
+
+/* The end whose why-not says most: not the one that merely points at the other. */
+static unsigned int pair_why(const struct pair *p)
+{
+	unsigned int a = p->a->why, b = p->b ? p->b->why : HOP_WHY_NONE;
+
+	return a == HOP_WHY_NONE || (a == HOP_WHY_PEER && b != HOP_WHY_NONE) ? b : a;
+}
+
+/* NULL: nothing to explain. */
+static const struct reason *pair_reason(const struct pair *p, enum pair_state state)
+{
+	unsigned int why = pair_why(p);
+
+	if (state == PAIR_HOPPING)
+		return NULL;
+	if (state == PAIR_STAYING) {
+		/* the busier end's last stay; before the first message, the peer has not read */
+		const struct hop_show *end = p->b->stays > p->a->stays ? p->b : p->a;
+
+		return reason_stay(end->stays ? end->last_stay : HOP_STAY_NOT_READ);
+	}
+	if (why == HOP_WHY_NONE && state == PAIR_CANDIDATE)
+		why = p->b ? HOP_WHY_WAITING : HOP_WHY_PEER_OUTSIDE;
+	return why == HOP_WHY_NONE ? NULL : reason_why(why);
+}
+
+/* The name may have changed since the agent looked (exec); a dead process keeps the old one. */
+static json_object *program_name(const struct hop_vet *vet)
+{
+	char path[32], comm[sizeof(vet->comm) + 1];
+	_cleanup_fclose_ FILE *f = NULL;
+
+	snprintf(path, sizeof(path), "/proc/%u/comm", vet->pid);
+	f = fopen(path, "re");
+	if (!f || !fgets(comm, sizeof(comm), f))
+		return output_string(vet->comm, sizeof(vet->comm));
+	return output_string(comm, strcspn(comm, "\n"));
+}
+
+static void add_program(json_object *o, const struct instance *in, __u64 cookie)
+{
+	struct hop_vet vet = {0};
+
+	if (bpf_map_lookup_elem(in->map[MAP_VETTED], &cookie, &vet) || !vet.pid) {
+		add(o, "program", NULL);
+		add(o, "pid", NULL);
+		return;
+	}
+	add(o, "program", program_name(&vet));
+	add(o, "pid", number(vet.pid));
+}
+
+static json_object *known_end(const struct instance *in, const struct hop_show *s)
+{
+	json_object *o = json_object_new_object();
+
+	add(o, "local", output_address(s->tuple.local, s->tuple.lport));
+	add(o, "peer", output_address(s->tuple.peer, s->tuple.rport));
+	add(o, "netns", number(s->netns));
+	add_program(o, in, s->cookie);
+	add(o, "cookie", number(s->cookie));
+	add(o, "cgroup", number(s->cgroup));
+	add(o, "member", json_object_new_boolean(s->flags & HOP_SHOW_MEMBER));
+	add(o, "why_not", s->why == HOP_WHY_NONE ? NULL : json_object_new_string(reason_why(s->why)->name));
+	add(o, "messages_hopped", number(s->hops));
+	add(o, "bytes_hopped", number(s->hop_bytes));
+	add(o, "messages_stayed", number(s->stays));
+	add(o, "last_stay", s->stays ? json_object_new_string(reason_stay(s->last_stay)->name) : NULL);
+	add(o, "tcp_bytes", number(s->bytes));
+	return o;
+}
+
+/* The other end as this one sees it: the keys of known_end(), null where nothing is known. */
+static json_object *unknown_end(const struct hop_show *s)
+{
+	static const char *const unknown[] = {
+		"netns",   "program",	      "pid",	      "cookie",		 "cgroup",    "member",
+		"why_not", "messages_hopped", "bytes_hopped", "messages_stayed", "last_stay", "tcp_bytes"};
+	json_object *o = json_object_new_object();
+
+	add(o, "local", output_address(s->tuple.peer, s->tuple.rport));
+	add(o, "peer", output_address(s->tuple.local, s->tuple.lport));
+	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++)
+		add(o, unknown[i], NULL);
+	return o;
+}
+
+static json_object *pair_object(const struct instance *in, const struct pair *p)
+{
+	enum pair_state state = pair_state(p);
+	const struct reason *why = pair_reason(p, state);
+	json_object *o = json_object_new_object();
+
+	add(o, "state", json_object_new_string(state_names[state]));
+	add(o, "reason", why ? json_object_new_string(why->name) : NULL);
+	add(o, "meaning", why ? json_object_new_string(why->help) : NULL);
+	add(o, "a", known_end(in, p->a));
+	add(o, "b", p->b ? known_end(in, p->b) : unknown_end(p->a));
+	return o;
+}
+
+static void collect_pair(const struct hop_show *a, const struct hop_show *b, void *arg)
+{
+	struct list *l = arg;
+	unsigned int flags = a->flags | (b ? b->flags : 0);
+
+	if (!l->all && (!b || !(flags & HOP_SHOW_REGISTERED)))
+		return;
+	l->pair[l->count++] = (struct pair){a, b};
+}
+
+/* By namespace, then service (the lower port), then client: stable from one call to the next. */
+static int compare_pairs(const void *x, const void *y)
+{
+	const struct hop_show *a = ((const struct pair *)x)->a, *b = ((const struct pair *)y)->a;
+	int d;
+
+	if (a->netns != b->netns)
+		return a->netns < b->netns ? -1 : 1;
+	d = memcmp(a->tuple.peer, b->tuple.peer, sizeof(a->tuple.peer));
+	if (!d)
+		d = (int)a->tuple.rport - b->tuple.rport;
+	if (!d)
+		d = memcmp(a->tuple.local, b->tuple.local, sizeof(a->tuple.local));
+	if (!d)
+		d = (int)a->tuple.lport - b->tuple.lport;
+	return d ?: (a->cookie < b->cookie ? -1 : a->cookie > b->cookie);
+}
+
+/* The network namespaces seen so far; each is shown once. */
+struct namespaces {
+	struct list *list;
+	ino_t *seen;
+	size_t count;
+	int err;
+};
+
+static bool already_seen(const struct namespaces *ns, ino_t inum)
+{
+	for (size_t i = 0; i < ns->count; i++)
+		if (ns->seen[i] == inum)
+			return true;
+	return false;
+}
+
+static int show_netns_of(pid_t pid, void *arg)
+{
+	struct namespaces *ns = arg;
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	char path[32];
+	ino_t *bigger;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* a process that has gone is no error */
+	if (fd < 0 || fstat(fd, &st) || already_seen(ns, st.st_ino))
+		return 0;
+	bigger = reallocarray(ns->seen, ns->count + 1, sizeof(*bigger));
+	if (!bigger)
+		return -ENOMEM;
+	ns->seen = bigger;
+	ns->seen[ns->count++] = st.st_ino;
+	return instance_iterate(ns->list->in, ITER_SHOW_TCP, fd, sizeof(struct hop_show), show_add,
+				&ns->list->show);
+}
+
+static int show_netns_of_cgroup(const void *key, const void *value, void *arg)
+{
+	const struct hop_cgroup *cg = value;
+	struct namespaces *ns = arg;
+	int err = cgroup_each_pid(cg->path, show_netns_of, ns);
+
+	(void)key;
+	/* its folder may have been removed: then nobody is in it */
+	if (err && err != -ENOENT)
+		ns->err = err;
+	return 0;
+}
+
+/* Connections that are not registered: one pass per network namespace with a process of an attached cgroup.
+ */
+static int load_plain(struct list *l)
+{
+	struct namespaces ns = {.list = l};
+	int err = show_map(l->in->map[MAP_CGROUPS], sizeof(__u64), sizeof(struct hop_cgroup),
+			   show_netns_of_cgroup, &ns);
+
+	free(ns.seen);
+	return err ?: ns.err;
+}
+
+/* Fills *out, an array, as far as possible. */
+static int list_build(struct list *l, json_object *out)
+{
+	int err = show_load(l->in, &l->show);
+
+	if (!err && l->all) {
+		err = load_plain(l);
+		show_sort(&l->show);
+	}
+	l->pair = calloc(l->show.count ?: 1, sizeof(*l->pair));
+	if (!l->pair)
+		return -ENOMEM;
+	show_pairs(&l->show, collect_pair, l);
+	qsort(l->pair, l->count, sizeof(*l->pair), compare_pairs);
+	for (size_t i = 0; i < l->count; i++)
+		json_object_array_add(out, pair_object(l->in, &l->pair[i]));
+	return err;
+}
+
+static const struct output_column columns[] = {
+	{"/state", "STATE", OUTPUT_TEXT},
+	{"/a/local", "A", OUTPUT_ADDRESS},
+	{"/b/local", "B", OUTPUT_ADDRESS},
+	{"/a/netns", "NETNS", OUTPUT_COUNT},
+	{"/a", "PROGRAM A", OUTPUT_PROGRAM},
+	{"/b", "PROGRAM B", OUTPUT_PROGRAM},
+	{"/a/messages_hopped", "A>B MSGS", OUTPUT_COUNT},
+	{"/a/bytes_hopped", "A>B BYTES", OUTPUT_BYTES},
+	{"/b/messages_hopped", "B>A MSGS", OUTPUT_COUNT},
+	{"/b/bytes_hopped", "B>A BYTES", OUTPUT_BYTES},
+	{"/reason", "WHY", OUTPUT_TEXT},
+	{"/meaning", "MEANING", OUTPUT_TEXT},
+	{0},
+};
+static const struct output_section view[] = {{OUTPUT_TABLE, NULL, NULL, columns}, {0}};
+
+int cmd_list(int argc, char **argv)
+{
+	const char *name = NULL;
+	bool json = false;
+	struct list list = {0};
+	const struct cmd_option options[] = {{"instance", CMD_STRING, &name},
+					     {"json", CMD_FLAG, &json},
+					     {"all", CMD_FLAG, &list.all},
+					     {0}};
+	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), status, err;
+	_cleanup_json_ json_object *out = NULL;
+	struct instance in;
+
+	if (n < 0)
+		return cmd_parse_status(n);
+	if (n)
+		return cmd_usage_error(argv[0], "unexpected argument '%s'", argv[1]);
+	status = cmd_open(&in, name, INSTANCE_READ);
+	if (status != EXIT_OK && status != EXIT_NOT_ATTACHED)
+		return status;
+	out = json_object_new_array();
+	if (status == EXIT_NOT_ATTACHED) {
+		if (json)
+			output_print(out, view, json);
+		return status;
+	}
+	list.in = &in;
+	err = list_build(&list, out);
+	status = output_print(out, view, json);
+	free(list.pair);
+	show_free(&list.show);
+	instance_close(&in);
+	if (!err)
+		return status;
+	msg_error("cannot list all connections: %s", strerror(-err));
+	return exit_status(err);
+}

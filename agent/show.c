@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+
+#include "instance.h"
+#include "show.h"
+#include "util.h"
+
+/* Elements per system call. More than fit into one bucket of the map, or the kernel says ENOSPC. */
+#define BATCH 1024
+
+int show_map(int fd, size_t key_size, size_t value_size,
+	     int (*fn)(const void *key, const void *value, void *arg), void *arg)
+{
+	_cleanup_free_ char *keys = malloc(BATCH * key_size);
+	_cleanup_free_ char *values = malloc(BATCH * value_size);
+	__u64 at = 0; /* opaque to us; the kernel uses 32 bits of it for a hash map */
+	bool more = true;
+	int ret = 0;
+
+	if (!keys || !values)
+		return -ENOMEM;
+	for (bool first = true; more && !ret; first = false) {
+		__u32 n = BATCH;
+
+		if (bpf_map_lookup_batch(fd, first ? NULL : &at, &at, keys, values, &n, NULL)) {
+			/* ENOENT marks the last batch, which may hold elements */
+			if (errno != ENOENT)
+				return -errno;
+			more = false;
+		}
+		for (__u32 i = 0; i < n && !ret; i++)
+			ret = fn(keys + i * key_size, values + i * value_size, arg);
+	}
+	return ret;
+}
+
+int show_add(const void *record, void *arg)
+{
+	struct show *s = arg;
+
+	if (s->count == s->room) {
+		size_t room = s->room ? s->room * 2 : 64;
+		struct hop_show *bigger = reallocarray(s->record, room, sizeof(*bigger));
+
+		if (!bigger)
+			return -ENOMEM;
+		s->record = bigger;
+		s->room = room;
+	}
+	s->record[s->count++] = *(const struct hop_show *)record;
+	return 0;
+}
+
+void show_free(struct show *s)
+{
+	free(s->record);
+	*s = (struct show){0};
+}
+
+static int by_cookie(const void *a, const void *b)
+{
+	const struct hop_show *x = a, *y = b;
+
+	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
+}
+
+void show_sort(struct show *s)
+{
+	size_t kept = 0;
+
+	if (!s->count)
+		return;
+	qsort(s->record, s->count, sizeof(*s->record), by_cookie);
+	for (size_t i = 1; i < s->count; i++)
+		if (!s->record[i].cookie || s->record[i].cookie != s->record[kept].cookie)
+			s->record[++kept] = s->record[i];
+	s->count = kept + 1;
+}
+
+int show_load(const struct instance *in, struct show *s)
+{
+	int err = instance_iterate(in, ITER_SHOW_SOCKS, -1, sizeof(struct hop_show), show_add, s);
+
+	show_sort(s);
+	return err;
+}
+
+static const struct hop_show *find_cookie(const struct show *s, __u64 cookie)
+{
+	struct hop_show key = {.cookie = cookie};
+
+	return s->count && cookie ? bsearch(&key, s->record, s->count, sizeof(key), by_cookie) : NULL;
+}
+
+/* Orders ends by namespace and addresses, so that the mirror of an end can be searched for. */
+static int by_tuple(const struct hop_show *x, __u32 netns, const unsigned char *local, __u16 lport,
+		    const unsigned char *peer, __u16 rport)
+{
+	int d;
+
+	if (x->netns != netns)
+		return x->netns < netns ? -1 : 1;
+	d = memcmp(x->tuple.local, local, sizeof(x->tuple.local));
+	if (!d)
+		d = memcmp(x->tuple.peer, peer, sizeof(x->tuple.peer));
+	if (!d)
+		d = (int)x->tuple.lport - lport;
+	return d ?: (int)x->tuple.rport - rport;
+}
+
+static int compare_tuples(const void *a, const void *b)
+{
+	const struct hop_show *const *x = a, *const *y = b;
+	const struct hop_tuple *t = &(*y)->tuple;
+	int d = by_tuple(*x, (*y)->netns, t->local, t->lport, t->peer, t->rport);
+
+	return d ?: by_cookie(*x, *y);
+}
+
+static int compare_mirror(const void *key, const void *element)
+{
+	const struct hop_show *k = key, *const *x = element;
+	const struct hop_tuple *t = &k->tuple;
+
+	return -by_tuple(*x, k->netns, t->peer, t->rport, t->local, t->lport);
+}
+
+struct pairing {
+	const struct show *s;
+	const struct hop_show **peer; /* of each record, NULL while it is alone */
+};
+
+static void tie(struct pairing *p, const struct hop_show *x, const struct hop_show *y)
+{
+	const struct hop_show **px = &p->peer[x - p->s->record], **py = &p->peer[y - p->s->record];
+
+	if (x == y || *px || *py)
+		return;
+	*px = y;
+	*py = x;
+}
+
+static void tie_by_cookie(struct pairing *p)
+{
+	for (size_t i = 0; i < p->s->count; i++) {
+		const struct hop_show *x = &p->s->record[i], *y = find_cookie(p->s, x->peer_cookie);
+
+		if (y && (!y->peer_cookie || y->peer_cookie == x->cookie))
+			tie(p, x, y);
+	}
+}
+
+/* For what is left: connections that no kernel side looked at yet. */
+static void tie_by_address(struct pairing *p)
+{
+	_cleanup_free_ const struct hop_show **order = calloc(p->s->count, sizeof(*order));
+	size_t n = 0;
+
+	if (!order)
+		return;
+	for (size_t i = 0; i < p->s->count; i++)
+		if (!p->peer[i] && !p->s->record[i].peer_cookie)
+			order[n++] = &p->s->record[i];
+	qsort(order, n, sizeof(*order), compare_tuples);
+	for (size_t i = 0; i < n; i++) {
+		const struct hop_show *const *y = bsearch(order[i], order, n, sizeof(*order), compare_mirror);
+
+		if (y)
+			tie(p, order[i], *y);
+	}
+}
+
+void show_pairs(const struct show *s,
+		void (*fn)(const struct hop_show *a, const struct hop_show *b, void *arg), void *arg)
+{
+	_cleanup_free_ const struct hop_show **peer = calloc(s->count ?: 1, sizeof(*peer));
+	struct pairing p = {.s = s, .peer = peer};
+
+	if (!peer || !s->count)
+		return;
+	tie_by_cookie(&p);
+	tie_by_address(&p);
+	for (size_t i = 0; i < s->count; i++) {
+		const struct hop_show *x = &s->record[i], *y = peer[i];
+
+		/* of the two ends, the one with the lower cookie reports the pair */
+		if (!y)
+			fn(x, NULL, arg);
+		else if (x < y)
+			y->tuple.lport > x->tuple.lport ? fn(y, x, arg) : fn(x, y, arg);
+	}
+}

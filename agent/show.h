@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* show.h: what status and list read from an instance. */
+#ifndef SOCKHOP_SHOW_H
+#define SOCKHOP_SHOW_H
+
+#include <stddef.h>
+#include <linux/types.h>
+#include "bpf/hop.h"
+
+struct instance;
+
+/*
+ * Call fn(key, value, arg) for every element of a hash map, read in batches (BPF_MAP_LOOKUP_BATCH: unlike a
+ * walk by keys it does not start over when an element is deleted meanwhile). A non-zero return of fn ends it
+ * and is returned; otherwise 0 or -errno.
+ */
+int show_map(int fd, size_t key_size, size_t value_size,
+	     int (*fn)(const void *key, const void *value, void *arg), void *arg);
+
+/* Records of sockets, sorted by cookie. Starts zeroed. */
+struct show {
+	struct hop_show *record;
+	size_t count, room;
+};
+
+/* Add one record; of use as the callback of instance_iterate(), arg being a struct show. 0 or -ENOMEM. */
+int show_add(const void *record, void *arg);
+/* Sort by cookie and drop a second record of the same socket (0: no cookie yet). Needed before show_pairs().
+ */
+void show_sort(struct show *s);
+/* All registered sockets, sorted. 0 or -errno. The caller calls show_free() in either case. */
+int show_load(const struct instance *in, struct show *s);
+void show_free(struct show *s);
+
+/*
+ * Call fn(a, b, arg) for each connection of a sorted s: by peer cookie, which one end's word is enough for,
+ * then by mirrored addresses within one network namespace. An end that is left alone comes with b = NULL. a
+ * is the end with the higher local port: most often the client.
+ */
+void show_pairs(const struct show *s,
+		void (*fn)(const struct hop_show *a, const struct hop_show *b, void *arg), void *arg);
+
+#endif
