@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# bash completion for sockhop; tests/cli/cli.bats checks that it knows every command and option of `sockhop help`.
+
+_sockhop_cgroups() {
+	local root
+	root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
+	[ -n "$root" ] && compgen -o dirnames -- "${cur:-$root/}"
+}
+
+_sockhop_instances() {
+	compgen -W "$(ls /sys/fs/bpf/sockhop 2>/dev/null)" -- "$cur"
+}
+
+# The options of a command, as `sockhop help COMMAND` shows them.
+_sockhop_options() {
+	local common="--instance --verbose --help"
+	case $1 in
+	attach) echo "--policy --max-connections --no-agent $common" ;;
+	detach) echo "--all --timeout $common" ;;
+	run) echo "--policy --max-connections $common" ;;
+	status | check) echo "--json $common" ;;
+	list) echo "--json --all $common" ;;
+	relay) echo "--listen --to $common" ;;
+	agent | policy) echo "$common" ;;
+	version) echo "--json --help" ;;
+	help) echo "--help" ;;
+	esac
+}
+
+_sockhop() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]} words=
+	local commands="attach detach run agent status list check policy relay help version"
+	COMPREPLY=()
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		words="$commands --help --version"
+	else
+		case $prev in
+		--policy | set)
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+			return
+			;;
+		--instance)
+			mapfile -t COMPREPLY < <(_sockhop_instances)
+			return
+			;;
+		--max-connections | --timeout | --listen | --to) return ;;
+		esac
+		words=$(_sockhop_options "$cmd")
+		case $cmd in
+		help) words="$words $commands" ;;
+		policy) [ "$COMP_CWORD" -eq 2 ] && words="$words show set add del" ;;
+		relay) [ "$COMP_CWORD" -eq 2 ] && words="$words pair forward" ;;
+		esac
+		case $cmd:$cur in
+		attach:[!-]* | attach: | detach:[!-]* | detach:)
+			mapfile -t COMPREPLY < <(_sockhop_cgroups)
+			return
+			;;
+		run:[!-]*)
+			mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+			return
+			;;
+		esac
+	fi
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+}
+complete -F _sockhop sockhop

@@ -1,0 +1,336 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# The command line: help, usage errors, exit statuses, JSON, and that help, man page and completion agree.
+# SOCKHOP names the binary, ../../build/sockhop unless set.
+# Each test is a function to bats, though a subshell to shellcheck:
+# shellcheck disable=SC2030,SC2031
+
+setup() {
+	root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+	sockhop=${SOCKHOP:-$root/build/sockhop}
+	man=$root/docs/man/sockhop.8.scd
+	completion=$root/docs/completion/sockhop.bash
+	instance=cli-$$-$BATS_TEST_NUMBER
+}
+
+teardown() {
+	[ -z "${traffic:-}" ] || { kill "$traffic" && wait "$traffic"; } 2>/dev/null || true
+	[ -z "${attached:-}" ] || "$sockhop" detach --all --instance "$instance" --timeout 10 || true
+	[ -z "${cg:-}" ] || rmdir "$cg"
+	[ -z "${public:-}" ] || rm -rf "$public"
+}
+
+# Runs sockhop; sets status, out and err (bats' own run mixes the two).
+hop() {
+	status=0
+	"$sockhop" "$@" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" </dev/null || status=$?
+	out=$(cat "$BATS_TEST_TMPDIR/out")
+	err=$(cat "$BATS_TEST_TMPDIR/err")
+}
+
+# fails with what was seen, since bats shows output of a failed test only
+expect() {
+	"$@" && return
+	printf 'failed: %s\nstatus=%s\nstdout: %s\nstderr: %s\n' "$*" "$status" "$out" "$err"
+	return 1
+}
+
+contains() { [[ $1 == *"$2"* ]]; }
+# bats does not notice a command that fails by `!`
+lacks() { [[ $1 != *"$2"* ]]; }
+
+commands() { "$sockhop" help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'; }
+
+# The long options that `help CMD` shows, with their argument if they have one.
+options_of() { "$sockhop" help "$1" | sed -n '/^options:/,/^$/p' | grep -oE -- '--[a-z-]+( [A-Z:]+)?' ; }
+
+require_root() { [ "$(id -u)" -eq 0 ] || skip "needs root"; }
+
+new_cgroup() {
+	local mount
+	mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
+	[ -n "$mount" ] || skip "no cgroup v2 mount"
+	cg=$mount/sockhop-$instance
+	mkdir "$cg"
+}
+
+attach_new_cgroup() {
+	require_root
+	new_cgroup
+	attached=1
+	hop attach "$cg" --instance "$instance"
+	expect [ "$status" -eq 0 ]
+}
+
+@test "help lists the commands, in each of its spellings" {
+	hop help
+	expect [ "$status" -eq 0 ]
+	expect [ -z "$err" ]
+	local overview=$out c
+	for c in attach detach run agent status list check policy relay version help; do
+		expect grep -qE "^  $c +[a-z]" <<<"$overview"
+	done
+	hop --help
+	expect [ "$status:$out" = "0:$overview" ]
+	hop -h
+	expect [ "$status:$out" = "0:$overview" ]
+}
+
+@test "every command shows its usage, by help and by --help" {
+	local c
+	[ "$(commands | wc -l)" -ge 11 ]
+	for c in $(commands); do
+		hop help "$c"
+		expect [ "$status" -eq 0 ]
+		expect [ -z "$err" ]
+		expect contains "$out" "usage: sockhop $c"
+		local usage=$out
+		hop "$c" --help
+		expect [ "$status:$out" = "0:$usage" ]
+		expect [ -z "$err" ]
+	done
+}
+
+@test "every option that help shows is accepted" {
+	local c o seen=0
+	for c in $(commands); do
+		while read -r o; do
+			seen=$((seen + 1))
+			# an option that is not known fails before --help is read
+			# shellcheck disable=SC2086
+			hop "$c" ${o/ */ 1} --help
+			expect [ "$status" -eq 0 ]
+		done < <(options_of "$c")
+	done
+	[ "$seen" -ge 30 ]
+}
+
+@test "the man page has every command, option and synopsis" {
+	local c o section synopsis
+	for c in $(commands); do
+		section=$(awk -v c="## $c" '/^# COMMON OPTIONS/ { on = 1 } /^# COMMANDS/ { on = 0 }
+			/^##? / && $0 != "# COMMON OPTIONS" { on = $0 == c } on' "$man")
+		expect contains "$section" "## $c"
+		while read -r o _; do
+			contains "$section" "*$o*" || { echo "$c: $o is not in the man page"; return 1; }
+		done < <(options_of "$c")
+		synopsis=$("$sockhop" help "$c" | sed -n '1s/^usage: //;1s/ \[--instance NAME\] \[-v\]$//;1p')
+		sed -n '/^# SYNOPSIS/,/^# DESCRIPTION/p' "$man" | tr -d '*_' | sed 's/++$//' |
+			grep -qxF "$synopsis" || { echo "not in the synopsis: $synopsis"; return 1; }
+	done
+}
+
+@test "the man page renders" {
+	command -v scdoc >/dev/null || skip "no scdoc"
+	scdoc <"$man" | grep -q '^\.SH NAME'
+}
+
+@test "the completion knows exactly the commands and options of help" {
+	# shellcheck disable=SC1090
+	source "$completion"
+	local c
+	COMP_WORDS=(sockhop "") COMP_CWORD=1
+	_sockhop
+	diff <(printf '%s\n' "${COMPREPLY[@]}" | grep -v '^--' | sort) <(commands | sort)
+	for c in $(commands); do
+		COMP_WORDS=(sockhop "$c" --) COMP_CWORD=2
+		_sockhop
+		diff <(printf '%s\n' "${COMPREPLY[@]}" | sort -u) <(options_of "$c" | cut -d' ' -f1 | sort -u)
+	done
+}
+
+@test "a typo gets a suggestion and status 2" {
+	hop stauts
+	expect [ "$status" -eq 2 ]
+	expect contains "$err" "did you mean 'status'?"
+	expect [ -z "$out" ]
+	hop help lits
+	expect [ "$status" -eq 2 ]
+	expect contains "$err" "did you mean 'list'?"
+	hop status --jsno
+	expect [ "$status" -eq 2 ]
+	expect contains "$err" "did you mean '--json'?"
+}
+
+@test "no prefix is guessed" {
+	local word
+	for word in stat statu l det versio; do
+		hop "$word"
+		expect [ "$status" -eq 2 ]
+		expect [ -z "$out" ]
+	done
+	hop version --js
+	expect [ "$status" -eq 2 ]
+}
+
+@test "nonsense gets no suggestion" {
+	hop frobnicate
+	expect [ "$status" -eq 2 ]
+	expect lacks "$err" "did you mean"
+	expect contains "$err" "sockhop help"
+}
+
+@test "without a command: usage on stderr, status 2" {
+	hop
+	expect [ "$status" -eq 2 ]
+	expect [ -z "$out" ]
+	expect contains "$err" "usage: sockhop"
+}
+
+@test "unknown options are refused by every command" {
+	local c
+	for c in $(commands); do
+		hop "$c" --no-such-option
+		expect [ "$status" -eq 2 ]
+		expect contains "$err" "--no-such-option"
+		expect [ -z "$out" ]
+	done
+}
+
+@test "missing and superfluous arguments are refused" {
+	local args
+	for args in attach run policy relay "policy set" "policy add" "policy del" "relay forward" "relay pair" \
+		"status extra" "list extra" "check extra" "agent extra" "version extra" "help list status" \
+		"list --instance" "attach --max-connections" "attach --max-connections many /" \
+		"detach --timeout -1" "detach --timeout soon"; do
+		# shellcheck disable=SC2086
+		hop $args
+		expect [ "$status" -eq 2 ]
+		expect [ -n "$err" ]
+		expect [ -z "$out" ]
+	done
+}
+
+@test "version names program, ABI and libbpf" {
+	hop version --json
+	expect [ "$status" -eq 0 ]
+	expect jq -e '(.version | test("^[0-9]+\\.[0-9]+")) and .abi >= 1 and (.libbpf | test("^[0-9]"))' <<<"$out"
+	local version
+	version=$(jq -r .version <<<"$out")
+	hop version
+	expect contains "$out" "$version"
+	hop --version
+	expect contains "$out" "$version"
+}
+
+@test "a result that cannot be written is a failure" {
+	local args
+	for args in help version "version --json" "help attach"; do
+		status=0
+		# shellcheck disable=SC2086
+		err=$("$sockhop" $args 2>&1 >/dev/full) || status=$?
+		expect [ "$status" -eq 1 ]
+		expect contains "$err" "No space left on device"
+	done
+	status=0
+	err=$("$sockhop" version 2>&1 >&-) || status=$?
+	expect [ "$status" -eq 1 ]
+}
+
+@test "a reader that went away is a failure, where SIGPIPE is ignored" {
+	mkfifo "$BATS_TEST_TMPDIR/fifo"
+	# open for both first: a fifo without a reader would block its writer
+	# shellcheck disable=SC2094
+	exec 7<>"$BATS_TEST_TMPDIR/fifo" 8>"$BATS_TEST_TMPDIR/fifo" 7<&-
+	status=0
+	err=$(trap '' PIPE; "$sockhop" version 2>&1 >&8) || status=$?
+	exec 8>&-
+	expect [ "$status" -eq 1 ]
+	expect contains "$err" "Broken pipe"
+}
+
+@test "a stdout closed from the start matters only to who writes there" {
+	status=0
+	err=$("$sockhop" frobnicate 2>&1 >&-) || status=$?
+	expect [ "$status" -eq 2 ]
+	expect lacks "$err" "cannot write"
+}
+
+@test "status and list of what is not attached: status 3 and the remedy, JSON all the same" {
+	require_root
+	local c
+	for c in status list; do
+		hop "$c" --instance "$instance"
+		expect [ "$status" -eq 3 ]
+		expect contains "$err" "run \`sockhop attach"
+	done
+	hop status --json --instance "$instance"
+	expect [ "$status" -eq 3 ]
+	expect jq -e '.attached == false' <<<"$out"
+	hop list --json --instance "$instance"
+	expect [ "$status" -eq 3 ]
+	expect jq -e '. == []' <<<"$out"
+}
+
+@test "attach of what is no cgroup fails and leaves nothing" {
+	require_root
+	hop attach /nonexistent/cgroup --instance "$instance"
+	expect [ "$status" -eq 1 ]
+	expect contains "$err" "/nonexistent/cgroup"
+	hop status --instance "$instance"
+	expect [ "$status" -eq 3 ]
+}
+
+@test "without permission: status 4" {
+	attach_new_cgroup
+	# the build folder may be out of reach for other users
+	public=$(mktemp -d)
+	chmod 755 "$public"
+	install -m 755 "$sockhop" "$public/sockhop"
+	local args
+	for args in "status --json" list "detach --all" "attach $cg"; do
+		status=0
+		# shellcheck disable=SC2086
+		err=$(cd / && setpriv --reuid=65534 --regid=65534 --clear-groups \
+			"$public/sockhop" $args --instance "$instance" 2>&1 >/dev/null) || status=$?
+		expect [ "$status" -eq 4 ]
+		expect contains "$err" "permission"
+	done
+}
+
+@test "status of an attached instance has its facts, in JSON and in words" {
+	attach_new_cgroup
+	hop status --json --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	expect [ -z "$err" ]
+	expect jq -e --arg cg "$cg" --arg instance "$instance" '
+		.attached and .instance == $instance and .state == "attached" and
+		.agent.alive and (.agent.pid | type) == "number" and
+		(.since | test("^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z$")) and .uptime < 600 and
+		([.profile[] | type] | length >= 3 and all(. == "boolean")) and
+		(.cgroups | length == 1 and .[0].path == $cg and .[0].state == "attached" and .[0].id > 0) and
+		.connections == {"candidates": 0, "members": 0, "pairs": 0} and
+		.hopped == {"messages": 0, "bytes": 0} and .stayed == {"messages": 0} and
+		([.counters[] | type] | all(. == "number")) and
+		(.stay_reasons | type) == "array" and (.why_not | type) == "array" and
+		([.maps[] | .used == 0 and .max > 0] | all) and
+		.vetoed == [] and .policy_rules == 0 and (.other_instances | type) == "array"' <<<"$out"
+	hop status --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	expect contains "$out" "$cg"
+	expect grep -qE '^agent runs: +yes$' <<<"$out"
+}
+
+@test "the list of an idle instance is empty, and succeeds" {
+	attach_new_cgroup
+	hop list --json --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	expect jq -e '. == []' <<<"$out"
+	hop list --all --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	expect [ "$(wc -l <<<"$out")" -eq 1 ]
+	expect contains "$out" "STATE"
+}
+
+@test "attach twice changes nothing, detach ends it" {
+	attach_new_cgroup
+	hop attach "$cg" --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	hop status --json --instance "$instance"
+	expect jq -e '.cgroups | length == 1' <<<"$out"
+	hop detach --all --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	attached=
+	hop status --instance "$instance"
+	expect [ "$status" -eq 3 ]
+}
