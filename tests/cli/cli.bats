@@ -4,6 +4,8 @@
 # SOCKHOP names the binary, ../../build/sockhop unless set.
 # Each test is a function to bats, though a subshell to shellcheck:
 # shellcheck disable=SC2030,SC2031
+# and the variables in single quotes are those of jq and of the shell that is being started:
+# shellcheck disable=SC2016
 
 setup() {
 	root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
@@ -60,6 +62,40 @@ attach_new_cgroup() {
 	attached=1
 	hop attach "$cg" --instance "$instance"
 	expect [ "$status" -eq 0 ]
+}
+
+# A process in the cgroup that plays ping-pong with itself over a non-blocking connection until it is killed:
+# sets traffic (its pid) and port (the server's).
+start_traffic() {
+	mkfifo "$BATS_TEST_TMPDIR/port"
+	bash -c 'echo $$ >"$0/cgroup.procs"; exec python3 -c "$1" "$2"' "$cg" '
+import select, socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+client = socket.create_connection(listener.getsockname())
+server, _ = listener.accept()
+for end in client, server:
+    end.setblocking(False)
+with open(sys.argv[1], "w") as f:
+    print(listener.getsockname()[1], file=f)
+while True:
+    for sender, reader in (client, server), (server, client):
+        sender.send(b"x" * 64)
+        select.select([reader], [], [])
+        reader.recv(64)
+' "$BATS_TEST_TMPDIR/port" 3>&- &
+	traffic=$!
+	read -r port <"$BATS_TEST_TMPDIR/port"
+}
+
+# Looks at `list --json` until the jq expression holds: the kernel side tells nobody else when it does.
+await_list() {
+	local end=$((SECONDS + 15))
+	while hop list --json --instance "$instance"; do
+		jq -e --argjson port "$port" --argjson pid "$traffic" "$1" <<<"$out" >/dev/null && return
+		[ "$SECONDS" -lt "$end" ] || break
+		sleep 0.1
+	done
+	expect false
 }
 
 @test "help lists the commands, in each of its spellings" {
@@ -320,6 +356,55 @@ attach_new_cgroup() {
 	expect [ "$status" -eq 0 ]
 	expect [ "$(wc -l <<<"$out")" -eq 1 ]
 	expect contains "$out" "STATE"
+}
+
+@test "a pair that may not hop is listed with its programs and the reason" {
+	attach_new_cgroup
+	start_traffic
+	# python imports splice(2)
+	await_list 'length == 1 and .[0].reason == "splice-capable"'
+	expect jq -e --argjson port "$port" --argjson pid "$traffic" '.[0] |
+		.state == "candidate" and (.meaning | length) > 0 and
+		.a.peer == {"address": "127.0.0.1", "port": $port} and .b.local == .a.peer and .a.local == .b.peer and
+		.a.pid == $pid and .b.pid == $pid and (.a.program | test("^python3")) and
+		.a.netns == .b.netns and .a.cgroup == .b.cgroup and .a.member == false and
+		.a.bytes_hopped == 0 and .a.tcp_bytes > 0' <<<"$out"
+	hop list --instance "$instance"
+	expect grep -qE "^candidate +127\.0\.0\.1:[0-9]+ +127\.0\.0\.1:$port .*python3[.0-9]*/$traffic.*splice-capable" <<<"$out"
+	hop status --json --instance "$instance"
+	expect jq -e --argjson pid "$traffic" '.connections == {"candidates": 2, "members": 0, "pairs": 1} and
+		(.vetoed | length == 1 and .[0].pid == $pid and .[0].reason == "splice-capable")' <<<"$out"
+}
+
+@test "a pair that hops is listed with what hopped each way" {
+	attach_new_cgroup
+	hop policy add "trust program python3" --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	start_traffic
+	await_list 'length == 1 and .[0].state == "hopping"'
+	expect jq -e --argjson port "$port" '.[0] | .reason == null and .b.local.port == $port and
+		([.a, .b] | all(.member and .messages_hopped > 0 and .bytes_hopped == 64 * .messages_hopped))' <<<"$out"
+	hop status --json --instance "$instance"
+	expect jq -e '.connections == {"candidates": 0, "members": 2, "pairs": 1} and .hopped.messages > 0 and
+		.counters.joined == 2' <<<"$out"
+	hop detach --all --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	attached=
+	# it lives on
+	expect kill -0 "$traffic"
+}
+
+@test "list --all shows connections that are no candidates" {
+	attach_new_cgroup
+	hop policy add never --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	start_traffic
+	hop list --all --json --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	expect jq -e --argjson port "$port" 'length == 1 and (.[0] | .a.peer.port == $port and .b.local.port == $port and
+		.reason != null and .a.member == false)' <<<"$out"
+	hop list --json --instance "$instance"
+	expect jq -e 'map(select(.state == "hopping")) == []' <<<"$out"
 }
 
 @test "attach twice changes nothing, detach ends it" {
