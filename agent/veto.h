@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * veto.h: may the sockets of a program join? A process whose program can call splice(2) on a socket, or use
+ * urgent data, would notice (docs/limits.md); what elfscan.h finds in its executable and libraries decides.
+ */
+#ifndef SOCKHOP_VETO_H
+#define SOCKHOP_VETO_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include "agent/elfscan.h"
+
+struct veto_result {
+	__u32 why;	    /* enum hop_why; HOP_WHY_NONE: fit */
+	bool uses_ioctl;    /* some object imports ioctl, or the program is static */
+	bool uses_fionread; /* ... and some object has the number FIONREAD: it may use it on a socket */
+	char comm[16];
+	char exe[PATH_MAX]; /* as /proc/PID/exe shows it */
+	char reason[512];   /* one line: "/usr/sbin/haproxy imports splice"; "" when fit */
+};
+
+/* Classify one file. Returns 0; one that cannot be read or understood is HOP_WHY_UNKNOWN. */
+int veto_file(const char *path, struct veto *out);
+
+/* What was found out about files, by device, inode, size and times; holds 4096 of them. NULL: no memory. */
+struct veto_cache;
+struct veto_cache *veto_cache_new(void);
+void veto_cache_free(struct veto_cache *cache);
+
+/*
+ * Classify a live process by its executable and every file that it maps executable. A process in another
+ * mount namespace, and files that are deleted by now, are read too, with CAP_CHECKPOINT_RESTORE or
+ * CAP_SYS_ADMIN
+ * (/proc/PID/map_files, proc(5)); without them libraries are opened below /proc/PID/root.
+ *
+ * Returns 0; -ESRCH when the process is gone (or a zombie), with *out undefined. What must not or cannot be
+ * looked at is HOP_WHY_UNKNOWN with the reason. It is a snapshot: a library may be loaded later.
+ */
+int veto_process(struct veto_cache *cache, pid_t pid, struct veto_result *out);
+
+#endif
