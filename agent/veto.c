@@ -146,7 +146,7 @@ static void take_object(struct veto_cache *cache, int fd, const char *path, stru
 		return;
 	}
 	v = examine(cache, fd, &st);
-	if (v->libc || (!v->elf && is_anonymous(path)))
+	if (!v->elf && is_anonymous(path))
 		return;
 	out->uses_ioctl |= v->uses_ioctl;
 	out->uses_fionread |= v->names_fionread;
