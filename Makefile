@@ -18,10 +18,11 @@ LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
 BPFFLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Werror -Wno-unknown-attributes \
             -Wno-address-of-packed-member -I. -Ibpf -I$(B)
 
-# bpf/relay.bpf.c is an object of its own; all others are linked into one.
-BPF_SRC  := $(filter-out bpf/relay.bpf.c,$(wildcard bpf/*.bpf.c))
+# The relay's and the probe's programs are objects of their own; all others are linked into one.
+ALONE    := $(filter relay probe,$(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c)))
+BPF_SRC  := $(filter-out $(ALONE:%=bpf/%.bpf.c),$(wildcard bpf/*.bpf.c))
 BPF_OBJ  := $(BPF_SRC:%.c=$(B)/%.o)
-SKELS    := $(B)/hop.skel.h $(if $(wildcard bpf/relay.bpf.c),$(B)/relay.skel.h)
+SKELS    := $(B)/hop.skel.h $(ALONE:%=$(B)/%.skel.h)
 SRC      := $(wildcard agent/*.c cgroup/*.c)
 OBJ      := $(SRC:%.c=$(B)/%.o)
 LIBOBJ   := $(filter-out $(B)/agent/main.o,$(OBJ))
@@ -57,8 +58,8 @@ $(B)/hop.bpf.o: $(BPF_OBJ)
 $(B)/hop.skel.h: $(B)/hop.bpf.o
 	$(BPFTOOL) gen skeleton $< name hop_bpf > $@
 
-$(B)/relay.skel.h: $(B)/bpf/relay.bpf.o
-	$(BPFTOOL) gen skeleton $< name relay_bpf > $@
+$(B)/%.skel.h: $(B)/bpf/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $*_bpf > $@
 
 $(B)/agent/%.o: agent/%.c $(SKELS)
 	@mkdir -p $(@D)

@@ -196,6 +196,7 @@ int instance_policy_set(struct instance *in, const struct hop_policy *policy)
 	__atomic_store_n(&in->config->policy_slot, slot, __ATOMIC_RELEASE);
 	__atomic_store_n(&in->config->early, early, __ATOMIC_RELEASE);
 	__atomic_add_fetch(&in->config->policy_gen, 1, __ATOMIC_RELEASE);
+	instance_poke(in);
 	return 0;
 }
 
@@ -328,4 +329,12 @@ bool instance_agent_alive(const struct instance *in, int *pid)
 	if (pid)
 		*pid = in->config->agent_pid;
 	return errno == EWOULDBLOCK;
+}
+
+void instance_poke(const struct instance *in)
+{
+	int pid;
+
+	if (instance_agent_alive(in, &pid) && pid > 0)
+		kill(pid, INSTANCE_POKE_SIGNAL);
 }

@@ -76,7 +76,7 @@ unsigned long long instance_counter(const struct instance *in, unsigned int inde
 
 /*
  * The live policy; *out is filled. set: validates nothing, makes it live atomically (the other slot, then the
- * index) and bumps policy_gen. The caller holds the instance lock.
+ * index), bumps policy_gen and wakes the agent. The caller holds the instance lock.
  */
 int instance_policy_get(const struct instance *in, struct hop_policy *out);
 int instance_policy_set(struct instance *in, const struct hop_policy *policy);
@@ -94,6 +94,10 @@ int instance_iterate(const struct instance *in, enum instance_iter which, int ne
  * our own, and /run/netns; -ENOENT when nobody is in it any more. The caller closes it.
  */
 int instance_netns(const struct instance *in, __u32 inum);
+
+/* Wake the agent, if one runs: the policy or the set of cgroups has changed. */
+#define INSTANCE_POKE_SIGNAL (SIGRTMIN + 1)
+void instance_poke(const struct instance *in);
 
 /* True when a live agent holds the agent lock; *pid (may be NULL) is its pid, 0 if unknown. */
 bool instance_agent_alive(const struct instance *in, int *pid);

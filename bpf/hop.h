@@ -239,10 +239,12 @@ struct hop_config {
 	__u32 min_rate;	      /* segments per second below which traffic is too slow to gain */
 	__u32 max_burst;      /* bound of the peer's backlog in messages */
 	__u32 force;	      /* TEST ONLY: HOP_FORCE_* */
-	__u32 retry;	      /* written by passes: ends that want another pass soon */
+	__u32 retry;	      /* written by passes: ends that could not join for a passing reason */
+	__u32 retry_leave;    /* written by passes: ends that could not leave yet */
 	__u32 members;	      /* number of members, kept by the programs */
 	__u32 max_members;
 	__u32 agent_pid;
+	__u32 pad;
 	__u64 attached_ns;    /* CLOCK_MONOTONIC */
 };
 
@@ -317,7 +319,9 @@ enum hop_show_flags {
 /* What the holders iterator writes: a process that holds a registered socket. */
 struct hop_holder {
 	__u64 cookie;
-	__u32 pid, pad;
+	__u32 pid;
+	__u32 why; /* 0 from the kernel; user space keeps its judgement here (enum hop_why) */
+	struct hop_tuple tuple;
 	char comm[16];
 };
 

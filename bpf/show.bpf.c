@@ -123,6 +123,7 @@ int hop_holders(struct bpf_iter__task_file *ctx)
 		return 0;
 	h.cookie = st->cookie;
 	h.pid = task->tgid;
+	sock_tuple(sock->sk, &h.tuple);
 	BPF_CORE_READ_STR_INTO(&h.comm, task, group_leader, comm);
 	bpf_seq_write(seq, &h, sizeof(h));
 	return 0;

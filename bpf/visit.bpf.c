@@ -256,7 +256,7 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 	if (!(cfg.force & HOP_FORCE_LATCH)) {
 		if (!(self->flags & HOP_END_QUIET) || !peer_quiet(st, peer) ||
 		    !sock_hop_queue_empty((__u64)(long)tp)) {
-			__sync_fetch_and_add(&cfg.retry, 1);
+			__sync_fetch_and_add(&cfg.retry_leave, 1);
 			return;
 		}
 	}
@@ -275,7 +275,7 @@ static __always_inline void settle(struct tcp_sock *tp, struct hop_sock *st, str
 	__u32 shift = st->joins + 2;
 
 	if (peer && (peer->flags & HOP_END_MEMBER)) {
-		__sync_fetch_and_add(&cfg.retry, 1);
+		__sync_fetch_and_add(&cfg.retry_leave, 1);
 		return;
 	}
 	self->flags &= ~(HOP_END_LEAVE | HOP_END_QUIET | HOP_END_WANT);

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <bpf/libbpf.h>
+
+#include "agent.h"
+#include "instance.h"
+#include "pass.h"
+#include "util.h"
+#include "vet.h"
+#include "veto.h"
+
+/* Pace, in nanoseconds. A pass costs milliseconds however little there is to do: it walks the hash table. */
+#define MS	       1000000ull
+#define COALESCE       (20 * MS)    /* after the first event, for others to come along */
+#define JOIN_SHARE     60	    /* passes for joins: at most 1/60 of one CPU */
+#define LEAVE_SHARE    4	    /* passes for leaves, which an application may be waiting for */
+#define LEAVE_URGENT   20	    /* so many in a row; then they are as patient as joins */
+#define REVIEW	       (30000 * MS) /* while there are members: lost events, programs that hold them */
+
+enum { SOURCE_EVENTS, SOURCE_POKE, SOURCE_EXTRA };
+
+struct agent {
+	struct instance in;
+	int lock_fd, poke_fd, epoll_fd;
+	struct ring_buffer *events;
+	struct veto_cache *veto;
+	struct netns_list dirty;      /* namespaces that need a pass */
+	bool vet;		      /* programs must be examined before it */
+	bool leaves;		      /* somebody is leaving */
+	unsigned int leave_passes;    /* in a row */
+	unsigned long long due;	      /* when the next pass may run, 0: none is needed */
+	unsigned long long not_before; /* what the last pass cost, in time to wait */
+	unsigned long long review;    /* when to look at everything again, 0: no members */
+	unsigned long long lost;      /* events lost so far */
+	unsigned long long hops;      /* at the last review */
+};
+
+static void schedule(struct agent *a, unsigned long long delay)
+{
+	unsigned long long at = now_ns() + delay;
+
+	if (at < a->not_before && !a->leaves)
+		at = a->not_before;
+	if (!a->due || at < a->due)
+		a->due = at;
+}
+
+static int on_event(void *ctx, void *data, size_t size)
+{
+	struct agent *a = ctx;
+	const struct hop_event *e = data;
+
+	if (size < sizeof(*e))
+		return 0;
+	switch (e->type) {
+	case HOP_EV_PAIRED:
+		a->vet = true;
+		netns_list_add(&a->dirty, e->netns);
+		netns_list_add(&a->dirty, e->peer_netns);
+		schedule(a, COALESCE);
+		break;
+	case HOP_EV_LEAVE:
+		a->leaves = true;
+		a->leave_passes = 0;
+		netns_list_add(&a->dirty, e->netns);
+		netns_list_add(&a->dirty, e->peer_netns);
+		schedule(a, MS);
+		break;
+	case HOP_EV_EXEC:
+		a->vet = true;
+		netns_list_all(&a->dirty, &a->in);
+		schedule(a, COALESCE);
+		break;
+	}
+	return 0;
+}
+
+/* Look at everything: at the start, after a change of policy, when events were lost. */
+static void look_at_all(struct agent *a)
+{
+	a->vet = true;
+	netns_list_all(&a->dirty, &a->in);
+	if (a->dirty.n)
+		schedule(a, COALESCE);
+}
+
+static int run_pass(struct agent *a)
+{
+	unsigned long long cost = 0;
+	struct vet_result vetted;
+	int more, err;
+
+	a->due = 0;
+	if (a->vet) {
+		err = vet_all(&a->in, a->veto, &vetted);
+		if (err)
+			return err;
+		a->vet = false;
+		msg_debug("examined %u sockets, %u vetoed", vetted.sockets, vetted.vetoed);
+	}
+	more = pass_visit(&a->in, &a->dirty, &cost);
+	if (more < 0)
+		return more;
+	msg_debug("pass over %u namespaces: %llu us, again %d", a->dirty.n, cost / 1000, more);
+	a->not_before = now_ns() + JOIN_SHARE * cost;
+	a->leaves = more & PASS_LEAVES && ++a->leave_passes < LEAVE_URGENT;
+	if (a->leaves)
+		schedule(a, LEAVE_SHARE * cost);
+	else if (more)
+		schedule(a, JOIN_SHARE * cost);
+	else
+		netns_list_clear(&a->dirty);
+	if (more & PASS_JOINS)
+		a->vet = true; /* one of them may be waiting for just that */
+	if (a->in.config->members && !a->review)
+		a->review = now_ns() + REVIEW;
+	return 0;
+}
+
+/* Every REVIEW while there are members: did events get lost, did a descriptor reach another program? */
+static void review(struct agent *a)
+{
+	unsigned long long hops = instance_counter(&a->in, HOP_CNT_HOPS);
+	unsigned long long lost = instance_counter(&a->in, HOP_CNT_EVENTS_LOST);
+
+	a->review = a->in.config->members ? now_ns() + REVIEW : 0;
+	if (hops != a->hops || lost != a->lost)
+		look_at_all(a);
+	a->hops = hops;
+	a->lost = lost;
+}
+
+static int timeout_ms(const struct agent *a)
+{
+	unsigned long long next = a->due, now = now_ns();
+
+	if (!next || (a->review && a->review < next))
+		next = a->review;
+	if (!next)
+		return -1;
+	return next <= now ? 0 : (int)((next - now) / MS) + 1;
+}
+
+static int poked(struct agent *a)
+{
+	struct signalfd_siginfo si;
+
+	while (read(a->poke_fd, &si, sizeof(si)) == sizeof(si))
+		;
+	look_at_all(a);
+	/* a policy that says never, or a cgroup that is leaving, is not to wait */
+	a->leaves = true;
+	a->leave_passes = 0;
+	schedule(a, MS);
+	return 0;
+}
+
+static int handle(struct agent *a, int source, int (*extra)(void *arg), void *arg)
+{
+	switch (source) {
+	case SOURCE_EVENTS:
+		ring_buffer__consume(a->events);
+		return 0;
+	case SOURCE_POKE:
+		return poked(a);
+	default:
+		return extra(arg);
+	}
+}
+
+static int watch(struct agent *a, int fd, int source)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = source};
+
+	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
+int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
+{
+	struct epoll_event ev[8];
+	int ret = 0;
+
+	if (extra_fd >= 0)
+		ret = watch(a, extra_fd, SOURCE_EXTRA);
+	look_at_all(a);
+	while (!ret && !a->in.config->draining) {
+		int n = epoll_wait(a->epoll_fd, ev, ARRAY_SIZE(ev), timeout_ms(a));
+
+		if (n < 0 && errno != EINTR)
+			ret = -errno;
+		for (int i = 0; i < n && !ret; i++)
+			ret = handle(a, ev[i].data.u32, extra, arg);
+		if (!ret && a->review && now_ns() >= a->review)
+			review(a);
+		if (!ret && a->due && now_ns() >= a->due)
+			ret = run_pass(a);
+	}
+	if (extra_fd >= 0)
+		epoll_ctl(a->epoll_fd, EPOLL_CTL_DEL, extra_fd, NULL);
+	return ret;
+}
+
+static int lock_agent(struct agent *a)
+{
+	char path[PATH_MAX + 8];
+
+	snprintf(path, sizeof(path), "%s/agent", a->in.dir);
+	a->lock_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (a->lock_fd < 0)
+		return -errno;
+	/* instance_agent_alive() tries the lock, for an instant: do not mistake that for an agent */
+	for (int i = 0; flock(a->lock_fd, LOCK_EX | LOCK_NB); i++) {
+		if (errno != EWOULDBLOCK || i == 10)
+			return errno == EWOULDBLOCK ? -EBUSY : -errno;
+		poll(NULL, 0, 2);
+	}
+	a->in.config->agent_pid = getpid();
+	return 0;
+}
+
+static int poke_setup(struct agent *a)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, INSTANCE_POKE_SIGNAL);
+	/* before the lock is taken: whoever sees it held may send the signal */
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	a->poke_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return a->poke_fd < 0 ? -errno : 0;
+}
+
+static int agent_setup(struct agent *a)
+{
+	int err = poke_setup(a);
+
+	if (!err)
+		err = lock_agent(a);
+	if (err)
+		return err;
+	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (a->epoll_fd < 0)
+		return -errno;
+	a->veto = veto_cache_new();
+	a->events = ring_buffer__new(a->in.map[MAP_EVENTS], on_event, a, NULL);
+	if (!a->veto || !a->events)
+		return -ENOMEM;
+	err = watch(a, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
+	return err ? err : watch(a, a->poke_fd, SOURCE_POKE);
+}
+
+int agent_new(struct agent **out, const char *instance)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+	int err;
+
+	if (!a)
+		return -ENOMEM;
+	a->lock_fd = a->poke_fd = a->epoll_fd = -1;
+	err = instance_open(&a->in, instance, 0);
+	if (err) {
+		free(a);
+		return err;
+	}
+	err = agent_setup(a);
+	if (err) {
+		agent_free(a);
+		return err;
+	}
+	/* a pass holds socket locks: get it over with on a busy machine */
+	setpriority(PRIO_PROCESS, 0, -10);
+	*out = a;
+	return 0;
+}
+
+void agent_free(struct agent *a)
+{
+	if (!a)
+		return;
+	ring_buffer__free(a->events);
+	veto_cache_free(a->veto);
+	netns_list_free(&a->dirty);
+	util__close(&a->epoll_fd);
+	util__close(&a->poke_fd);
+	util__close(&a->lock_fd);
+	instance_close(&a->in);
+	free(a);
+}

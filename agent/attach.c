@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* attach.c: an instance and its cgroups. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <bpf/bpf.h>
+
+#include "load.h"
+#include "util.h"
+#include "cgroup/cgroup.h"
+
+int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const struct hop_cgroup *, void *), void *arg)
+{
+	struct hop_cgroup cg;
+	__u64 key, next;
+	int err, ret = 0;
+
+	/* the callback may delete the current entry, so step on first */
+	err = bpf_map_get_next_key(in->map[MAP_CGROUPS], NULL, &key);
+	while (!err && !ret) {
+		err = bpf_map_get_next_key(in->map[MAP_CGROUPS], &key, &next);
+		if (!bpf_map_lookup_elem(in->map[MAP_CGROUPS], &key, &cg))
+			ret = fn(key, &cg, arg);
+		key = next;
+	}
+	return ret;
+}
+
+static int covers(__u64 id, const struct hop_cgroup *cg, void *arg)
+{
+	(void)id;
+	return !(cg->flags & HOP_CG_LEAVING) && cgroup_is_below(arg, cg->path);
+}
+
+/* Network namespaces of the processes in a cgroup, each once. */
+struct netns_set {
+	ino_t ino[256];
+	unsigned int n;
+	const struct instance *in;
+};
+
+static int collect_netns(pid_t pid, void *arg)
+{
+	struct netns_set *set = arg;
+	char path[64];
+	struct stat st;
+	_cleanup_close_ int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	if (stat(path, &st))
+		return 0; /* gone */
+	for (unsigned int i = 0; i < set->n; i++)
+		if (set->ino[i] == st.st_ino)
+			return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || set->n == ARRAY_SIZE(set->ino))
+		return 0;
+	set->ino[set->n++] = st.st_ino;
+	instance_iterate(set->in, ITER_COLLECT, fd, 1, NULL, NULL);
+	return 0;
+}
+
+/* The cgroup's own link path. */
+static void link_path(const struct instance *in, __u64 id, char *buf, size_t size)
+{
+	snprintf(buf, size, "%.3000s/cgroup-%llu", in->dir, (unsigned long long)id);
+}
+
+static int link_sockops(const struct instance *in, const char *path, __u64 id)
+{
+	_cleanup_close_ int prog = -1;
+	_cleanup_close_ int cg = -1;
+	_cleanup_close_ int link = -1;
+	char pin[PATH_MAX];
+
+	snprintf(pin, sizeof(pin), "%.3000s/sockops", in->dir);
+	prog = bpf_obj_get(pin);
+	if (prog < 0)
+		return -errno;
+	cg = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cg < 0)
+		return -errno;
+	/* a link allows other programs beside it (BPF_F_ALLOW_MULTI is implied) */
+	link = bpf_link_create(prog, cg, BPF_CGROUP_SOCK_OPS, NULL);
+	if (link < 0)
+		return -errno;
+	link_path(in, id, pin, sizeof(pin));
+	return bpf_obj_pin(link, pin) ? -errno : 0;
+}
+
+int instance_attach(struct instance *in, const char *path, __u32 flags)
+{
+	struct netns_set set = {.in = in};
+	struct hop_cgroup cg = {.flags = flags};
+	__u32 ids[64], n = ARRAY_SIZE(ids);
+	__u64 id;
+	int err = cgroup_id(path, &id);
+
+	if (err)
+		return err;
+	if (instance_each_cgroup(in, covers, (void *)path))
+		return -EALREADY;
+	if ((size_t)snprintf(cg.path, sizeof(cg.path), "%s", path) >= sizeof(cg.path))
+		return -ENAMETOOLONG;
+	/* other programs may want the round-trip callback: then we never switch it off */
+	if (!cgroup_sockops_progs(path, true, ids, &n) && n)
+		in->config->keep_rtt = 1;
+	if (bpf_map_update_elem(in->map[MAP_CGROUPS], &id, &cg, BPF_ANY))
+		return -errno;
+	err = link_sockops(in, path, id);
+	if (err) {
+		bpf_map_delete_elem(in->map[MAP_CGROUPS], &id);
+		return err;
+	}
+	if (in->config->setsockopt_iter)
+		cgroup_each_pid(path, collect_netns, &set);
+	return 0;
+}
+
+int instance_mark_leaving(struct instance *in, __u64 id)
+{
+	struct hop_cgroup cg;
+
+	if (bpf_map_lookup_elem(in->map[MAP_CGROUPS], &id, &cg))
+		return -errno;
+	cg.flags |= HOP_CG_LEAVING;
+	return bpf_map_update_elem(in->map[MAP_CGROUPS], &id, &cg, BPF_EXIST) ? -errno : 0;
+}
+
+int instance_unattach(struct instance *in, __u64 id)
+{
+	char pin[PATH_MAX];
+
+	link_path(in, id, pin, sizeof(pin));
+	if (unlink(pin) && errno != ENOENT)
+		return -errno;
+	return bpf_map_delete_elem(in->map[MAP_CGROUPS], &id) && errno != ENOENT ? -errno : 0;
+}

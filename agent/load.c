@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "load.h"
+#include "util.h"
+#include "hop.skel.h"
+
+int bpffs_mount(void)
+{
+	char root[PATH_MAX];
+
+	if (!instance_root(root, sizeof(root)))
+		return 0;
+	return mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=0700") ? -errno : 0;
+}
+
+int instances_lock(void)
+{
+	char root[PATH_MAX];
+	_cleanup_close_ int fd = -1;
+	int err = instance_root(root, sizeof(root));
+
+	if (err)
+		return err;
+	if (mkdir(root, 0700) && errno != EEXIST)
+		return -errno;
+	fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX))
+		return -errno;
+	return steal_fd(&fd);
+}
+
+static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	if ((int)level > log_level - 1 && !(log_level && level == LIBBPF_WARN))
+		return 0;
+	return vfprintf(stderr, fmt, ap);
+}
+
+static void set_defaults(struct hop_config *c, const struct probe *probe, unsigned int max_connections)
+{
+	const char *force = getenv("SOCKHOP_TEST_FORCE");
+
+	c->abi = HOP_ABI;
+	c->verdict = !probe->fionread_tcp;
+	c->hop_fionread_broken = !probe->fionread_hop;
+	c->setsockopt_iter = probe->iter_setsockopt;
+	c->min_segs = 64;
+	c->max_avg = 24576;
+	c->min_rate = 100;
+	c->max_burst = 512;
+	c->max_members = 2 * max_connections;
+	c->attached_ns = now_ns();
+	/* for tests only: takes single rules away, see enum hop_force */
+	c->force = force ? strtoul(force, NULL, 0) : 0;
+}
+
+static int size_maps(struct hop_bpf *skel, unsigned int max_connections)
+{
+	unsigned int n = 2 * max_connections;
+	int err;
+
+	err = bpf_map__set_max_entries(skel->maps.members, n);
+	if (!err) /* ends of connections to other hosts register as well: room for as many again */
+		err = bpf_map__set_max_entries(skel->maps.ends, 2 * n);
+	if (!err)
+		err = bpf_map__set_max_entries(skel->maps.vetted, 2 * n);
+	return err;
+}
+
+static int pin_map(struct bpf_map *map, const char *dir, const char *name)
+{
+	char path[PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return bpf_map__pin(map, path);
+}
+
+static int pin_maps(struct hop_bpf *skel, const char *dir)
+{
+	const struct {
+		enum instance_map which;
+		struct bpf_map *map;
+	} maps[] = {
+		{MAP_CONFIG, skel->maps.data_config},     {MAP_MEMBERS, skel->maps.members},
+		{MAP_ENDS, skel->maps.ends},	       {MAP_SOCKS, skel->maps.socks},
+		{MAP_COUNTERS, skel->maps.counters},   {MAP_EVENTS, skel->maps.events},
+		{MAP_VETTED, skel->maps.vetted},       {MAP_CGROUPS, skel->maps.cgroups},
+		{MAP_POLICY, skel->maps.policy},
+	};
+	int err = 0;
+
+	_Static_assert(ARRAY_SIZE(maps) == MAP_COUNT, "every map is pinned");
+	for (size_t i = 0; i < ARRAY_SIZE(maps) && !err; i++)
+		err = pin_map(maps[i].map, dir, instance_map_name(maps[i].which));
+	return err;
+}
+
+static int pin_link(struct bpf_link *link, const char *dir, const char *name)
+{
+	char path[PATH_MAX + 32];
+	int err;
+
+	if (!link)
+		return -errno;
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	err = bpf_link__pin(link, path);
+	bpf_link__destroy(link);
+	return err;
+}
+
+static int pin_iters(struct hop_bpf *skel, const char *dir)
+{
+	union bpf_iter_link_info socks = {.map.map_fd = bpf_map__fd(skel->maps.socks)};
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &socks, .link_info_len = sizeof(socks));
+	const struct {
+		enum instance_iter which;
+		struct bpf_program *prog;
+		struct bpf_iter_attach_opts *opts;
+	} iters[] = {
+		{ITER_VISIT, skel->progs.hop_visit, NULL},
+		{ITER_COLLECT, skel->progs.hop_collect, NULL},
+		{ITER_SHOW_SOCKS, skel->progs.hop_show_socks, &opts},
+		{ITER_SHOW_TCP, skel->progs.hop_show_tcp, NULL},
+		{ITER_HOLDERS, skel->progs.hop_holders, NULL},
+	};
+	int err = 0;
+
+	_Static_assert(ARRAY_SIZE(iters) == ITER_COUNT, "every iterator is pinned");
+	for (size_t i = 0; i < ARRAY_SIZE(iters) && !err; i++)
+		err = pin_link(bpf_program__attach_iter(iters[i].prog, iters[i].opts), dir,
+			       instance_iter_name(iters[i].which));
+	return err;
+}
+
+static int pin_programs(struct hop_bpf *skel, const char *dir, bool early)
+{
+	struct bpf_program *ops = early ? skel->progs.hop_sockops : skel->progs.hop_sockops_late;
+	char path[PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/sockops", dir);
+	if (bpf_program__pin(ops, path))
+		return -errno;
+	return pin_link(bpf_program__attach(skel->progs.hop_exec), dir, "exec");
+}
+
+/* Put the verdict programs on the sockhash. They hold it, and it them, while it has members. */
+static int arm(struct hop_bpf *skel)
+{
+	int map = bpf_map__fd(skel->maps.members);
+
+	if (bpf_prog_attach(bpf_program__fd(skel->progs.hop_msg), map, BPF_SK_MSG_VERDICT, 0))
+		return -errno;
+	if (skel->data_config->cfg.verdict &&
+	    bpf_prog_attach(bpf_program__fd(skel->progs.hop_verdict), map, BPF_SK_SKB_STREAM_VERDICT, 0))
+		return -errno;
+	return 0;
+}
+
+static int remove_dir(const char *dir)
+{
+	struct dirent **list = NULL;
+	char path[PATH_MAX + NAME_MAX + 2];
+	int n = scandir(dir, &list, NULL, NULL), err = 0;
+
+	if (n < 0)
+		return -errno;
+	for (int i = 0; i < n; i++) {
+		if (strcmp(list[i]->d_name, ".") && strcmp(list[i]->d_name, "..")) {
+			snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name);
+			if (unlink(path) && rmdir(path))
+				err = -errno;
+		}
+		free(list[i]);
+	}
+	free(list);
+	return rmdir(dir) ? -errno : err;
+}
+
+static int build(struct hop_bpf *skel, const char *dir, const struct probe *probe, const struct load_options *o)
+{
+	unsigned int n = o->max_connections ?: DEFAULT_MAX_CONNECTIONS;
+	char agent[PATH_MAX + 8];
+	__u32 slot = 0;
+	int err;
+
+	set_defaults((struct hop_config *)&skel->data_config->cfg, probe, n);
+	bpf_program__set_autoload(skel->progs.hop_sockops, probe->kern_ctx);
+	bpf_program__set_autoload(skel->progs.hop_sockops_late, !probe->kern_ctx);
+	bpf_program__set_autoload(skel->progs.hop_verdict, skel->data_config->cfg.verdict);
+	err = size_maps(skel, n);
+	if (!err)
+		err = hop_bpf__load(skel);
+	if (!err)
+		err = arm(skel);
+	if (!err && o->policy) {
+		for (__u32 i = 0; i < o->policy->count; i++)
+			skel->data_config->cfg.early += o->policy->rule[i].action == HOP_ACTION_EARLY;
+		if (bpf_map_update_elem(bpf_map__fd(skel->maps.policy), &slot, o->policy, BPF_ANY))
+			err = -errno;
+	}
+	if (!err)
+		err = pin_maps(skel, dir);
+	if (!err)
+		err = pin_iters(skel, dir);
+	if (!err)
+		err = pin_programs(skel, dir, probe->kern_ctx);
+	snprintf(agent, sizeof(agent), "%s/agent", dir);
+	if (!err && mkdir(agent, 0700))
+		err = -errno;
+	return err;
+}
+
+static int probe_or_complain(struct probe *probe)
+{
+	int err = probe_kernel(probe);
+
+	if (probe->load)
+		err = probe->load;
+	if (err == -EPERM || err == -EACCES)
+		msg_error("no permission to load BPF programs: run as root, or with CAP_BPF, CAP_NET_ADMIN, "
+			  "CAP_PERFMON and CAP_SYS_ADMIN");
+	else if (err)
+		msg_error("this kernel refuses the probe programs (%s): see `sockhop check`", strerror(-err));
+	if (!err && !probe->hop) {
+		msg_error("this kernel does not redirect between sockets: see `sockhop check`");
+		err = -EOPNOTSUPP;
+	}
+	return err;
+}
+
+int instance_create(const char *name, const struct load_options *options)
+{
+	char root[PATH_MAX], dir[PATH_MAX], stage[PATH_MAX];
+	struct hop_bpf *skel;
+	struct probe probe = {};
+	int err;
+
+	err = instance_root(root, sizeof(root));
+	if (err)
+		return err;
+	if ((size_t)snprintf(dir, sizeof(dir), "%s/%s", root, name) >= sizeof(dir) ||
+	    (size_t)snprintf(stage, sizeof(stage), "%s/%s-new-%d", root, name, getpid()) >= sizeof(stage))
+		return -ENAMETOOLONG;
+	if (!access(dir, F_OK))
+		return -EEXIST;
+	err = probe_or_complain(&probe);
+	if (err)
+		return err;
+	libbpf_set_print(print_libbpf);
+	skel = hop_bpf__open();
+	if (!skel)
+		return -errno;
+	if (mkdir(stage, 0700)) {
+		err = -errno;
+		hop_bpf__destroy(skel);
+		return err;
+	}
+	err = build(skel, stage, &probe, options);
+	if (!err && rename(stage, dir))
+		err = -errno;
+	if (err) {
+		msg_error("cannot load or pin the programs in %s: %s", dir, strerror(-err));
+		remove_dir(stage);
+	}
+	hop_bpf__destroy(skel);
+	return err;
+}
+
+int instance_remove(const char *name)
+{
+	char root[PATH_MAX], dir[PATH_MAX];
+	int err = instance_root(root, sizeof(root));
+
+	if (err)
+		return err;
+	snprintf(dir, sizeof(dir), "%.2000s/%s", root, name);
+	err = remove_dir(dir);
+	rmdir(root); /* the last one takes the folder with it; fails when others are there */
+	return err;
+}
+
+int instance_set_aside(const char *name, char *to, size_t size)
+{
+	char root[PATH_MAX], from[PATH_MAX], path[PATH_MAX];
+	int err = instance_root(root, sizeof(root));
+
+	if (err)
+		return err;
+	snprintf(from, sizeof(from), "%.2000s/%s", root, name);
+	for (int i = 1; i < 1000; i++) {
+		snprintf(to, size, "%s-draining-%d", name, i);
+		snprintf(path, sizeof(path), "%.2000s/%.1000s", root, to);
+		if (access(path, F_OK))
+			return rename(from, path) ? -errno : 0;
+	}
+	return -EEXIST;
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <bpf/bpf.h>
+
+#include "instance.h"
+#include "pass.h"
+#include "util.h"
+
+int netns_list_add(struct netns_list *l, __u32 inum)
+{
+	for (unsigned int i = 0; i < l->n; i++)
+		if (l->inum[i] == inum)
+			return 0;
+	if (l->n == l->cap) {
+		unsigned int cap = l->cap ? 2 * l->cap : 16;
+		__u32 *p = reallocarray(l->inum, cap, sizeof(*p));
+
+		if (!p)
+			return -ENOMEM;
+		l->inum = p;
+		l->cap = cap;
+	}
+	l->inum[l->n++] = inum;
+	return 0;
+}
+
+void netns_list_clear(struct netns_list *l)
+{
+	l->n = 0;
+}
+
+void netns_list_free(struct netns_list *l)
+{
+	free(l->inum);
+	*l = (struct netns_list){};
+}
+
+/* Walk `ends` in batches; falls back to nothing on kernels without them, which are older than we support. */
+int netns_list_all(struct netns_list *l, const struct instance *in)
+{
+	enum { BATCH = 512 };
+	_cleanup_free_ struct hop_key *keys = calloc(BATCH, sizeof(*keys));
+	_cleanup_free_ struct hop_end *ends = calloc(BATCH, sizeof(*ends));
+	struct hop_key pos;
+	void *from = NULL;
+	int err = 0;
+
+	if (!keys || !ends)
+		return -ENOMEM;
+	while (!err) {
+		__u32 n = BATCH;
+
+		if (bpf_map_lookup_batch(in->map[MAP_ENDS], from, &pos, keys, ends, &n, NULL) && errno != ENOENT)
+			return -errno;
+		err = n < BATCH ? -ENOENT : 0;
+		for (__u32 i = 0; i < n; i++)
+			if (netns_list_add(l, ends[i].netns))
+				return -ENOMEM;
+		from = &pos;
+	}
+	return 0;
+}
+
+int pass_visit(struct instance *in, const struct netns_list *l, unsigned long long *ns)
+{
+	unsigned long long start = now_ns();
+	int err = 0;
+
+	in->config->retry = in->config->retry_leave = 0;
+	for (unsigned int i = 0; i < l->n && !err; i++) {
+		_cleanup_close_ int fd = instance_netns(in, l->inum[i]);
+
+		if (fd >= 0)
+			err = instance_iterate(in, ITER_VISIT, fd, 1, NULL, NULL);
+		else if (fd != -ENOENT)
+			err = fd;
+	}
+	if (ns)
+		*ns = now_ns() - start;
+	if (err)
+		return err;
+	return (in->config->retry ? PASS_JOINS : 0) | (in->config->retry_leave ? PASS_LEAVES : 0);
+}
+
+struct left {
+	const struct instance *in;
+	bool all;
+	int n;
+};
+
+static int count_member(const void *record, void *arg)
+{
+	const struct hop_show *s = record;
+	struct left *left = arg;
+
+	if (!(s->flags & HOP_SHOW_MEMBER))
+		return 0;
+	/* a member that is asked to leave for whatever reason, or simply any */
+	if (left->all || s->flags & HOP_SHOW_STOP)
+		left->n++;
+	return 0;
+}
+
+int members_left(const struct instance *in, bool all)
+{
+	struct left left = {.in = in, .all = all};
+	int err = instance_iterate(in, ITER_SHOW_SOCKS, -1, sizeof(struct hop_show), count_member, &left);
+
+	return err ? err : left.n;
+}
+
+int drain(struct instance *in, unsigned int timeout_ms)
+{
+	unsigned long long end = now_ns() + timeout_ms * 1000000ull, cost = 0;
+	struct netns_list list = {};
+	int left, passes = 0, err;
+
+	for (;;) {
+		netns_list_clear(&list);
+		err = netns_list_all(&list, in);
+		if (!err)
+			err = pass_visit(in, &list, &cost);
+		if (err < 0)
+			break;
+		left = members_left(in, in->config->draining);
+		/* the second pass sees what the first has latched, the third what the second has let go */
+		if (left < 0 || (left == 0 && ++passes >= 2) || now_ns() > end) {
+			err = left;
+			break;
+		}
+		/* half of one CPU at most, while the applications read their queues empty */
+		poll(NULL, 0, cost / 1000000 + 1);
+	}
+	netns_list_free(&list);
+	return err;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * pass.h: passes over the sockets of network namespaces, as the agent and detach run them.
+ */
+#ifndef SOCKHOP_PASS_H
+#define SOCKHOP_PASS_H
+
+#include <stdbool.h>
+#include <linux/types.h>
+
+struct instance;
+
+/* A set of network namespaces by inode number, in no order, each once. */
+struct netns_list {
+	__u32 *inum;
+	unsigned int n, cap;
+};
+
+int netns_list_add(struct netns_list *l, __u32 inum); /* 0 or -ENOMEM */
+void netns_list_clear(struct netns_list *l);	      /* forget the entries, keep the memory */
+void netns_list_free(struct netns_list *l);
+/* Add the namespace of every registered end. */
+int netns_list_all(struct netns_list *l, const struct instance *in);
+
+/*
+ * One hop_visit pass over each namespace of the list. Returns -errno or a set of PASS_*: whether ends want
+ * another pass soon, because they could not join (a queue was not empty) or leave (a redirect was in flight). *ns
+ * (may be NULL) is what it took, in nanoseconds of wall time. A namespace that nobody is in any more is skipped:
+ * its sockets are gone.
+ */
+enum { PASS_JOINS = 1 << 0, PASS_LEAVES = 1 << 1 };
+int pass_visit(struct instance *in, const struct netns_list *l, unsigned long long *ns);
+
+/*
+ * Let every member leave (config.draining is set, or their cgroups are leaving) until none is left that must,
+ * or timeout_ms is over. Returns the number of members left, or -errno.
+ */
+int drain(struct instance *in, unsigned int timeout_ms);
+/* The number of members (entries of the sockhash) whose cgroup is leaving, or all if `all`. */
+int members_left(const struct instance *in, bool all);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * probe.h: what this kernel can do, found by doing it: a loopback pair in a private network namespace, two
+ * small programs, nothing left behind. Never by version: distributions backport both features and bugs.
+ */
+#ifndef SOCKHOP_PROBE_H
+#define SOCKHOP_PROBE_H
+
+#include <stdbool.h>
+
+struct probe {
+	int load;	      /* 0, or -errno with which loading the probe programs failed */
+	bool iter_insert;     /* iter/tcp can put a socket into a sockhash: late joins */
+	bool iter_setsockopt; /* bpf_setsockopt() works in iter/tcp: connections older than the attach join */
+	bool kern_ctx;	      /* bpf_cast_to_kern_ctx(): early joins (6.2) */
+	bool hop;	      /* a redirected message arrived */
+	bool fionread_tcp;    /* FIONREAD counts TCP-path bytes of a member */
+	bool fionread_hop;    /* FIONREAD counts hop bytes */
+	bool splice;	      /* splice(2) delivers hop bytes (no kernel known does) */
+};
+
+/*
+ * Fill *out. Takes about 20 ms and needs CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN (for the
+ * private network namespace). 0, or -errno when the probe itself could not run; out->load tells whether the
+ * programs were refused.
+ */
+int probe_kernel(struct probe *out);
+
+#endif

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <string.h>
+#include <bpf/bpf.h>
+
+#include "agent.h"
+#include "cmd.h"
+#include "pass.h"
+#include "policy.h"
+#include "session.h"
+#include "util.h"
+#include "cgroup/cgroup.h"
+
+#define AGENT_STOP_MS 5000
+#define REMOVE_MS     1000
+
+/* Names become file names below a bpffs, which reserves dots, and "-draining-N" is ours. */
+static bool name_ok(const char *name)
+{
+	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+
+	return n && n < 48 && !name[n] && name[0] != '-';
+}
+
+static int read_policy(const struct session_options *o, struct hop_policy *policy)
+{
+	char err[512];
+
+	if (!policy_parse_file(o->policy_file, policy, err, sizeof(err)))
+		return EXIT_OK;
+	msg_error("%s", err);
+	return EXIT_FAIL;
+}
+
+static int create(const struct session_options *o, const struct hop_policy *policy)
+{
+	struct load_options lo = {.max_connections = o->max_connections, .policy = policy};
+	int err = instance_create(o->instance, &lo);
+
+	return err ? exit_status(err) : EXIT_OK;
+}
+
+int session_open(struct instance *in, const struct session_options *o, bool *created)
+{
+	_cleanup_free_ struct hop_policy *policy = calloc(1, sizeof(*policy));
+	_cleanup_close_ int lock = -1;
+	int err, status;
+
+	*created = false;
+	if (!policy)
+		return EXIT_FAIL;
+	if (!name_ok(o->instance)) {
+		msg_error("'%s' cannot be an instance name: letters, digits, '-' and '_', at most 47", o->instance);
+		return EXIT_USAGE;
+	}
+	if (o->policy_file && (status = read_policy(o, policy)))
+		return status;
+	err = bpffs_mount();
+	if (!err)
+		lock = instances_lock();
+	if (err || lock < 0) {
+		err = err ? err : lock;
+		msg_error("cannot use the bpffs at /sys/fs/bpf: %s", strerror(-err));
+		return exit_status(err);
+	}
+	err = instance_open(in, o->instance, INSTANCE_LOCK);
+	if (err == -ENOENT) {
+		status = create(o, o->policy_file ? policy : NULL);
+		if (status)
+			return status;
+		*created = true;
+		return cmd_open(in, o->instance, INSTANCE_LOCK);
+	}
+	if (err)
+		return cmd_open(in, o->instance, INSTANCE_LOCK); /* says what is wrong */
+	if (o->policy_file)
+		err = instance_policy_set(in, policy);
+	if (err)
+		msg_error("cannot set the policy: %s", strerror(-err));
+	return exit_status(err);
+}
+
+int session_resolve(const char *arg, char *path, size_t size)
+{
+	int err = cgroup_resolve(arg, path, size);
+
+	switch (err) {
+	case 0:
+		return EXIT_OK;
+	case -ENOENT:
+		msg_error("no cgroup '%s': give a path, or one below the cgroup2 mount (`mount -t cgroup2`)", arg);
+		return EXIT_FAIL;
+	case -EINVAL:
+		msg_error("'%s' is not in a cgroup2 hierarchy: cgroup v1 has no sockops programs", arg);
+		return EXIT_FAIL;
+	default:
+		msg_error("cannot use cgroup '%s': %s", arg, strerror(-err));
+		return exit_status(err);
+	}
+}
+
+static void explain_eperm(const char *path)
+{
+	char where[PATH_MAX];
+
+	if (cgroup_sockops_exclusive(path, where, sizeof(where)) == 1)
+		msg_error("cannot attach to %s: another program holds the sockops hook of %s exclusively (see "
+			  "`bpftool cgroup show %s`); it must attach with BPF_F_ALLOW_MULTI",
+			  path, where, where);
+	else
+		msg_error("cannot attach to %s: no permission; run as root, or with CAP_BPF and CAP_NET_ADMIN", path);
+}
+
+int session_attach(struct instance *in, const char *path, __u32 flags)
+{
+	int err = instance_attach(in, path, flags);
+
+	switch (err) {
+	case 0:
+		msg_info("attached to %s", path);
+		return EXIT_OK;
+	case -EALREADY:
+		msg_info("%s is attached already, itself or through an ancestor", path);
+		return EXIT_OK;
+	case -EPERM:
+	case -EACCES:
+		explain_eperm(path);
+		return EXIT_PERMISSION;
+	default:
+		msg_error("cannot attach to %s: %s", path, strerror(-err));
+		return exit_status(err);
+	}
+}
+
+/* A cgroup that `sockhop run` made goes with it, once it is empty. */
+static void remove_owned(const char *path)
+{
+	int err = cgroup_remove(path, REMOVE_MS);
+
+	if (err == -EBUSY)
+		msg_warn("%s still has processes: remove it when they have ended (rmdir)", path);
+	else if (err && err != -ENOENT)
+		msg_warn("cannot remove %s: %s", path, strerror(-err));
+}
+
+struct owned {
+	char path[8][sizeof(((struct hop_cgroup *)0)->path)];
+	unsigned int n;
+};
+
+static int find_owned(__u64 id, const struct hop_cgroup *cg, void *arg)
+{
+	struct owned *o = arg;
+
+	(void)id;
+	if (cg->flags & HOP_CG_OWNED && o->n < ARRAY_SIZE(o->path))
+		memcpy(o->path[o->n++], cg->path, sizeof(cg->path));
+	return 0;
+}
+
+static int report_left(const struct instance *in, int left)
+{
+	if (left < 0)
+		msg_error("draining '%s' failed: %s", in->name, strerror(-left));
+	else
+		msg_error("%d sockets have not been read empty by their programs and stay until they are; their "
+			  "traffic takes the TCP path. Run `sockhop detach --all` again later",
+			  left);
+	return EXIT_FAIL;
+}
+
+int session_detach_all(struct instance *in, unsigned int timeout_ms)
+{
+	struct owned owned = {};
+	char name[sizeof(in->name)], aside[128];
+	int left, err;
+
+	memcpy(name, in->name, sizeof(name));
+	/* from here on nothing registers, joins or hops; it never goes back to 0 */
+	__atomic_store_n(&in->config->draining, 1, __ATOMIC_SEQ_CST);
+	err = agent_stop(in, AGENT_STOP_MS);
+	if (err)
+		msg_warn("the agent of '%s' does not end: %s", name, strerror(-err));
+	left = drain(in, timeout_ms);
+	if (left) {
+		int status = report_left(in, left);
+
+		if (!strstr(name, "-draining-") && (err = instance_set_aside(name, aside, sizeof(aside))))
+			msg_error("cannot set '%s' aside: %s", name, strerror(-err));
+		instance_close(in);
+		return status;
+	}
+	instance_each_cgroup(in, find_owned, &owned);
+	instance_close(in);
+	err = instance_remove(name);
+	if (err) {
+		msg_error("cannot remove the pins of '%s': %s", name, strerror(-err));
+		return exit_status(err);
+	}
+	for (unsigned int i = 0; i < owned.n; i++)
+		remove_owned(owned.path[i]);
+	return EXIT_OK;
+}
+
+static int unattach(struct instance *in, __u64 id)
+{
+	struct owned owned = {};
+	struct hop_cgroup cg;
+	int err;
+
+	if (!bpf_map_lookup_elem(in->map[MAP_CGROUPS], &id, &cg))
+		find_owned(id, &cg, &owned);
+	err = instance_unattach(in, id);
+	if (err)
+		msg_error("cannot detach from %s: %s", cg.path, strerror(-err));
+	for (unsigned int i = 0; !err && i < owned.n; i++)
+		remove_owned(owned.path[i]);
+	return err;
+}
+
+int session_detach_some(struct instance *in, const __u64 *ids, unsigned int n, unsigned int timeout_ms)
+{
+	int left, err = 0;
+
+	for (unsigned int i = 0; i < n && !err; i++)
+		err = instance_mark_leaving(in, ids[i]);
+	if (err) {
+		msg_error("cannot detach: %s", strerror(-err));
+		return exit_status(err);
+	}
+	left = drain(in, timeout_ms);
+	if (left)
+		return report_left(in, left);
+	for (unsigned int i = 0; i < n && !err; i++)
+		err = unattach(in, ids[i]);
+	return exit_status(err);
+}

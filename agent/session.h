@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * session.h: what attach, run and detach share: get an instance, add cgroups, take them out again losslessly.
+ */
+#ifndef SOCKHOP_SESSION_H
+#define SOCKHOP_SESSION_H
+
+#include "load.h"
+
+struct session_options {
+	const char *instance;
+	const char *policy_file; /* NULL: none */
+	unsigned int max_connections;
+};
+
+/*
+ * Open the instance, locked; make it first if need be (*created says so). Prints what went wrong; returns an
+ * exit status. With an existing instance a policy file replaces its policy.
+ */
+int session_open(struct instance *in, const struct session_options *o, bool *created);
+
+/* Attach to one resolved cgroup; prints what went wrong. EXIT_OK also when it is attached already. */
+int session_attach(struct instance *in, const char *path, __u32 flags);
+
+/* Resolve an operator's argument; prints what is wrong with it. */
+int session_resolve(const char *arg, char *path, size_t size);
+
+/*
+ * Take the whole instance out: no new members, everyone leaves, pins go. The instance is closed. What could not
+ * leave within timeout_ms stays, correct, on the TCP path, and is set aside for a later detach. Prints.
+ */
+int session_detach_all(struct instance *in, unsigned int timeout_ms);
+
+/* Take single cgroups (by id) out; the others go on. Prints. */
+int session_detach_some(struct instance *in, const __u64 *ids, unsigned int n, unsigned int timeout_ms);
+
+#endif

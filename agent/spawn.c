@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* spawn.c: the agent as a process of its own: the foreground command, the background daemon, its end. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "agent.h"
+#include "cmd.h"
+#include "instance.h"
+#include "util.h"
+
+static int on_signal(void *arg)
+{
+	struct signalfd_siginfo si;
+
+	return read(*(int *)arg, &si, sizeof(si)) == sizeof(si) ? 1 : 0;
+}
+
+/* Run until SIGTERM or SIGINT. 0 or -errno. */
+static int run_until_signal(struct agent *a)
+{
+	_cleanup_close_ int fd = -1;
+	sigset_t set;
+	int ret;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = agent_run(a, fd, on_signal, &fd);
+	return ret > 0 ? 0 : ret;
+}
+
+int cmd_agent(int argc, char **argv)
+{
+	const char *name = INSTANCE_DEFAULT;
+	const struct cmd_option options[] = {{"instance", CMD_STRING, &name}, {}};
+	struct agent *a;
+	struct instance in;
+	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), status, err;
+
+	if (n < 0)
+		return cmd_parse_status(n);
+	if (n > 0)
+		return cmd_usage_error("agent", "unexpected argument '%s'", argv[1]);
+	status = cmd_open(&in, name, 0); /* says what is wrong if it cannot be opened */
+	if (status)
+		return status;
+	instance_close(&in);
+	err = agent_new(&a, name);
+	if (err) {
+		msg_error(err == -EBUSY ? "instance '%s' has an agent already" : "cannot start the agent of '%s': %s",
+			  name, strerror(-err));
+		return exit_status(err);
+	}
+	err = run_until_signal(a);
+	agent_free(a);
+	if (err)
+		msg_error("the agent of '%s' failed: %s", name, strerror(-err));
+	return exit_status(err);
+}
+
+/* The daemon itself: tells `ready` how it went, then runs. */
+static void daemon_main(const char *instance, int ready)
+{
+	struct agent *a = NULL;
+	int err, fd = -1;
+
+	/* keep the pipe clear of close_range() */
+	if (ready > 3) {
+		fd = dup2(ready, 3);
+		ready = fd;
+	}
+	setsid();
+	syscall(SYS_close_range, 4u, ~0u, 0u);
+	log_to_syslog();
+	err = agent_new(&a, instance);
+	if (write(ready, &err, sizeof(err)) != sizeof(err))
+		_exit(1);
+	close(ready);
+	if (err)
+		_exit(1);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int i = 0; i <= 2 && null >= 0; i++)
+		dup2(null, i);
+	if (chdir("/"))
+		msg_warn("chdir: %s", strerror(errno));
+	err = run_until_signal(a);
+	if (err)
+		msg_error("the agent of '%s' failed: %s", instance, strerror(-err));
+	agent_free(a);
+	_exit(err ? 1 : 0);
+}
+
+int agent_spawn(const char *instance)
+{
+	int p[2], err = -EIO;
+	pid_t pid;
+
+	if (pipe2(p, O_CLOEXEC))
+		return -errno;
+	pid = fork();
+	if (pid < 0) {
+		err = -errno;
+	} else if (pid == 0) {
+		/* twice, so that it is nobody's child and no zombie is left to the caller */
+		if (fork() == 0)
+			daemon_main(instance, p[1]);
+		_exit(0);
+	}
+	close(p[1]);
+	if (pid > 0) {
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		if (read(p[0], &err, sizeof(err)) != sizeof(err))
+			err = -EIO;
+	}
+	close(p[0]);
+	return err;
+}
+
+int agent_stop(const struct instance *in, unsigned int timeout)
+{
+	struct pollfd pfd = {.events = POLLIN, .fd = -1};
+	int pid, err = 0;
+
+	if (!instance_agent_alive(in, &pid) || pid <= 0)
+		return 0;
+	pfd.fd = syscall(SYS_pidfd_open, pid, 0);
+	/* between the two looks it may have ended and its pid been reused */
+	if (pfd.fd < 0 || !instance_agent_alive(in, NULL))
+		goto out;
+	if (syscall(SYS_pidfd_send_signal, pfd.fd, SIGTERM, NULL, 0)) {
+		err = -errno;
+		goto out;
+	}
+	if (poll(&pfd, 1, timeout) != 1)
+		err = -ETIMEDOUT;
+out:
+	util__close(&pfd.fd);
+	return err;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * vet.h: which programs hold the registered sockets, and whether they may join: the program veto and the part
+ * of the policy that names programs, written to the map `vetted` for the next pass.
+ */
+#ifndef SOCKHOP_VET_H
+#define SOCKHOP_VET_H
+
+#include <stdbool.h>
+
+struct instance;
+struct veto_cache;
+
+struct vet_result {
+	unsigned int sockets; /* (process, socket) records seen */
+	unsigned int vetoed;  /* sockets with a veto */
+	unsigned int changed; /* sockets whose answer is not what the map said before */
+};
+
+/*
+ * Examine the holders of all registered sockets. Walks the descriptors of all processes of the host
+ * (iter/task_file): some milliseconds. 0 or -errno.
+ */
+int vet_all(struct instance *in, struct veto_cache *cache, struct vet_result *out);
+
+#endif
