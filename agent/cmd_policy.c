@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "cmd.h"
@@ -7,6 +8,8 @@
 #include "output.h"
 #include "policy.h"
 #include "util.h"
+
+#define AT_NONE UINT_MAX /* no --at was given */
 
 struct verb {
 	const char *name;
@@ -211,15 +214,17 @@ static int check_operands(const struct verb *verb, int n, bool json, unsigned in
 	}
 	if (json && verb->change)
 		return cmd_usage_error("policy", "--json goes with `show`");
-	if (at && verb->change != change_add)
+	if (at != AT_NONE && verb->change != change_add)
 		return cmd_usage_error("policy", "--at goes with `add`");
+	if (!at)
+		return cmd_usage_error("policy", "rules are counted from 1: --at 0 is no place");
 	return EXIT_OK;
 }
 
 int cmd_policy(int argc, char **argv)
 {
 	const char *name = NULL;
-	unsigned int at = 0;
+	unsigned int at = AT_NONE;
 	bool json = false;
 	const struct cmd_option options[] = {
 		{"instance", CMD_STRING, &name}, {"json", CMD_FLAG, &json}, {"at", CMD_NUMBER, &at}, {0}};
@@ -240,7 +245,7 @@ int cmd_policy(int argc, char **argv)
 	status = cmd_open(&in, name, verb->change ? INSTANCE_LOCK : INSTANCE_READ);
 	if (status)
 		return status;
-	status = run_verb(verb, &in, argv + 2, at, json);
+	status = run_verb(verb, &in, argv + 2, at == AT_NONE ? 0 : at, json);
 	instance_close(&in);
 	return status;
 }
