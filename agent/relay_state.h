@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * relay_state.h: running relays, for `sockhop status` and `sockhop list`.
+ *
+ * Each relay process answers at a Unix socket, /run/sockhop/relay-PID.sock (mode 0600): who connects gets one
+ * message with a memfd that holds the state as JSON. So the answer is never stale, and a slow reader cannot
+ * hold up the relay.
+ */
+#ifndef SOCKHOP_RELAY_STATE_H
+#define SOCKHOP_RELAY_STATE_H
+
+#include <stdint.h>
+#include <json-c/json.h>
+
+#define RELAY_RUN_DIR "/run/sockhop"
+
+/*
+ * All running relays of this host: an array, empty when there are none; the caller puts it. Each is
+ *   {"pid", "worker", "mode": "forward", "listen": "127.0.0.1:80", "targets": [...], "kernel": true,
+ *    "draining": false, "connections": n, "connections_total": n, "failed": n,
+ *    "bytes": {"kernel", "splice", "copy"},
+ *    "pairs": [{"a": ADDR, "b": ADDR, "state": "joined", "seconds": n, "a_to_b": {"path", "kernel", "splice",
+ *               "copy"}, "b_to_a": {...}}]}
+ * Counts are bytes. Sockets of processes that are gone are removed. 0 or -errno (-EACCES: not ours to read).
+ */
+int relay_list(json_object **out);
+
+struct relay_worker;
+struct relay_event;
+
+/* The worker's side. open: 0 or -errno. */
+int relay_state_open(struct relay_worker *w);
+void relay_state_ready(struct relay_worker *w, struct relay_event *ev, uint32_t events);
+void relay_state_close(struct relay_worker *w);
+
+#endif

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * relay.bpf.c: the relay's kernel side. The verdict program runs for each segment that a relayed socket
+ * receives and hands it to the other socket's transmit side; the leave pass takes a socket out again without
+ * a loss.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+#include "relay.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* All maps are resized by user space before loading. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, 2);
+	__type(key, __u32);
+	__type(value, __u64);
+} from SEC(".maps"), to SEC(".maps");
+
+/* Cookie of a relayed socket -> slot: sk_skb programs are not offered socket storage (sk_skb_func_proto()).
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, __u32);
+} slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct relay_ep);
+} eps SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 64 * 1024);
+} events SEC(".maps");
+
+volatile const struct relay_conf_bpf conf;
+/* Events that found the ring full; user space then looks at every direction. */
+volatile __u64 events_lost;
+
+static __always_inline void tell(__u32 type, __u32 slot)
+{
+	struct relay_ev ev = {.type = type, .slot = slot};
+
+	if (bpf_ringbuf_output(&events, &ev, sizeof(ev), 0))
+		__sync_fetch_and_add(&events_lost, 1);
+}
+
+/* The sink's write_seq: what has reached its send queue. False if the sink is not in `to`. */
+static __always_inline bool sink_write_seq(__u32 slot, __u32 *seq)
+{
+	struct bpf_sock *sk = bpf_map_lookup_elem(&to, &slot);
+	struct tcp_sock *tp;
+	bool found = false;
+
+	if (!sk)
+		return false;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp) {
+		*seq = tp->write_seq;
+		found = true;
+	}
+	bpf_sk_release(sk);
+	return found;
+}
+
+/* Would one more segment overrun what may wait in front of the sink's send queue? */
+static __always_inline bool fuse_blows(struct relay_ep *ep, __u32 sink, __u32 len)
+{
+	__u32 enter = ep->enter, seq, backlog, done = ep->redirected + ep->forwarded;
+
+	if (!sink_write_seq(sink, &seq))
+		return true;
+	/* Nothing of this direction is under way when its source enters, so the two counts agree now. */
+	if (ep->entered != enter) {
+		ep->base = seq - done;
+		ep->entered = enter;
+		ep->burst = 0;
+		ep->turn_bytes = 0;
+	}
+	backlog = done - (seq - ep->base);
+	if (!backlog)
+		ep->burst = 0;
+	if (ep->burst >= conf.burst_limit)
+		return true;
+	return backlog + len > (ep->leave ? conf.leave_limit : conf.limit);
+}
+
+static __always_inline void count_turn(struct relay_ep *ep, __u32 slot, __u32 len)
+{
+	__u64 now = bpf_ktime_get_ns(), other_seen;
+	__u32 other = slot ^ 1;
+	struct relay_ep *oep = bpf_map_lookup_elem(&eps, &other);
+
+	other_seen = oep ? oep->seen : 0;
+	if (other_seen != ep->other_seen || now - ep->last_ns > conf.turn_pause)
+		ep->turn_bytes = 0;
+	ep->other_seen = other_seen;
+	ep->last_ns = now;
+	ep->turn_bytes += len;
+	if (ep->turn_bytes > conf.turn_limit && ep->told != ep->enter) {
+		ep->told = ep->enter;
+		tell(RELAY_EV_BULK, slot);
+	}
+}
+
+static __always_inline int pass(struct relay_ep *ep, __u32 len)
+{
+	ep->burst = 0;
+	ep->passed += len;
+	return SK_PASS;
+}
+
+/*
+ * Order is kept by two rules: while user space owes bytes (passed != forwarded) nothing is redirected, and
+ * user space sends passed bytes only when all redirected ones are in the sink's send queue.
+ */
+static __always_inline int verdict(struct __sk_buff *skb, struct relay_ep *ep, __u32 slot)
+{
+	volatile __u64 *forwarded = &ep->forwarded;
+	__u32 len = skb->len;
+
+	if (ep->passed != *forwarded)
+		return pass(ep, len);
+	if (fuse_blows(ep, slot ^ 1, len) || bpf_sk_redirect_map(skb, &to, slot ^ 1, 0) != SK_PASS) {
+		pass(ep, len);
+		tell(RELAY_EV_PASS, slot);
+		return SK_PASS;
+	}
+	ep->burst++;
+	ep->redirected += len;
+	return SK_PASS;
+}
+
+SEC("sk_skb/stream_verdict")
+int relay_verdict(struct __sk_buff *skb)
+{
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	__u32 *slot = bpf_map_lookup_elem(&slots, &cookie);
+	struct relay_ep *ep;
+	volatile __u64 *seen;
+	int ret;
+
+	/* A segment that only carries the FIN: redirected, it would break the sink's pipe (EPIPE). */
+	if (!skb->len)
+		return SK_DROP;
+	ep = slot ? bpf_map_lookup_elem(&eps, slot) : NULL;
+	if (!ep)
+		return SK_PASS;
+	ret = verdict(skb, ep, *slot);
+	count_turn(ep, *slot, skb->len);
+	/* Last: user space takes `seen` for the proof that the other counts are complete. */
+	seen = &ep->seen;
+	*seen += skb->len;
+	return ret;
+}
+
+/*
+ * The leave pass. bpf_iter_tcp_seq_show() holds the socket's lock, so no verdict is running and none can
+ * start before the source is out of the map: without the lock, a segment that tcp_read_skb() has unlinked at
+ * that moment would meet a psock without a program and be dropped. The psock itself lives on, because the
+ * socket stays in `to`; what was redirected is in the sink's psock and goes out.
+ */
+SEC("iter/tcp")
+int relay_leave(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct relay_ep *ep;
+	__u64 cookie;
+	__u32 *slot;
+
+	if (!skc)
+		return 0;
+	cookie = bpf_get_socket_cookie(skc);
+	slot = bpf_map_lookup_elem(&slots, &cookie);
+	ep = slot ? bpf_map_lookup_elem(&eps, slot) : NULL;
+	if (!ep || !ep->leave || ep->left == ep->enter)
+		return 0;
+	/* Passed bytes are in the psock, and count as read only when they are read through it. */
+	if (ep->passed != ep->forwarded)
+		return 0;
+	if (!bpf_map_delete_elem(&from, slot))
+		ep->left = ep->enter;
+	return 0;
+}
