@@ -145,11 +145,25 @@ static unsigned int find_call(const struct elfcode *e, const unsigned char *code
 	return 0;
 }
 
+/* FIONREAD in data, or in code as the immediate of a mov to a register: other bytes are chance. */
+static bool find_fionread(const unsigned char *buf, size_t n, bool code)
+{
+	static const unsigned char number[] = {0x1b, 0x54, 0x00, 0x00}; /* asm-generic/ioctls.h */
+	const unsigned char *p = buf;
+
+	for (; (p = memmem(p, buf + n - p, number, sizeof(number))); p++) {
+		bool mov = p > buf && (p[-1] & 0xf8) == 0xb8;
+		bool wide_mov = p > buf + 1 && p[-2] == 0xc7 && (p[-1] & 0xf8) == 0xc0;
+
+		if (!code || mov || wide_mov)
+			return true;
+	}
+	return false;
+}
+
 static int search_segment(const struct elfcode *e, const GElf_Phdr *ph, bool code, unsigned char *buf,
 			  struct elfcode_found *found)
 {
-	static const unsigned char fionread[] = {0x1b, 0x54, 0x00, 0x00}; /* asm-generic/ioctls.h */
-
 	for (__u64 off = 0; off < ph->p_filesz; off += CHUNK) {
 		__u64 left = ph->p_filesz - off;
 		size_t want = left < CHUNK + OVERLAP ? left : CHUNK + OVERLAP;
@@ -158,7 +172,7 @@ static int search_segment(const struct elfcode *e, const GElf_Phdr *ph, bool cod
 		if (n < want)
 			return -EIO;
 		if (!found->fionread)
-			found->fionread = memmem(buf, n, fionread, sizeof(fionread));
+			found->fionread = find_fionread(buf, n, code);
 		if (code && !found->number)
 			found->number = find_call(e, buf, n, ph->p_vaddr + off);
 	}

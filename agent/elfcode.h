@@ -17,7 +17,7 @@ struct elfcode {
 
 struct elfcode_found {
 	unsigned int number; /* of the first system call found: splice, tee or vmsplice; 0 none */
-	bool fionread;	     /* the number FIONREAD occurs as 32 bits, in code or data */
+	bool fionread;	     /* the number FIONREAD is in its data, or loaded by its code */
 };
 
 /*

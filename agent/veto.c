@@ -135,6 +135,19 @@ static bool is_anonymous(const char *path)
 	       !strncmp(path, "anon_inode:", 11);
 }
 
+/*
+ * Libraries that ask FIONREAD of other descriptors than TCP sockets, and that very many programs have:
+ * libsystemd of inotify, terminals and datagram sockets (next_datagram_size_fd()), libstdc++ of files
+ * (showmanyc() of basic_filebuf), libreadline of its terminal.
+ */
+static bool asks_fionread_elsewhere(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	return name && (!strncmp(name, "/libsystemd.so.", 15) || !strncmp(name, "/libstdc++.so.", 14) ||
+			!strncmp(name, "/libreadline.so.", 16));
+}
+
 static void take_object(struct veto_cache *cache, int fd, const char *path, struct veto_result *out)
 {
 	const struct veto *v;
@@ -149,7 +162,7 @@ static void take_object(struct veto_cache *cache, int fd, const char *path, stru
 	if (!v->elf && is_anonymous(path))
 		return;
 	out->uses_ioctl |= v->uses_ioctl;
-	out->uses_fionread |= v->names_fionread;
+	out->uses_fionread |= v->uses_ioctl && v->names_fionread && !asks_fionread_elsewhere(path);
 	if (v->why)
 		conclude(out, v->why, "%s %s", path, v->what);
 }
@@ -276,8 +289,6 @@ int veto_process(struct veto_cache *cache, pid_t pid, struct veto_result *out)
 	/* held open, so that the files below belong to this process even if its number is given away */
 	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	r = proc < 0 ? -errno : take_process(cache, proc, out);
-	/* one object may have the number and another the call, as interpreters do */
-	out->uses_fionread &= out->uses_ioctl;
 	/* without an address space (zombie, exiting) there is no exe, and the descriptors go next */
 	if (r == -ENOENT || r == -ESRCH)
 		return -ESRCH;

@@ -14,7 +14,7 @@
 struct veto_result {
 	__u32 why;	    /* enum hop_why; HOP_WHY_NONE: fit */
 	bool uses_ioctl;    /* some object imports ioctl, or the program is static */
-	bool uses_fionread; /* ... and some object has the number FIONREAD: it may use it on a socket */
+	bool uses_fionread; /* one of them also has the number FIONREAD; scripts may bring their own */
 	char comm[16];
 	char exe[PATH_MAX]; /* as /proc/PID/exe shows it */
 	char reason[512];   /* one line: "/usr/sbin/haproxy imports splice"; "" when fit */

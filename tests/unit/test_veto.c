@@ -243,22 +243,27 @@ static void chunk_borders_hide_nothing(void **state)
 	}
 }
 
+#define IOCTL_CODE(request) \
+	"#include <sys/ioctl.h>\nint main(void){int n[4];return ioctl(0," request ",n);}\n"
+#define IOCTL_TABLE(request)                                                            \
+	"#include <sys/ioctl.h>\nvolatile const unsigned long table[]={" request "};\n" \
+	"int main(int c,char **v){int n[4];(void)v;return ioctl(0,table[c-1],n);}\n"
+
 static void ioctl_is_a_flag_only(void **state)
 {
+	static const char *const flags[] = {"-O0", "-O2", "-static -O2"};
 	struct veto v;
 
 	(void)state;
-	build(path_a, "fionread", "",
-	      "#include <sys/ioctl.h>\nint main(void){int n=0;return ioctl(0,FIONREAD,&n)+n;}\n");
-	v = file(path_a);
-	assert_int_equal(v.why, HOP_WHY_NONE);
-	assert_true(v.uses_ioctl);
-	assert_true(v.names_fionread);
-	build(path_a, "winsize", "",
-	      "#include <sys/ioctl.h>\nint main(void){char b[8];return ioctl(0,TIOCGWINSZ,b);}\n");
-	v = file(path_a);
-	assert_true(v.uses_ioctl);
-	assert_false(v.names_fionread);
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		v = file(build(path_a, "f1", flags[i], IOCTL_CODE("FIONREAD")));
+		assert_int_equal(v.why, HOP_WHY_NONE);
+		assert_true(v.uses_ioctl && v.names_fionread);
+		v = file(build(path_a, "f2", flags[i], IOCTL_TABLE("FIONREAD")));
+		assert_true(v.uses_ioctl && v.names_fionread);
+		v = file(build(path_a, "f3", flags[i], IOCTL_CODE("TIOCGWINSZ")));
+		assert_true(v.uses_ioctl && !v.names_fionread);
+	}
 	v = file(build(path_a, "plain", "", PLAIN));
 	assert_false(v.uses_ioctl);
 }
