@@ -33,7 +33,7 @@ struct cmd_usage {
 	const char *summary; /* one line, no full stop */
 	const char *options; /* "  --name ARG   what it does\n" lines, or NULL */
 	const char *text;    /* further paragraphs, or NULL */
-	bool plain;	     /* takes neither --instance nor -v */
+	bool no_instance;    /* does not take --instance */
 };
 extern const struct cmd_usage cmd_usage[]; /* ends with .name = NULL */
 

@@ -74,29 +74,42 @@ const struct cmd_usage cmd_usage[] = {
 	},
 	{
 		.name = "policy",
-		.args = "show | set FILE | add RULE | del N",
+		.args = "show [--json] | set FILE | add RULE [--at N] | del N",
 		.summary = "show or change which connections may hop",
+		.options = "  --json                 with show: print JSON\n"
+			   "  --at N                 with add: insert before rule number N, not at the end\n",
 		.text = "The first rule that matches wins. Rules and their language: sockhop(8).\n",
 	},
 	{
 		.name = "relay",
-		.args = "pair --listen ADDR:PORT | forward --listen ADDR:PORT --to HOST:PORT",
+		.args = "pair --listen ADDR:PORT [--once] | forward --listen ADDR:PORT --to HOST:PORT... "
+			"[OPTION...]",
 		.summary = "join TCP connections in the kernel",
 		.options = "  --listen ADDR:PORT     where clients connect\n"
-			   "  --to HOST:PORT         where `forward` connects them to\n",
+			   "  --once                 pair: end with the first pair\n"
+			   "  --to HOST:PORT         forward: a target; several take turns\n"
+			   "  --source ADDR          forward: connect from this address\n"
+			   "  --proxy-protocol V     forward: send a PROXY protocol header; V is v2\n"
+			   "  --workers N            processes that share the work (1)\n"
+			   "  --max-connections N    limit of pairs at a time, per worker (10000)\n"
+			   "  --connect-timeout S    give up on a target after S seconds (5)\n"
+			   "  --idle-timeout S       end pairs that were silent for S seconds (0: never)\n"
+			   "  --drain-timeout S      at SIGTERM, let pairs finish for S seconds (30)\n"
+			   "  --path PATH            how bytes travel: auto, kernel, splice or copy (auto)\n",
+		.no_instance = true,
 	},
 	{
 		.name = "help",
 		.args = "[COMMAND]",
 		.summary = "show the commands, or how to use one",
-		.plain = true,
+		.no_instance = true,
 	},
 	{
 		.name = "version",
 		.args = "[--json]",
 		.summary = "show the versions of sockhop, its pinned maps and libbpf",
 		.options = "  --json                 print JSON\n",
-		.plain = true,
+		.no_instance = true,
 	},
 	{.name = NULL},
 };
@@ -137,15 +150,15 @@ void usage_print(FILE *f, const char *cmd)
 		print_overview(f);
 		return;
 	}
-	fprintf(f, "usage: sockhop %s%s%s%s\n\n%s\n", u->name, *u->args ? " " : "", u->args,
-		u->plain ? "" : " [--instance NAME] [-v]", u->summary);
+	fprintf(f, "usage: sockhop %s%s%s%s [-v]\n\n%s\n", u->name, *u->args ? " " : "", u->args,
+		u->no_instance ? "" : " [--instance NAME]", u->summary);
 	fputs("\noptions:\n", f);
 	fputs(u->options ?: "", f);
-	if (!u->plain)
-		fputs("  --instance NAME        the instance to work on (default)\n"
-		      "  -v, --verbose          say more; twice for debugging\n",
-		      f);
-	fputs("  -h, --help             show this\n", f);
+	if (!u->no_instance)
+		fputs("  --instance NAME        the instance to work on (default)\n", f);
+	fputs("  -v, --verbose          say more; twice for debugging\n"
+	      "  -h, --help             show this\n",
+	      f);
 	if (u->text)
 		fprintf(f, "\n%s", u->text);
 }

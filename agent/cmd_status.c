@@ -52,8 +52,22 @@ static const struct output_column other_columns[] = {{"/instance", "INSTANCE", O
 						     {"/members", "MEMBERS", OUTPUT_COUNT},
 						     {0}};
 
+static const struct output_column relay_columns[] = {
+	{"/pid", "PID", OUTPUT_COUNT},
+	{"/mode", "MODE", OUTPUT_TEXT},
+	{"/listen", "LISTEN", OUTPUT_TEXT},
+	{"/connections", "PAIRS", OUTPUT_COUNT},
+	{"/connections_total", "SINCE START", OUTPUT_COUNT},
+	{"/failed", "FAILED", OUTPUT_COUNT},
+	{"/bytes/kernel", "IN KERNEL", OUTPUT_BYTES},
+	{"/bytes/splice", "SPLICED", OUTPUT_BYTES},
+	{"/bytes/copy", "COPIED", OUTPUT_BYTES},
+	{0},
+};
+
 static const struct output_section others_view[] = {
 	{OUTPUT_TABLE, "/other_instances", "other instances", other_columns},
+	{OUTPUT_TABLE, "/relays", "relays", relay_columns},
 	{0},
 };
 static const struct output_section view[] = {
@@ -64,6 +78,7 @@ static const struct output_section view[] = {
 	{OUTPUT_TABLE, "/maps", "maps", map_columns},
 	{OUTPUT_TABLE, "/vetoed", "vetoed programs", veto_columns},
 	{OUTPUT_TABLE, "/other_instances", "other instances", other_columns},
+	{OUTPUT_TABLE, "/relays", "relays", relay_columns},
 	{0},
 };
 
@@ -92,6 +107,7 @@ int cmd_status(int argc, char **argv)
 		instance_close(&in);
 	}
 	status_others(o, shown);
+	status_relays(o);
 	printed = output_print(o, status == EXIT_OK ? view : others_view, json);
 	return status ?: printed;
 }

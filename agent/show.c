@@ -75,14 +75,22 @@ void show_sort(struct show *s)
 		return;
 	qsort(s->record, s->count, sizeof(*s->record), by_cookie);
 	for (size_t i = 1; i < s->count; i++)
-		if (!s->record[i].cookie || s->record[i].cookie != s->record[kept].cookie)
+		if (s->record[i].cookie != s->record[kept].cookie)
 			s->record[++kept] = s->record[i];
 	s->count = kept + 1;
 }
 
+/* A socket that is merely being watched may not even have a cookie yet. */
+static int add_registered(const void *record, void *arg)
+{
+	const struct hop_show *r = record;
+
+	return r->flags & (HOP_SHOW_REGISTERED | HOP_SHOW_MEMBER) ? show_add(record, arg) : 0;
+}
+
 int show_load(const struct instance *in, struct show *s)
 {
-	int err = instance_iterate(in, ITER_SHOW_SOCKS, -1, sizeof(struct hop_show), show_add, s);
+	int err = instance_iterate(in, ITER_SHOW_SOCKS, -1, sizeof(struct hop_show), add_registered, s);
 
 	show_sort(s);
 	return err;

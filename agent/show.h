@@ -25,7 +25,7 @@ struct show {
 
 /* Add one record; of use as the callback of instance_iterate(), arg being a struct show. 0 or -ENOMEM. */
 int show_add(const void *record, void *arg);
-/* Sort by cookie and drop a second record of the same socket (0: no cookie yet). Needed before show_pairs().
+/* Sort by cookie and drop a second record of the same socket. Needed before show_pairs().
  */
 void show_sort(struct show *s);
 /* All registered sockets, sorted. 0 or -errno. The caller calls show_free() in either case. */

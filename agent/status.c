@@ -7,6 +7,7 @@
 #include "instance.h"
 #include "output.h"
 #include "reasons.h"
+#include "relay_state.h"
 #include "show.h"
 #include "status.h"
 #include "util.h"
@@ -357,4 +358,14 @@ void status_instance(json_object *o, const struct instance *in)
 	add_maps(o, in);
 	add_vetoes(o, in);
 	add_policy(o, in);
+}
+
+void status_relays(json_object *o)
+{
+	json_object *list = NULL;
+	int err = relay_list(&list);
+
+	if (err)
+		msg_warn("cannot ask the running relays: %s", strerror(-err));
+	add(o, "relays", list ?: json_object_new_array());
 }

@@ -20,10 +20,14 @@ _sockhop_options() {
 	run) echo "--policy --max-connections $common" ;;
 	status | check) echo "--json $common" ;;
 	list) echo "--json --all $common" ;;
-	relay) echo "--listen --to $common" ;;
-	agent | policy) echo "$common" ;;
-	version) echo "--json --help" ;;
-	help) echo "--help" ;;
+	relay)
+		echo "--listen --once --to --source --proxy-protocol --workers --max-connections --connect-timeout" \
+			"--idle-timeout --drain-timeout --path --verbose --help"
+		;;
+	policy) echo "--json --at $common" ;;
+	agent) echo "$common" ;;
+	version) echo "--json --verbose --help" ;;
+	help) echo "--verbose --help" ;;
 	esac
 }
 
@@ -43,7 +47,11 @@ _sockhop() {
 			mapfile -t COMPREPLY < <(_sockhop_instances)
 			return
 			;;
-		--max-connections | --timeout | --listen | --to) return ;;
+		--path)
+			mapfile -t COMPREPLY < <(compgen -W "auto kernel splice copy" -- "$cur")
+			return
+			;;
+		--max-connections | --workers | --*timeout | --at | --listen | --to | --source) return ;;
 		esac
 		words=$(_sockhop_options "$cmd")
 		case $cmd in
