@@ -272,15 +272,17 @@ static void print_record(json_object *object, const struct output_column *column
 	}
 }
 
-static int print_section(json_object *result, const struct output_section *s, bool first)
+/* *printed: something stands above, so that a blank line is due. */
+static int print_section(json_object *result, const struct output_section *s, bool *printed)
 {
 	json_object *part = lookup(result, s->path);
 	bool table = s->kind == OUTPUT_TABLE;
 
 	if (!part || (table && s->title && !json_object_array_length(part)))
 		return EXIT_OK;
-	if (!first)
+	if (*printed)
 		putchar('\n');
+	*printed = true;
 	if (s->title)
 		printf("%s\n", s->title);
 	if (table)
@@ -291,6 +293,7 @@ static int print_section(json_object *result, const struct output_section *s, bo
 
 int output_print(json_object *result, const struct output_section *view, bool json)
 {
+	bool printed = false;
 	int status = EXIT_OK;
 
 	if (json)
@@ -299,6 +302,6 @@ int output_print(json_object *result, const struct output_section *view, bool js
 								    JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
 		for (const struct output_section *s = view; s->columns && !status; s++)
-			status = print_section(result, s, s == view);
+			status = print_section(result, s, &printed);
 	return status;
 }

@@ -141,8 +141,12 @@ await_list() {
 		while read -r o; do
 			seen=$((seen + 1))
 			# an option that is not known fails before --help is read
-			# shellcheck disable=SC2086
-			hop "$c" ${o/ */ 1} --help
+			case $o in
+			*" V") o=${o% *}=v2 ;;
+			*" PATH") o=${o% *}=auto ;;
+			*" "*) o=${o% *}=1 ;;
+			esac
+			hop "$c" "$o" --help
 			expect [ "$status" -eq 0 ]
 		done < <(options_of "$c")
 	done

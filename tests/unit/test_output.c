@@ -141,6 +141,17 @@ static void titled_sections_without_rows_are_left_out(void **state)
 			    "switched on: no\n\nsome\nNAME\nx\n");
 }
 
+static void a_blank_line_stands_between_sections_only(void **state)
+{
+	static const struct output_column name[] = {{"/n", "NAME", OUTPUT_TEXT}, {0}};
+	static const struct output_section view[] = {
+		{OUTPUT_TABLE, "/none", "none", name}, {OUTPUT_TABLE, "/some", "some", name}, {0}};
+
+	(void)state;
+	assert_string_equal(printed("{\"none\":[],\"some\":[{\"n\":\"x\"}]}", view, false),
+			    "some\nNAME\nx\n");
+}
+
 static void json_keeps_the_order_of_keys(void **state)
 {
 	const char *text = printed("{\"z\":1,\"a\":\"/x\",\"m\":null}", table_view, true);
@@ -359,6 +370,7 @@ int main(void)
 		cmocka_unit_test(wide_and_accented_names_align),
 		cmocka_unit_test(a_record_leaves_out_missing_lines),
 		cmocka_unit_test(titled_sections_without_rows_are_left_out),
+		cmocka_unit_test(a_blank_line_stands_between_sections_only),
 		cmocka_unit_test(json_keeps_the_order_of_keys),
 		cmocka_unit_test(bytes_have_one_decimal_and_no_1024),
 		cmocka_unit_test(seconds_show_two_units),
