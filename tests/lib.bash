@@ -91,7 +91,9 @@ remove_cgroup() {
 		echo "still in $1: $(cat "$1"/cgroup.procs "$1"/*/cgroup.procs 2>/dev/null | xargs -r ps -o pid=,args= -p)"
 		return 1
 	}
-	find "$1" -depth -type d -exec rmdir {} \;
+	find "$1" -depth -type d -exec rmdir {} \; 2>/dev/null
+	# somebody else may have been faster: bats' teardown and that of run.sh, when a run is interrupted
+	[ ! -d "$1" ] || rmdir "$1"
 }
 
 # shellcheck disable=SC2016
@@ -213,6 +215,8 @@ attach() {
 	"$SOCKHOP" attach --instance "$INSTANCE" "$@" 3>&-
 }
 
+_lib_del_netns() { ip netns del "$1" 2>/dev/null || [ ! -e "/run/netns/$1" ]; }
+
 _lib_detach() {
 	local status=0
 	"$SOCKHOP" detach --all --instance "$1" --timeout 10 >/dev/null 3>&- || status=$?
@@ -222,21 +226,22 @@ _lib_detach() {
 
 # ---- teardown ----
 
-# Undoes all that the journal says, last first. Non-zero if something did not go; it says what.
+# Undoes all that the journal says, last first. Non-zero if something did not go; it says what, and leaves it in
+# the journal.
 lib_teardown() {
-	local kind what since failed=0
+	local kind what since left=
 	[ -e "$lib_journal" ] || return 0
 	while read -r kind what since; do
 		case $kind in
 		pid) end_pid "$what" "${since:-0}" ;;
 		instance) _lib_detach "$what" ;;
-		netns) [ ! -e "/run/netns/$what" ] || ip netns del "$what" ;;
+		netns) _lib_del_netns "$what" ;;
 		cgroup) remove_cgroup "$what" ;;
 		esac || {
 			echo "teardown: cannot undo: $kind $what"
-			failed=1
+			left="$kind $what $since"$'\n'$left
 		}
 	done < <(tac "$lib_journal")
-	: >"$lib_journal"
-	return $failed
+	printf %s "$left" >"$lib_journal"
+	[ -z "$left" ]
 }
