@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * lock_inflight: a hop that is in flight for as long as we like, while the other end leaves. The receiver's own
+ * send() faults on a userfaultfd page while it holds its socket lock, so the sender's redirect sleeps in
+ * lock_sock(receiver) with its verdict taken. Meanwhile COMMAND runs (a detach, a policy change), or the receiver
+ * leaves in another way. Bytes that send() acknowledged must arrive.
+ *
+ * lock_inflight [-w MS] [-x COMMAND]      -w: how long the hop stays in flight (default 1500)
+ */
+#include "sock.h"
+
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define PAGE 4096
+
+struct call {
+	int fd;
+	const void *data;
+	size_t n;
+	ssize_t ret;
+	int err;
+	_Atomic bool done;
+};
+
+static void *do_send(void *arg)
+{
+	struct call *c = arg;
+
+	c->ret = send(c->fd, c->data, c->n, MSG_NOSIGNAL);
+	c->err = errno;
+	c->done = true;
+	return NULL;
+}
+
+/* A page whose first touch blocks until it is filled; *uffd is the descriptor to fill it by. */
+static void *faulting_page(int *uffd)
+{
+	struct uffdio_api api = {.api = UFFD_API};
+	struct uffdio_register reg = {.mode = UFFDIO_REGISTER_MODE_MISSING};
+	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	*uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (*uffd < 0 || ioctl(*uffd, UFFDIO_API, &api))
+		die("userfaultfd");
+	reg.range.start = (unsigned long)page;
+	reg.range.len = PAGE;
+	if (ioctl(*uffd, UFFDIO_REGISTER, &reg))
+		die("UFFDIO_REGISTER");
+	return page;
+}
+
+static void fill_page(int uffd, void *page)
+{
+	static char data[PAGE] __attribute__((aligned(PAGE)));
+	struct uffdio_copy cp = {.dst = (unsigned long)page, .src = (unsigned long)data, .len = PAGE};
+
+	memset(data, 'p', sizeof(data));
+	if (ioctl(uffd, UFFDIO_COPY, &cp))
+		die("UFFDIO_COPY");
+}
+
+static pid_t start_command(const char *cmd)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		execl("/bin/sh", "sh", "-c", cmd, (char *)NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+int main(int argc, char **argv)
+{
+	struct call recv_side = {.n = 100}, send_side = {.data = "INFLIGHT", .n = 8};
+	int c, pair[2], uffd, ms = 1500, status = 0, err, stuck, lost, hopped;
+	const char *cmd = NULL;
+	char buf[16] = "", back[100];
+	pthread_t t[2];
+	pid_t pid = -1;
+	uint64_t path;
+	void *page;
+
+	while ((c = getopt(argc, argv, "w:x:")) != -1) {
+		if (c == 'w')
+			ms = atoi(optarg);
+		else if (c == 'x')
+			cmd = optarg;
+		else
+			return EXIT_SETUP;
+	}
+	page = faulting_page(&uffd);
+	member_pair(pair);
+	path = path_sent(pair[0]);
+	recv_side.fd = pair[1];
+	recv_side.data = page;
+	send_side.fd = pair[0];
+	pthread_create(&t[0], NULL, do_send, &recv_side);
+	wait_for(uffd, POLLIN, 2000); /* it has faulted: its socket lock is held */
+	pthread_create(&t[1], NULL, do_send, &send_side);
+	msleep(100);
+	stuck = !send_side.done;
+	if (cmd)
+		pid = start_command(cmd);
+	msleep(ms);
+	fill_page(uffd, page);
+	pthread_join(t[0], NULL);
+	pthread_join(t[1], NULL);
+	hopped = path_sent(pair[0]) == path;
+
+	err = recv_all(pair[1], buf, 8, 2);
+	lost = send_side.ret == 8 && (err || memcmp(buf, "INFLIGHT", 8));
+	if (!err)
+		err = recv_all(pair[0], back, sizeof(back), 2);
+	if (pid > 0)
+		waitpid(pid, &status, 0);
+	printf("lock_inflight stuck=%d hopped=%d sent=%zd:%s received=%s lost=%d command=%d after=%s\n", stuck,
+	       hopped, send_side.ret, err_name(send_side.ret < 0 ? send_side.err : 0),
+	       err_name(err), lost, WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+	       round_trip(pair[0], pair[1], 64) ? "BAD" : "ok");
+	return lost || err || send_side.ret != 8 || (!on_plain() && !stuck);
+}
