@@ -4,8 +4,8 @@
  *
  *   relay_bench rr|stream SIZE CONNECTIONS SECONDS RELAY-PORT TARGET-PORT
  *
- * rr: messages of SIZE bytes and their echo, one at a time on each connection. stream: writes of SIZE bytes one
- * way. The first and last bytes of every read are checked by position, and the number of bytes. One line
+ * rr: messages of SIZE bytes and their echo, one at a time on each connection. stream: writes of SIZE bytes
+ * one way. The first and last bytes of every read are checked by position, and the number of bytes. One line
  * of JSON on stdout; cpu is of the whole machine (kernel threads work for a relay too), so other load counts.
  */
 #include <arpa/inet.h>
@@ -54,7 +54,8 @@ static double cpu_seconds(void)
 {
 	unsigned long long user, nice, sys, idle, wait, irq, soft;
 	FILE *f = fopen("/proc/stat", "r");
-	int n = f ? fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &sys, &idle, &wait, &irq, &soft)
+	int n = f ? fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &sys, &idle, &wait,
+			   &irq, &soft)
 		  : 0;
 
 	if (f)
@@ -194,7 +195,8 @@ static int by_value(const void *a, const void *b)
 
 static int open_listener(int port)
 {
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+	struct sockaddr_in in = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
 	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * relay_splice LISTEN-PORT TARGET-PORT: the plain splice(2) relay that others are measured against: two threads
- * a connection, each with a pipe of 1 MB, blocking.
+ * relay_splice LISTEN-PORT TARGET-PORT: the plain splice(2) relay that others are measured against: two
+ * threads a connection, each with a pipe of 1 MB, blocking.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>

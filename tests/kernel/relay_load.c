@@ -4,8 +4,9 @@
  *
  *   relay_load SCENARIO RELAY-PORT TARGET-PORT [N]
  *
- * It listens on TARGET-PORT (0: pair mode, both ends connect to the relay) and connects to RELAY-PORT.
- * Exit status 0 when the scenario went as it should; otherwise stderr says what did not.
+ * It listens on TARGET-PORT (0: pair mode, both ends connect to the relay) and connects to RELAY-PORT, both
+ * on 127.0.0.1 or what RELAY_HOST and RELAY_TARGET_HOST name. Exit status 0 when the scenario went as it
+ * should; otherwise stderr says what did not.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,7 +31,7 @@
 #define PATIENCE 60
 
 static unsigned char pattern[PERIOD + BLOCK];
-static const char *host = "127.0.0.1";
+static const char *host = "127.0.0.1", *target_host;
 static int relay_port, target_port, listener = -1;
 static int failures;
 
@@ -71,21 +72,21 @@ static uint64_t now_ms(void)
 	return t.tv_sec * 1000ull + t.tv_nsec / 1000000;
 }
 
-static socklen_t address(struct sockaddr_storage *ss, int port)
+static socklen_t address(struct sockaddr_storage *ss, const char *name, int port)
 {
 	struct sockaddr_in6 *in6 = (void *)ss;
 	struct sockaddr_in *in = (void *)ss;
 
 	memset(ss, 0, sizeof(*ss));
-	if (strchr(host, ':')) {
+	if (strchr(name, ':')) {
 		in6->sin6_family = AF_INET6;
 		in6->sin6_port = htons(port);
-		inet_pton(AF_INET6, host, &in6->sin6_addr);
+		inet_pton(AF_INET6, name, &in6->sin6_addr);
 		return sizeof(*in6);
 	}
 	in->sin_family = AF_INET;
 	in->sin_port = htons(port);
-	inet_pton(AF_INET, host, &in->sin_addr);
+	inet_pton(AF_INET, name, &in->sin_addr);
 	return sizeof(*in);
 }
 
@@ -102,7 +103,7 @@ static void patience(int fd)
 static int dial(void)
 {
 	struct sockaddr_storage ss;
-	socklen_t len = address(&ss, relay_port);
+	socklen_t len = address(&ss, host, relay_port);
 	int fd = socket(ss.ss_family, SOCK_STREAM, 0);
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&ss, len))
@@ -136,7 +137,7 @@ static void join(int *a, int *b)
 static void start_listening(void)
 {
 	struct sockaddr_storage ss;
-	socklen_t len = address(&ss, target_port);
+	socklen_t len = address(&ss, target_host, target_port);
 	int on = 1;
 
 	if (!target_port)
@@ -359,8 +360,11 @@ static void *half_one(void *arg)
 		a = b;
 		b = c;
 	}
-	if (!put(a, 0, i % 3 ? n % 1000 : 0) || shutdown(a, SHUT_WR))
+	/* held back until the shutdown: bytes and FIN in one segment */
+	if (i % 3 && n % 1000 && send(a, pattern, n % 1000, MSG_MORE) != (ssize_t)(n % 1000))
 		complain("half: send failed");
+	if (shutdown(a, SHUT_WR))
+		complain("half: shutdown failed");
 	get(b, 0, i % 3 ? n % 1000 : 0);
 	get_eof(b);
 	if (n < 200000) {
@@ -590,6 +594,7 @@ int main(int argc, char **argv)
 		return 2;
 	if (getenv("RELAY_HOST"))
 		host = getenv("RELAY_HOST");
+	target_host = getenv("RELAY_TARGET_HOST") ?: host;
 	relay_port = atoi(argv[2]);
 	target_port = atoi(argv[3]);
 	fill_pattern();
