@@ -23,6 +23,8 @@
 #define JOIN_SHARE     60	    /* passes for joins: at most 1/60 of one CPU */
 #define LEAVE_SHARE    4	    /* passes for leaves, which an application may be waiting for */
 #define LEAVE_URGENT   20	    /* so many in a row; then they are as patient as joins */
+#define JOIN_BURST     4	    /* passes close together: a busy end's queue is empty at every other look */
+#define JOIN_GAP       (2 * MS)
 #define REVIEW	       (30000 * MS) /* while there are members: lost events, programs that hold them */
 
 enum { SOURCE_EVENTS, SOURCE_POKE, SOURCE_EXTRA };
@@ -36,6 +38,8 @@ struct agent {
 	bool vet;		      /* programs must be examined before it */
 	bool leaves;		      /* somebody is leaving */
 	unsigned int leave_passes;    /* in a row */
+	unsigned int join_passes;     /* in the present burst */
+	unsigned long long spent;     /* by it */
 	unsigned long long due;	      /* when the next pass may run, 0: none is needed */
 	unsigned long long not_before; /* what the last pass cost, in time to wait */
 	unsigned long long review;    /* when to look at everything again, 0: no members */
@@ -92,6 +96,25 @@ static void look_at_all(struct agent *a)
 		schedule(a, COALESCE);
 }
 
+/* When to run the next pass, after one that cost so much and left so much to do. */
+static void pace(struct agent *a, int more, unsigned long long cost)
+{
+	a->spent += cost;
+	a->leaves = more & PASS_LEAVES && ++a->leave_passes < LEAVE_URGENT;
+	if (more & PASS_JOINS && ++a->join_passes < JOIN_BURST) {
+		schedule(a, JOIN_GAP);
+		return;
+	}
+	a->not_before = now_ns() + JOIN_SHARE * a->spent;
+	a->spent = a->join_passes = 0;
+	if (a->leaves)
+		schedule(a, LEAVE_SHARE * cost);
+	else if (more)
+		schedule(a, 0); /* not_before holds it back */
+	else
+		netns_list_clear(&a->dirty);
+}
+
 static int run_pass(struct agent *a)
 {
 	unsigned long long cost = 0;
@@ -110,14 +133,7 @@ static int run_pass(struct agent *a)
 	if (more < 0)
 		return more;
 	msg_debug("pass over %u namespaces: %llu us, again %d", a->dirty.n, cost / 1000, more);
-	a->not_before = now_ns() + JOIN_SHARE * cost;
-	a->leaves = more & PASS_LEAVES && ++a->leave_passes < LEAVE_URGENT;
-	if (a->leaves)
-		schedule(a, LEAVE_SHARE * cost);
-	else if (more)
-		schedule(a, JOIN_SHARE * cost);
-	else
-		netns_list_clear(&a->dirty);
+	pace(a, more, cost);
 	if (more & PASS_JOINS)
 		a->vet = true; /* one of them may be waiting for just that */
 	if (a->in.config->members && !a->review)

@@ -101,14 +101,22 @@ static int open_pins(struct instance *in, int flags)
 	return 0;
 }
 
+/*
+ * A read-only map cannot be mapped: mmap() drops VM_SHARED for a file that is not writable, which
+ * bpf_map_mmap() refuses. Readers get a snapshot on a page of their own instead.
+ */
 static int map_config(struct instance *in, int flags)
 {
-	int prot = PROT_READ | (flags & INSTANCE_READ ? 0 : PROT_WRITE);
-	void *p = mmap(NULL, sysconf(_SC_PAGESIZE), prot, MAP_SHARED, in->map[MAP_CONFIG], 0);
+	bool ro = flags & INSTANCE_READ;
+	void *p = mmap(NULL, sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE,
+		       ro ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, ro ? -1 : in->map[MAP_CONFIG], 0);
+	__u32 zero = 0;
 
 	if (p == MAP_FAILED)
 		return -errno;
 	in->config = p;
+	if (ro && bpf_map_lookup_elem(in->map[MAP_CONFIG], &zero, p))
+		return -errno;
 	return in->config->abi == HOP_ABI ? 0 : -EPROTO;
 }
 
@@ -324,7 +332,7 @@ bool instance_agent_alive(const struct instance *in, int *pid)
 		*pid = 0;
 	snprintf(path, sizeof(path), "%s/agent", in->dir);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || !flock(fd, LOCK_EX | LOCK_NB))
+	if (fd < 0 || !flock(fd, LOCK_SH | LOCK_NB))
 		return false; /* nobody holds the lock; ours goes with fd */
 	if (pid)
 		*pid = in->config->agent_pid;

@@ -46,7 +46,7 @@ struct instance {
 	int lock_fd; /* the folder; flock()ed when opened with INSTANCE_LOCK */
 	int map[MAP_COUNT];
 	int iter[ITER_COUNT]; /* pinned links: bpf_iter_create() gives a readable fd */
-	struct hop_config *config; /* mmap()ed, read-write unless INSTANCE_READ */
+	struct hop_config *config; /* mmap()ed; with INSTANCE_READ a snapshot of the moment of opening */
 };
 
 enum instance_flags {

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -83,6 +84,7 @@ static void daemon_main(const char *instance, int ready)
 	}
 	setsid();
 	syscall(SYS_close_range, 4u, ~0u, 0u);
+	prctl(PR_SET_NAME, "sockhop-agent");
 	log_to_syslog();
 	err = agent_new(&a, instance);
 	if (write(ready, &err, sizeof(err)) != sizeof(err))

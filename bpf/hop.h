@@ -76,7 +76,7 @@ struct hop_sock {
 	__u32 registered; /* has a record in `ends` */
 	/* what it did as a member, and where that stood at the last review (HOP_REVIEW messages ago) */
 	__u64 hops, hop_bytes, stays, bytes;
-	__u64 review_hops, review_bytes;
+	__u64 review_at, review_hops, review_bytes;
 	/* the traffic window that decides whether the connection is chatty (on_rtt() in sockops.bpf.c) */
 	__u64 win_bytes, win_ns;
 	__u32 win_segs, win_len;
@@ -90,7 +90,7 @@ struct hop_sock {
 	__u32 idle_looks, pad;
 };
 
-/* Messages of a member between two reviews (only stays? bulk?). A power of two. */
+/* Messages of a member between two reviews (only stays? bulk?). */
 #define HOP_REVIEW 512
 /* Segments per traffic window; doubled at each look that finds no gain, up to << HOP_WINDOW_SHIFT. */
 #define HOP_WINDOW	 64

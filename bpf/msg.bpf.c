@@ -195,6 +195,7 @@ static __noinline int review(struct hop_sock *st)
 	bytes = st->bytes - st->review_bytes;
 	st->review_hops = st->hops;
 	st->review_bytes = st->bytes;
+	st->review_at = st->hops + st->stays;
 	if (cfg.force)
 		return 0;
 	if (bytes / HOP_REVIEW > cfg.max_avg)
@@ -237,13 +238,15 @@ int hop_msg(struct sk_msg_md *msg)
 		count(HOP_CNT_HOPS);
 		count_add(HOP_CNT_HOP_BYTES, size);
 	} else {
-		st->stays++;
+		/* while the pair is not complete yet, stays say nothing about its traffic */
+		if (stay != HOP_STAY_PEER_OUT && stay != HOP_STAY_NOT_READ)
+			st->stays++;
 		st->last_stay = stay;
 		count(HOP_CNT_STAY + stay);
 		if (stay_to_why(stay))
 			request_leave(st, stay_to_why(stay));
 	}
-	if (((st->hops + st->stays) & (HOP_REVIEW - 1)) == 0)
+	if (st->hops + st->stays - st->review_at >= HOP_REVIEW)
 		review(st);
 	return SK_PASS;
 }
