@@ -133,7 +133,7 @@ static int set_option(int opt, struct relay_conf *c, struct wishes *w)
 		log_level++;
 		return EXIT_OK;
 	default:
-		return cmd_usage_error("relay", "unknown option or missing value: '%s'", "?");
+		return EXIT_USAGE;
 	}
 }
 
@@ -208,12 +208,16 @@ static int resolve(struct relay_conf *c, const struct wishes *w)
 
 static void raise_files(struct relay_conf *c)
 {
+	rlim_t want = FILES_SPARE + (rlim_t)c->max_pairs * FILES_PER_PAIR;
 	struct rlimit r;
 	unsigned long fit;
 
-	if (getrlimit(RLIMIT_NOFILE, &r))
+	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= want)
 		return;
-	r.rlim_cur = r.rlim_max;
+	/* beyond the hard limit only with CAP_SYS_RESOURCE, and up to fs.nr_open */
+	if (r.rlim_max < want && !setrlimit(RLIMIT_NOFILE, &(struct rlimit){want, want}))
+		return;
+	r.rlim_cur = r.rlim_max < want ? r.rlim_max : want;
 	(void)setrlimit(RLIMIT_NOFILE, &r);
 	if (r.rlim_cur <= FILES_SPARE + FILES_PER_PAIR)
 		return;
@@ -336,7 +340,6 @@ int cmd_relay(int argc, char **argv)
 	status = status ?: check(&c, &w);
 	status = status ?: resolve(&c, &w);
 	if (!status) {
-		c.max_pairs = (c.max_pairs + c.workers - 1) / c.workers;
 		raise_files(&c);
 		status = start(&c);
 	}

@@ -168,21 +168,26 @@ static void want_leave(struct relay_dir *d)
 	relay_flow_poll(d);
 }
 
-/* The leave pass took it out: user space may go on as soon as the kernel's part is in the send queue. */
-static int left(struct relay_dir *d)
+/* Has the leave pass taken it out? A FIN seen meanwhile may stand behind bytes that user space has to read
+ * now. */
+static void check_left(struct relay_dir *d)
 {
 	const struct relay_ep *ep = ep_of(d);
-	int r;
 
-	if (d->mode == DIR_LEAVE && __atomic_load_n(&ep->left, __ATOMIC_ACQUIRE) == ep->enter) {
-		d->mode = DIR_FLUSH;
-		relay_note_bulk(d);
-	}
-	if (d->mode == DIR_LEAVE)
+	if (__atomic_load_n(&ep->left, __ATOMIC_ACQUIRE) != ep->enter) {
 		relay_flow_poll(d);
-	if (d->mode != DIR_FLUSH)
-		return 0;
-	r = is_clean(d);
+		return;
+	}
+	d->mode = DIR_FLUSH;
+	d->eof = false;
+	relay_note_bulk(d);
+}
+
+/* User space may go on as soon as the kernel's part is in the sink's send queue. */
+static int flush(struct relay_dir *d)
+{
+	int r = is_clean(d);
+
 	if (r < 0)
 		return r;
 	if (r)
@@ -194,13 +199,15 @@ static int left(struct relay_dir *d)
 
 int relay_flow_step(struct relay_dir *d)
 {
-	int err = 0;
+	int err = relay_in_kernel(d) ? carry_passed(d) : 0;
 
-	if (relay_in_kernel(d))
-		err = carry_passed(d);
-	if (!err && relay_in_kernel(d) && d->eof)
-		return finish(d);
-	return err ?: left(d);
+	if (err)
+		return err;
+	if (d->mode == DIR_LEAVE)
+		check_left(d);
+	if (d->mode == DIR_FLUSH)
+		return flush(d);
+	return d->eof ? finish(d) : 0;
 }
 
 uint32_t relay_flow_events(const struct relay_dir *d)
