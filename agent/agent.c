@@ -37,6 +37,7 @@ struct agent {
 	struct netns_list dirty;      /* namespaces that need a pass */
 	bool vet;		      /* programs must be examined before it */
 	bool leaves;		      /* somebody is leaving */
+	bool held;		      /* somebody is held back for a while */
 	unsigned int leave_passes;    /* in a row */
 	unsigned int join_passes;     /* in the present burst */
 	unsigned long long spent;     /* by it */
@@ -109,7 +110,7 @@ static void pace(struct agent *a, int more, unsigned long long cost)
 	a->spent = a->join_passes = 0;
 	if (a->leaves)
 		schedule(a, LEAVE_SHARE * cost);
-	else if (more)
+	else if (more & (PASS_JOINS | PASS_LEAVES))
 		schedule(a, 0); /* not_before holds it back */
 	else
 		netns_list_clear(&a->dirty);
@@ -117,7 +118,7 @@ static void pace(struct agent *a, int more, unsigned long long cost)
 
 static int run_pass(struct agent *a)
 {
-	unsigned long long cost = 0;
+	unsigned long long cost = 0, start = now_ns();
 	struct vet_result vetted;
 	int more, err;
 
@@ -127,6 +128,7 @@ static int run_pass(struct agent *a)
 		if (err)
 			return err;
 		a->vet = false;
+		a->spent += now_ns() - start;
 		msg_debug("examined %u sockets, %u vetoed", vetted.sockets, vetted.vetoed);
 	}
 	more = pass_visit(&a->in, &a->dirty, &cost);
@@ -136,8 +138,9 @@ static int run_pass(struct agent *a)
 	pace(a, more, cost);
 	if (more & PASS_JOINS)
 		a->vet = true; /* one of them may be waiting for just that */
-	if (a->in.config->members && !a->review)
+	if ((a->in.config->members || more & PASS_HELD) && !a->review)
 		a->review = now_ns() + REVIEW;
+	a->held = more & PASS_HELD;
 	return 0;
 }
 
@@ -147,8 +150,8 @@ static void review(struct agent *a)
 	unsigned long long hops = instance_counter(&a->in, HOP_CNT_HOPS);
 	unsigned long long lost = instance_counter(&a->in, HOP_CNT_EVENTS_LOST);
 
-	a->review = a->in.config->members ? now_ns() + REVIEW : 0;
-	if (hops != a->hops || lost != a->lost)
+	a->review = a->in.config->members || a->held ? now_ns() + REVIEW : 0;
+	if (hops != a->hops || lost != a->lost || a->held)
 		look_at_all(a);
 	a->hops = hops;
 	a->lost = lost;

@@ -68,7 +68,7 @@ int pass_visit(struct instance *in, const struct netns_list *l, unsigned long lo
 	unsigned long long start = now_ns();
 	int err = 0;
 
-	in->config->retry = in->config->retry_leave = 0;
+	in->config->retry = in->config->retry_leave = in->config->held = 0;
 	for (unsigned int i = 0; i < l->n && !err; i++) {
 		_cleanup_close_ int fd = instance_netns(in, l->inum[i]);
 
@@ -81,7 +81,8 @@ int pass_visit(struct instance *in, const struct netns_list *l, unsigned long lo
 		*ns = now_ns() - start;
 	if (err)
 		return err;
-	return (in->config->retry ? PASS_JOINS : 0) | (in->config->retry_leave ? PASS_LEAVES : 0);
+	return (in->config->retry ? PASS_JOINS : 0) | (in->config->retry_leave ? PASS_LEAVES : 0) |
+	       (in->config->held ? PASS_HELD : 0);
 }
 
 struct left {

@@ -120,7 +120,10 @@ static __noinline __maybe_unused int sock_quiet(__u64 addr)
 	return users <= 0 || users == sock_sleepers(sk);
 }
 
-/* Nothing is queued for the reader of this member: neither hop messages nor skbs of the verdict program. */
+/*
+ * Nothing is queued for the reader of this member: neither skbs of the verdict program nor hop messages. In this
+ * order: sk_psock_backlog() appends to ingress_msg before it takes the skb off ingress_skb, and needs no lock.
+ */
 static __noinline __maybe_unused int sock_hop_queue_empty(__u64 addr)
 {
 	struct sk_psock *psock = sock_psock((void *)(long)addr);
@@ -128,8 +131,10 @@ static __noinline __maybe_unused int sock_hop_queue_empty(__u64 addr)
 
 	if (!psock)
 		return 1;
+	if (BPF_CORE_READ(psock, ingress_skb.qlen))
+		return 0;
 	head = (void *)psock + bpf_core_field_offset(struct sk_psock, ingress_msg);
-	return BPF_CORE_READ(head, next) == head && BPF_CORE_READ(psock, ingress_skb.qlen) == 0;
+	return BPF_CORE_READ(head, next) == head;
 }
 
 static __always_inline bool sock_tcp_queue_empty(struct sock *sk)

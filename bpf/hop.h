@@ -86,8 +86,8 @@ struct hop_sock {
 	__u32 joins;	 /* how often it became a member: hysteresis */
 	__u32 why;	 /* enum hop_why */
 	__u32 last_stay; /* enum hop_stay of its latest stay */
-	__u64 idle_hops; /* hops at the last idle look */
-	__u32 idle_looks, pad;
+	__u64 hold_ns;	 /* held back until then (CLOCK_MONOTONIC); 0: not, or for good */
+	__u32 holds, pad;
 };
 
 /* Messages of a member between two reviews (only stays? bulk?). */
@@ -95,8 +95,11 @@ struct hop_sock {
 /* Segments per traffic window; doubled at each look that finds no gain, up to << HOP_WINDOW_SHIFT. */
 #define HOP_WINDOW	 64
 #define HOP_WINDOW_SHIFT 8
-/* Passes that an end may be put off for a passing reason before it waits for the next traffic window. */
+/* Passes that an end may be put off for a passing reason before it is held back. */
 #define HOP_TRIES 50
+/* An end that was refused or has left is held back for 2 s, and twice as long each time, up to 17 minutes. */
+#define HOP_HOLD_NS    2000000000ull
+#define HOP_HOLD_SHIFT 9
 
 /*
  * Why a message of a member took the TCP path. X(NAME, shown as, explanation). Order is ABI.
@@ -240,11 +243,11 @@ struct hop_config {
 	__u32 max_burst;      /* bound of the peer's backlog in messages */
 	__u32 force;	      /* TEST ONLY: HOP_FORCE_* */
 	__u32 retry;	      /* written by passes: ends that could not join for a passing reason */
+	__u32 held;	      /* written by passes: ends that are held back for a while */
 	__u32 retry_leave;    /* written by passes: ends that could not leave yet */
 	__u32 members;	      /* number of members, kept by the programs */
 	__u32 max_members;
 	__u32 agent_pid;
-	__u32 pad;
 	__u64 attached_ns;    /* CLOCK_MONOTONIC */
 };
 

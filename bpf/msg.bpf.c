@@ -68,17 +68,17 @@ static __noinline int become_ready(struct hop_sock *st)
 /* The options of the sender itself; direct reads, the socket is ours. */
 static __always_inline enum hop_stay own_blocked(struct tcp_sock *tp)
 {
-	struct sock *sk = (struct sock *)tp;
+	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 
-	if (!(cfg.force & HOP_FORCE_SHUTDOWN) && (BPF_CORE_READ(sk, sk_shutdown) & HOP_SEND_SHUTDOWN))
+	if (!(cfg.force & HOP_FORCE_SHUTDOWN) && (sk->sk_shutdown & HOP_SEND_SHUTDOWN))
 		return HOP_STAY_SHUTDOWN; /* tcp_bpf_sendmsg() does not look: TCP answers EPIPE */
-	if (BPF_CORE_READ_BITFIELD_PROBED(tp, repair))
+	if (BPF_CORE_READ_BITFIELD(tp, repair))
 		return HOP_STAY_REPAIR;
 	if (cfg.force & HOP_FORCE_OPTIONS)
 		return HOP_STAY_NONE;
 	if (tp->inet_conn.icsk_ulp_ops)
 		return HOP_STAY_ULP;
-	if (tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1ul << SOCK_ZEROCOPY))
+	if (sk->__sk_common.skc_flags & (1ul << SOCK_ZEROCOPY))
 		return HOP_STAY_ZEROCOPY;
 	return HOP_STAY_NONE;
 }

@@ -305,7 +305,7 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct tcp_sock
 	}
 	if (sock_is_mptcp(tp) || register_end(ctx, tp, st, HOP_END_EARLY))
 		return;
-	flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_RTT_CB_FLAG);
+	flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG, 0);
 	self = bpf_map_lookup_elem(&ends, &st->self);
 	if (!self)
 		return;
@@ -319,6 +319,7 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct tcp_sock
 	st->joins++;
 	self->cseq = tp->copied_seq;
 	self->flags |= HOP_END_MEMBER;
+	flags_set(ctx, 0, BPF_SOCK_OPS_RTT_CB_FLAG);
 	count(HOP_CNT_EARLY);
 }
 

@@ -99,9 +99,9 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 	why = program_veto(self->cookie);
 	if (why)
 		return why;
-	if (!peer || !(peer->flags & (HOP_END_WANT | HOP_END_MEMBER)))
+	if (!peer)
 		return HOP_WHY_PEER_OUTSIDE;
-	if (peer->flags & HOP_END_LEAVE)
+	if (!(peer->flags & (HOP_END_WANT | HOP_END_MEMBER)) || peer->flags & HOP_END_LEAVE)
 		return HOP_WHY_PEER;
 	why = cross_check(tp, st, self, peer);
 	if (why)
@@ -135,28 +135,51 @@ static __always_inline void set_why(struct hop_sock *st, struct hop_end *self, _
 	st->why = self->why = why;
 }
 
-/* Not now, or not at all: the next traffic window (longer each time) may ask again. */
-static __always_inline void put_off(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self, __u32 why)
+/* Only a new policy, another program or a new connection changes these. */
+static __always_inline bool final(__u32 why)
 {
-	set_why(st, self, why);
-	if (why == HOP_WHY_PEER_OUTSIDE)
-		return; /* costs nothing while it waits */
-	if ((passing(why) || why == HOP_WHY_PEER) && ++st->tries < HOP_TRIES) {
-		if (why != HOP_WHY_PEER)
-			__sync_fetch_and_add(&cfg.retry, 1);
-		return;
-	}
+	return why == HOP_WHY_SPLICE || why == HOP_WHY_GO || why == HOP_WHY_FIONREAD || why == HOP_WHY_POLICY ||
+	       why == HOP_WHY_DUPLICATE || why == HOP_WHY_MPTCP || why == HOP_WHY_OTHER_USER ||
+	       why == HOP_WHY_CGROUP || why == HOP_WHY_DRAINING || why == HOP_WHY_ADDRESS || why == HOP_WHY_STATE;
+}
+
+/*
+ * Out for now: no callbacks, no attempts. Unless the reason is final, a later pass (the agent's review) lets the
+ * end prove itself again, each time after twice as long.
+ */
+static __always_inline void hold(struct hop_sock *st, struct hop_end *self, __u32 why)
+{
+	__u32 shift = st->holds < HOP_HOLD_SHIFT ? st->holds : HOP_HOLD_SHIFT;
+
 	self->flags &= ~HOP_END_WANT;
 	self->flags |= HOP_END_DEAD;
-	if (why == HOP_WHY_SPLICE || why == HOP_WHY_GO || why == HOP_WHY_POLICY || why == HOP_WHY_DUPLICATE ||
-	    why == HOP_WHY_MPTCP || why == HOP_WHY_OTHER_USER)
-		return; /* only a new policy can change that */
-	if (st->win_len < HOP_WINDOW << HOP_WINDOW_SHIFT)
-		st->win_len *= 2;
-	st->win_segs = tp->data_segs_in + tp->data_segs_out;
-	st->win_bytes = tp->bytes_received + tp->bytes_acked;
-	st->win_ns = bpf_ktime_get_ns();
+	st->hold_ns = final(why) ? 0 : bpf_ktime_get_ns() + (HOP_HOLD_NS << shift);
+	st->holds++;
+	if (st->hold_ns)
+		__sync_fetch_and_add(&cfg.held, 1);
+}
+
+/* Watch the traffic again: the round-trip callback opens a new window. */
+static __always_inline void watch_again(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	self->flags &= ~HOP_END_DEAD;
+	st->hold_ns = 0;
+	st->tries = 0;
+	st->win_len = 0;
 	cb_flags_add(tp, BPF_SOCK_OPS_RTT_CB_FLAG);
+}
+
+/* Not now, or not at all. While it waits for its peer, an end costs nothing. */
+static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, __u32 why)
+{
+	set_why(st, self, why);
+	if (why == HOP_WHY_PEER_OUTSIDE || why == HOP_WHY_PEER)
+		return;
+	if (passing(why) && ++st->tries < HOP_TRIES) {
+		__sync_fetch_and_add(&cfg.retry, 1);
+		return;
+	}
+	hold(st, self, why);
 }
 
 static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
@@ -166,7 +189,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	__u64 cookie = st->cookie;
 
 	if (why) {
-		put_off(tp, st, self, why);
+		put_off(st, self, why);
 		return;
 	}
 	st->peer_cookie = peer->cookie;
@@ -174,7 +197,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	st->stop = st->burst = 0;
 	self->cseq = tp->copied_seq;
 	if (bpf_map_update_elem(&members, &cookie, (struct sock *)tp, BPF_NOEXIST)) {
-		put_off(tp, st, self, HOP_WHY_ERROR);
+		put_off(st, self, HOP_WHY_ERROR);
 		return;
 	}
 	__sync_fetch_and_add(&cfg.members, 1);
@@ -184,8 +207,6 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	st->review_at = st->hops + st->stays;
 	st->review_hops = st->hops;
 	st->review_bytes = st->bytes;
-	st->idle_hops = st->hops;
-	st->idle_looks = 0;
 	st->why = HOP_WHY_NONE;
 	self->why = HOP_WHY_NONE;
 	self->flags &= ~HOP_END_WANT;
@@ -273,26 +294,16 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 static __always_inline void settle(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
 				   struct hop_end *peer)
 {
-	__u32 shift = st->joins + 2;
-
 	if (peer && (peer->flags & HOP_END_MEMBER)) {
 		__sync_fetch_and_add(&cfg.retry_leave, 1);
 		return;
 	}
-	self->flags &= ~(HOP_END_LEAVE | HOP_END_QUIET | HOP_END_WANT);
+	self->flags &= ~(HOP_END_LEAVE | HOP_END_QUIET);
 	st->peer_cookie = 0;
 	st->peer_sk = st->peer_file = 0;
 	st->reg_una = tp->snd_una;
 	st->reg_rcv = tp->rcv_nxt;
-	if (cfg.draining || self->why == HOP_WHY_CGROUP || self->why == HOP_WHY_POLICY)
-		return;
-	if (shift > HOP_WINDOW_SHIFT)
-		shift = HOP_WINDOW_SHIFT;
-	st->win_len = HOP_WINDOW << shift;
-	st->win_segs = tp->data_segs_in + tp->data_segs_out;
-	st->win_bytes = tp->bytes_received + tp->bytes_acked;
-	st->win_ns = bpf_ktime_get_ns();
-	cb_flags_add(tp, BPF_SOCK_OPS_RTT_CB_FLAG);
+	hold(st, self, self->why);
 }
 
 /* A new policy: a refusal that came from the old one is taken back. */
@@ -300,17 +311,23 @@ static __always_inline void new_policy(struct tcp_sock *tp, struct hop_sock *st,
 {
 	self->gen = cfg.policy_gen;
 	if (visit_policy((__u64)(long)tp) == HOP_ACTION_NEVER) {
-		self->flags &= ~HOP_END_WANT;
-		self->flags |= HOP_END_DEAD;
 		set_why(st, self, HOP_WHY_POLICY);
-	} else if (self->flags & HOP_END_DEAD || self->why == HOP_WHY_POLICY) {
-		self->flags &= ~HOP_END_DEAD;
-		st->win_len = HOP_WINDOW;
-		st->win_segs = tp->data_segs_in + tp->data_segs_out;
-		st->win_bytes = tp->bytes_received + tp->bytes_acked;
-		st->win_ns = bpf_ktime_get_ns();
-		cb_flags_add(tp, BPF_SOCK_OPS_RTT_CB_FLAG);
+		hold(st, self, HOP_WHY_POLICY);
+	} else if (self->flags & HOP_END_DEAD) {
+		st->holds = 0;
+		watch_again(tp, st, self);
 	}
+}
+
+/* Held back for a reason that may have passed: is it time to look again? */
+static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	if (!st->hold_ns)
+		return;
+	if (bpf_ktime_get_ns() >= st->hold_ns)
+		watch_again(tp, st, self);
+	else
+		__sync_fetch_and_add(&cfg.held, 1);
 }
 
 /* Sockets without a record: refused by an earlier policy before they registered. */
@@ -364,6 +381,8 @@ int hop_visit(struct bpf_iter__tcp *ctx)
 		new_policy(tp, st, self);
 	if (self->flags & HOP_END_WANT)
 		join(tp, st, self);
+	else if (self->flags & HOP_END_DEAD)
+		held(tp, st, self);
 	return 0;
 }
 
