@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Real programs through the relay.
 
+bats_require_minimum_version 1.5.0
+
 setup() {
 	source "$BATS_TEST_DIRNAME/../lib.bash"
 	source "$BATS_TEST_DIRNAME/relay.bash"
@@ -57,7 +59,7 @@ teardown() {
 	} | cmp - "$dir/got"
 	wrk -t1 -c32 -d2 "$url/small" >"$dir/wrk"
 	cat "$dir/wrk"
-	! grep -qE 'Socket errors|Non-2xx' "$dir/wrk"
+	run ! grep -qE 'Socket errors|Non-2xx' "$dir/wrk"
 	[ "$(state .bytes.kernel)" -gt 100000 ]
 }
 

@@ -35,7 +35,7 @@ asks() { socat -u "TCP:127.0.0.1:$RELAY_PORT" -; }
 	wait_for 10 grep -q ready "$BATS_TEST_TMPDIR/load"
 	kill -TERM "$RELAY_PID"
 	wait_for 5 state_is .draining true
-	! listens "$RELAY_PORT"
+	run ! listens "$RELAY_PORT"
 	echo go >&7
 	wait_exit 60 "$load" 0
 	wait_exit 5 "$RELAY_PID" 0
