@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -42,13 +41,45 @@ static int run_until_signal(struct agent *a)
 	return ret > 0 ? 0 : ret;
 }
 
+/* How agent_spawn() tells its daemon where to report that it is ready. */
+#define READY_ENV "SOCKHOP_AGENT_READY_FD"
+
+/* The fd to report to, or -1: we were started by hand or by a service manager. */
+static int ready_fd(void)
+{
+	const char *env = getenv(READY_ENV);
+	int fd = env ? atoi(env) : -1;
+
+	unsetenv(READY_ENV);
+	if (fd >= 0)
+		log_to_syslog();
+	return fd;
+}
+
+/* Report, and let go of the caller's standard streams. */
+static void report_ready(int fd, int err)
+{
+	int null;
+
+	if (fd < 0)
+		return;
+	if (write(fd, &err, sizeof(err)) != sizeof(err))
+		msg_warn("cannot report that the agent is ready");
+	close(fd);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int i = 0; i <= 2 && null >= 0; i++)
+		dup2(null, i);
+	if (null > 2)
+		close(null);
+}
+
 int cmd_agent(int argc, char **argv)
 {
 	const char *name = INSTANCE_DEFAULT;
 	const struct cmd_option options[] = {{"instance", CMD_STRING, &name}, {}};
-	struct agent *a;
+	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), ready, status, err;
+	struct agent *a = NULL;
 	struct instance in;
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), status, err;
 
 	if (n < 0)
 		return cmd_parse_status(n);
@@ -58,12 +89,15 @@ int cmd_agent(int argc, char **argv)
 	if (status)
 		return status;
 	instance_close(&in);
+	ready = ready_fd();
 	err = agent_new(&a, name);
-	if (err) {
-		msg_error(err == -EBUSY ? "instance '%s' has an agent already" : "cannot start the agent of '%s': %s",
-			  name, strerror(-err));
+	report_ready(ready, err);
+	if (err == -EBUSY)
+		msg_error("instance '%s' has an agent already", name);
+	else if (err)
+		msg_error("cannot start the agent of '%s': %s", name, strerror(-err));
+	if (err)
 		return exit_status(err);
-	}
 	err = run_until_signal(a);
 	agent_free(a);
 	if (err)
@@ -71,38 +105,22 @@ int cmd_agent(int argc, char **argv)
 	return exit_status(err);
 }
 
-/* The daemon itself: tells `ready` how it went, then runs. */
-static void daemon_main(const char *instance, int ready)
+/* The daemon is a new image of ourselves, so that it shows as what it is. */
+static void exec_daemon(const char *instance, int ready)
 {
-	struct agent *a = NULL;
-	int err, fd = -1;
+	char fd[16];
 
-	/* keep the pipe clear of close_range() */
-	if (ready > 3) {
-		fd = dup2(ready, 3);
-		ready = fd;
-	}
-	setsid();
+	/* no descriptor of the caller may stay open in the daemon: its pipes would never end */
+	if (ready != 3 && dup2(ready, 3) < 0)
+		_exit(1);
 	syscall(SYS_close_range, 4u, ~0u, 0u);
-	prctl(PR_SET_NAME, "sockhop-agent");
-	log_to_syslog();
-	err = agent_new(&a, instance);
-	if (write(ready, &err, sizeof(err)) != sizeof(err))
-		_exit(1);
-	close(ready);
-	if (err)
-		_exit(1);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (int i = 0; i <= 2 && null >= 0; i++)
-		dup2(null, i);
-	if (chdir("/"))
-		msg_warn("chdir: %s", strerror(errno));
-	err = run_until_signal(a);
-	if (err)
-		msg_error("the agent of '%s' failed: %s", instance, strerror(-err));
-	agent_free(a);
-	_exit(err ? 1 : 0);
+	fcntl(3, F_SETFD, 0);
+	snprintf(fd, sizeof(fd), "%d", 3);
+	setenv(READY_ENV, fd, 1);
+	setsid();
+	if (!chdir("/"))
+		execl("/proc/self/exe", "sockhop", "agent", "--instance", instance, NULL);
+	_exit(1);
 }
 
 int agent_spawn(const char *instance)
@@ -118,7 +136,7 @@ int agent_spawn(const char *instance)
 	} else if (pid == 0) {
 		/* twice, so that it is nobody's child and no zombie is left to the caller */
 		if (fork() == 0)
-			daemon_main(instance, p[1]);
+			exec_daemon(instance, p[1]);
 		_exit(0);
 	}
 	close(p[1]);
