@@ -132,11 +132,30 @@ int session_attach(struct instance *in, const char *path, __u32 flags)
 	}
 }
 
-/* A cgroup that `sockhop run` made goes with it, once it is empty. */
+static int move_pid(pid_t pid, void *parent)
+{
+	cgroup_enter(parent, pid); /* gone or refused: then the cgroup cannot be removed, which is reported */
+	return 0;
+}
+
+/*
+ * A cgroup that `sockhop run` made goes with it. Programs that outlive the run (daemons, or all of them after a
+ * kill -9) move to the cgroup that they would have been in without us.
+ */
 static void remove_owned(const char *path)
 {
-	int err = cgroup_remove(path, REMOVE_MS);
+	char parent[PATH_MAX], *slash;
+	int err = -EBUSY;
 
+	snprintf(parent, sizeof(parent), "%s", path);
+	slash = strrchr(parent, '/');
+	if (slash)
+		*slash = '\0';
+	/* a process may fork while it is moved: a few rounds */
+	for (int i = 0; i < 5 && err == -EBUSY; i++) {
+		cgroup_each_pid(path, move_pid, parent);
+		err = cgroup_remove(path, REMOVE_MS / 5);
+	}
 	if (err == -EBUSY)
 		msg_warn("%s still has processes: remove it when they have ended (rmdir)", path);
 	else if (err && err != -ENOENT)
