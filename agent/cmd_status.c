@@ -24,6 +24,7 @@ static const struct output_column record[] = {
 	{"/hopped/messages", "messages hopped", OUTPUT_COUNT},
 	{"/hopped/bytes", "bytes hopped", OUTPUT_BYTES},
 	{"/stayed/messages", "messages stayed", OUTPUT_COUNT},
+	{"/stayed/bytes", "bytes stayed", OUTPUT_BYTES},
 	{"/counters/joined", "joined late", OUTPUT_COUNT},
 	{"/counters/joined_early", "joined early", OUTPUT_COUNT},
 	{"/counters/left", "left", OUTPUT_COUNT},

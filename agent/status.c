@@ -201,6 +201,7 @@ static void add_traffic(json_object *o, const struct instance *in)
 	add(o, "stayed", stayed);
 	add(stayed, "messages",
 	    number(add_reasons(o, "stay_reasons", in, HOP_CNT_STAY, HOP_STAY_COUNT, reason_stay)));
+	add(stayed, "bytes", number(instance_counter(in, HOP_CNT_STAY_BYTES)));
 	add_reasons(o, "why_not", in, HOP_CNT_WHY, HOP_WHY_COUNT, reason_why);
 }
 

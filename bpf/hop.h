@@ -191,7 +191,7 @@ enum hop_counter {
 	HOP_CNT_EVENTS_LOST, /* ring buffer was full */
 	HOP_CNT_CLOSE_GUARD, /* peers told to give up after a close with unread data */
 	HOP_CNT_COLLECTED,   /* ends registered by a collect pass */
-	HOP_CNT_RTT,	     /* RTT callbacks seen */
+	HOP_CNT_STAY_BYTES,  /* bytes of messages that stayed */
 	HOP_CNT_STAY = 16,
 	HOP_CNT_WHY = HOP_CNT_STAY + 32,
 	HOP_CNT_COUNT = HOP_CNT_WHY + 64

@@ -243,6 +243,7 @@ int hop_msg(struct sk_msg_md *msg)
 			st->stays++;
 		st->last_stay = stay;
 		count(HOP_CNT_STAY + stay);
+		count_add(HOP_CNT_STAY_BYTES, size);
 		if (stay_to_why(stay))
 			request_leave(st, stay_to_why(stay));
 	}
