@@ -65,7 +65,7 @@ static bool push(int fd, int id, struct flow *f, long limit)
 	return true;
 }
 
-/* Pushes until nothing was taken for 200 ms. */
+/* Pushes until nothing was taken for 50 ms. */
 static void fill(int fd, int id, struct flow *f)
 {
 	uint64_t before;
@@ -74,7 +74,7 @@ static void fill(int fd, int id, struct flow *f)
 		before = f->tx;
 		if (!push(fd, id, f, max_messages))
 			return;
-	} while ((f->tx != before || !f->full) && f->full && wait_for(fd, POLLOUT, 200));
+	} while ((f->tx != before || !f->full) && f->full && wait_for(fd, POLLOUT, 50));
 }
 
 static bool pull(int fd, int id, struct flow *f)

@@ -395,6 +395,8 @@ static bool repeat(size_t c, int n)
 		res[0] = 0;
 		member_pair(pair);
 		cases[c].run(pair[0], pair[1], res);
+		if (res[0])
+			res[strlen(res) - 1] = 0; /* the blank after the last word */
 		bad |= strstr(res, "BAD") != NULL;
 		for (k = 0; k < 7 && count[k] && strcmp(results[k], res); k++)
 			;

@@ -1,0 +1,44 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# The ways in which a member ends give what they give on plain TCP. Where they cannot, docs/limits.md says so, and
+# the member's own result is written here.
+
+setup() {
+	load ../lib
+	load kernel
+}
+teardown() { lib_teardown; }
+
+# as_plain CASE [EXCEPTION]: every result of the member is the one of plain TCP, or EXCEPTION.
+as_plain() {
+	local want got line
+	attached_cgroup
+	want=$(plain "$K/close_cases" -n 1 "$1")
+	got=$(member "$K/close_cases" -n 5 "$1")
+	echo "plain:  $want"
+	echo "member: $got"
+	while read -r line; do
+		case ${line#*result=} in
+		"${want#*result=}" | "${2:-none}") ;;
+		*) return 1 ;;
+		esac
+	done <<<"$got"
+}
+
+@test "close with bytes in flight: all arrive" { as_plain in-flight; }
+@test "shutdown of both directions with bytes in flight: all arrive" { as_plain in-flight-shutdown; }
+@test "close with unread bytes: the peer fails" { as_plain unread "recv:EOF send:EPIPE"; }
+@test "a sender that polls fails promptly when its reader closes" { as_plain pollout "send:EPIPE"; }
+@test "a blocked sender fails promptly when its reader closes" { as_plain blocked-send "send:EPIPE"; }
+@test "reset of an idle connection" { as_plain rst-idle; }
+@test "reset with bytes in the peer's queue" { as_plain rst-queued; }
+@test "both ends shut down at the same time" { as_plain simultaneous; }
+@test "shutdown(SHUT_RD)" { as_plain shut-rd; }
+@test "send after the own shutdown(SHUT_WR)" { as_plain own-shut-wr; }
+@test "SIGPIPE comes once" { as_plain sigpipe; }
+@test "poll() at the end of the stream" { as_plain eof-poll; }
+@test "MSG_PEEK and FIONREAD; MSG_TRUNC into no buffer is an error" {
+	as_plain peek "peek:3 peek:5:hello fionread:5 trunc:-1 recv:5:hello empty:EAGAIN"
+}
+@test "an empty send is no message" { as_plain empty-send; }
+@test "connect(AF_UNSPEC) resets the peer" { as_plain unspec; }

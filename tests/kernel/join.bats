@@ -1,0 +1,150 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# Who joins and who does not, and that joining in mid-stream costs no byte.
+
+setup() {
+	load ../lib
+	load kernel
+}
+teardown() { lib_teardown; }
+
+@test "streams, request-response and slow readers join in mid-stream without a fault" {
+	attached_cgroup
+	member "$K/stream_check" -n 60 -s 6 -H 10
+}
+
+@test "a thousand connections join in mid-stream" {
+	attached_cgroup
+	member "$K/stream_check" -n 1000 -s 8 -H 5
+}
+
+@test "one thread reads and another one writes the same members" {
+	attached_cgroup
+	member "$K/stream_check" -T -n 40 -s 5 -H 10
+}
+
+@test "IPv6 connections join" {
+	attached_cgroup
+	member "$K/stream_check" -6 -n 20 -s 4 -H 10
+}
+
+@test "IPv4 and v4-mapped clients of an IPv6 listener join" {
+	attached_cgroup
+	member "$K/stream_check" -m -n 20 -s 4 -H 10
+}
+
+@test "the checker fails when the queue rule is taken away" {
+	export SOCKHOP_TEST_FORCE=4 # HOP_FORCE_QUEUE
+	attached_cgroup
+	"$SOCKHOP" status --instance "$INSTANCE" | grep -q '^stream verdict program: yes' ||
+		skip "the verdict program is not needed on this kernel"
+	for _ in 1 2 3 4; do
+		member "$K/stream_check" -n 200 -s 6 || return 0
+	done
+	echo "no fault was seen without the queue rule"
+	return 1
+}
+
+@test "the checker fails when the order rule is taken away" {
+	export SOCKHOP_TEST_FORCE=8 # HOP_FORCE_ORDER
+	attached_cgroup
+	for _ in 1 2 3 4; do
+		member "$K/stream_check" -n 60 -s 4 || return 0
+	done
+	echo "no fault was seen without the order rule"
+	return 1
+}
+
+@test "connections older than the attach join, and outlive the detach" {
+	new_cgroup
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/existing" -n 20 -s 60
+	wait_for 5 has "$BATS_TEST_TMPDIR/log" ready
+	attach "$CG"
+	wait_for 30 has "$BATS_TEST_TMPDIR/log" 'hopping=20 '
+	detach_all
+	wait_for 10 eval 'tail -n1 "$BATS_TEST_TMPDIR/log" | grep -q hopping=0'
+	run ! has "$BATS_TEST_TMPDIR/log" broken
+}
+
+@test "blocking readers never join and see what they see on plain TCP" {
+	attached_cgroup
+	member "$K/blocking_client" -s 1
+}
+
+@test "a member keeps its bytes through fork, SCM_RIGHTS, dup and two readers" {
+	attached_cgroup
+	member "$K/share"
+}
+
+@test "a member that turns blocking leaves after few spurious EAGAIN" {
+	attached_cgroup
+	member "$K/flip" blocking
+}
+
+# One option a test, so that a list of what differs stays exact.
+option_as_plain() {
+	local want got
+	attached_cgroup
+	want=$(plain "$K/flip" "$1")
+	got=$(member "$K/flip" "$1")
+	echo "plain:  $want"
+	echo "member: $got"
+	[ "$got" = "$want" ]
+}
+
+@test "SO_RCVLOWAT set on a member is honoured" { option_as_plain lowat; }
+@test "SO_OOBINLINE set on a member is honoured" { option_as_plain oobinline; }
+@test "SO_ZEROCOPY set on a member gets its completions" { option_as_plain zerocopy; }
+@test "TCP_ULP set on a member does what it does on plain TCP" { option_as_plain ulp; }
+
+@test "TCP_REPAIR on and off leaves a member working" {
+	attached_cgroup
+	run -0 member "$K/flip" repair
+	echo "$output"
+	[ "$(field off "$output")" = ok ]
+	[ "$(field rr "$output")" = ok ]
+	[ "$(field after "$output")" = ok ]
+}
+
+@test "a full table leaves connections on TCP, and nothing breaks" {
+	attached_cgroup --max-connections 4
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/existing" -n 20 -s 6
+	wait "$SPAWN_PID"
+	cat "$BATS_TEST_TMPDIR/log"
+	run ! has "$BATS_TEST_TMPDIR/log" broken
+	has "$BATS_TEST_TMPDIR/log" 'hopping=[1-4] '
+	run ! grep -qE 'hopping=([5-9]|1[0-9]|20) ' "$BATS_TEST_TMPDIR/log"
+}
+
+@test "a policy that says never takes members out, its end lets them in again, with no byte lost" {
+	local log=$BATS_TEST_TMPDIR/log
+	attached_cgroup
+	spawn -c "$CG" -o "$log" "$K/existing" -n 10 -s 60
+	wait_for 30 has "$log" 'hopping=10 '
+	echo never >"$BATS_TEST_TMPDIR/never"
+	: >"$BATS_TEST_TMPDIR/empty"
+	"$SOCKHOP" policy set "$BATS_TEST_TMPDIR/never" --instance "$INSTANCE"
+	wait_for 20 eval 'tail -n1 "$BATS_TEST_TMPDIR/log" | grep -q hopping=0'
+	"$SOCKHOP" policy set "$BATS_TEST_TMPDIR/empty" --instance "$INSTANCE"
+	wait_for 30 eval 'tail -n1 "$BATS_TEST_TMPDIR/log" | grep -q hopping=10'
+	run ! has "$log" broken
+}
+
+@test "forged sequence numbers get no byte and give none" {
+	attached_cgroup
+	for how in "" "-o" "-k -1" "-o -k -1"; do
+		# shellcheck disable=SC2086
+		member "$K/forge" -r 6000 $how
+	done
+}
+
+@test "forged sequence numbers of a connection whose peer is outside get no byte and give none" {
+	local outside
+	attached_cgroup
+	outside=$CG
+	new_cgroup
+	for how in "" "-o" "-k -1" "-o -k -1"; do
+		# shellcheck disable=SC2086
+		in_cgroup "$outside" timeout 60 "$K/forge" -r 6000 -g "$CG/cgroup.procs" $how
+	done
+}

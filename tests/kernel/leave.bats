@@ -1,0 +1,88 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# Leaving: half-close, detach and attach again under load, a hop in flight. No byte is lost, none comes twice.
+
+setup() {
+	load ../lib
+	load kernel
+}
+teardown() { lib_teardown; }
+
+@test "thousands of half-closes with both directions busy: no gap, no EPIPE" {
+	attached_cgroup
+	run -0 member "$K/half_close" -n 250 -c 3000
+	echo "$output"
+	at_least "$(field hop_percent "$output")" 20
+}
+
+@test "a reply to a half-close arrives, sent at once" {
+	attached_cgroup
+	run -0 member "$K/half_close" -m reply -n 250 -c 1000
+	echo "$output"
+	at_least "$(field hop_percent "$output")" 20
+}
+
+@test "a reply to a half-close arrives, sent late" {
+	attached_cgroup
+	member "$K/half_close" -m reply -d 20 -n 250 -c 1000
+}
+
+@test "blocking reads after a half-close keep waiting, as on plain TCP" {
+	attached_cgroup
+	run -0 member "$K/half_close" -f -n 250 -c 500
+	echo "$output"
+	[ "$(field spurious "$output")" -eq 0 ]
+}
+
+# Detaches and attaches the cgroup until the checker ends.
+cycle() {
+	local cycles=0
+	while ! _lib_ended "$1" "$2"; do
+		detach_all 10 || return
+		attach "$CG" || return
+		wait_for 1 list_is 'length > 0' "$INSTANCE" >/dev/null || true
+		sleep 0.3 # let them join: every cycle shall have members to take out
+		cycles=$((cycles + 1))
+	done
+	echo "cycles: $cycles"
+	at_least "$cycles" 5
+}
+
+@test "detach and attach in a loop under load: nothing lost, doubled or reordered" {
+	attached_cgroup
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/stream_check" -n 200 -s 25
+	cycle "$SPAWN_PID" "$(_lib_start_time "$SPAWN_PID")"
+	cat "$BATS_TEST_TMPDIR/log"
+	wait "$SPAWN_PID"
+	at_least "$(field hop "$(grep role=client "$BATS_TEST_TMPDIR/log")")" 1000000
+}
+
+@test "the same with two threads on every socket" {
+	attached_cgroup
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/stream_check" -T -n 60 -s 15
+	cycle "$SPAWN_PID" "$(_lib_start_time "$SPAWN_PID")"
+	cat "$BATS_TEST_TMPDIR/log"
+	wait "$SPAWN_PID"
+}
+
+@test "a hop in flight while the instance is detached arrives" {
+	attached_cgroup
+	for _ in 1 2 3; do
+		run -0 member "$K/lock_inflight" -x "'$SOCKHOP' detach --all --instance '$INSTANCE' --timeout 10"
+		echo "$output"
+		[ "$(field hopped "$output")" -eq 1 ]
+		attach "$CG"
+	done
+}
+
+@test "a reader that never reads stays, correct, and a later detach finishes it" {
+	attached_cgroup
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/unread" -s 60
+	wait_for 30 has "$BATS_TEST_TMPDIR/log" 'unread ready'
+	run detach_all 1
+	echo "status $status: $output"
+	[ "$status" -ne 0 ]
+	kill -USR1 "$SPAWN_PID" # read now
+	wait "$SPAWN_PID"
+	detach_all 10
+}

@@ -1,0 +1,30 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# Backpressure: a sender sees EAGAIN, kernel memory stays bounded, POLLOUT returns, and every byte arrives.
+
+setup() {
+	load ../lib
+	load kernel
+}
+teardown() { lib_teardown; }
+
+# as_bounded OPTION...: takes at most twice the bytes and kernel memory of plain TCP, plus 4 MB
+as_bounded() {
+	local want got
+	attached_cgroup
+	want=$(plain "$K/backpressure" "$@")
+	got=$(member "$K/backpressure" "$@")
+	echo "plain:  $want"
+	echo "member: $got"
+	at_least "$(field hop "$got")" 1
+	at_least $((2 * $(field max_taken "$want") + 4000000)) "$(field max_taken "$got")"
+	at_least $((2 * $(field kmem_growth "$want") + 4000000 + 1000000 * $(field pairs "$got"))) \
+		"$(field kmem_growth "$got")"
+}
+
+@test "a sender of 4 KB messages sees EAGAIN, then POLLOUT, and nothing is lost" { as_bounded -z 4096; }
+@test "a sender of 100-byte messages sees EAGAIN, then POLLOUT, and nothing is lost" { as_bounded -z 100; }
+@test "a sender of 64 KB messages sees EAGAIN, then POLLOUT, and nothing is lost" { as_bounded -z 65536; }
+@test "a small receive buffer bounds the backlog" { as_bounded -z 4096 -r 65536; }
+@test "a flood of one-byte messages stays bounded in kernel memory" { as_bounded -z 1 -c 200000; }
+@test "thirty stalled readers stay bounded in kernel memory" { as_bounded -n 30 -z 100; }

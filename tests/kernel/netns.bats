@@ -1,0 +1,87 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# Network namespaces: pairs are found across them, and never mixed up between them.
+
+setup() {
+	load ../lib
+	load kernel
+}
+teardown() { lib_teardown; }
+
+# between SERVER_NS SERVER_ADDR CLIENT_NS CLIENT_ADDR PORT [SERVER_PORT]: streams between two namespaces hop
+between() {
+	local log=$BATS_TEST_TMPDIR/server
+	spawn -c "$CG" -n "$1" -o "$log" "$K/stream_check" server -a "$2" -p "${6:-$5}" -n 10 -s 4
+	run -0 in_cgroup_netns "$CG" "$3" timeout 60 "$K/stream_check" client -a "$4" -p "$5" -n 10 -s 4
+	echo "$output"
+	wait "$SPAWN_PID"
+	cat "$log"
+	at_least "$(field hop_percent "$output")" 5
+}
+
+@test "two namespaces over veth" {
+	new_netns_pair
+	attached_cgroup
+	between "$NS_A" "$ADDR_A" "$NS_B" "$ADDR_A" 7000
+}
+
+@test "two namespaces over veth, IPv6" {
+	new_netns_pair
+	attached_cgroup
+	between "$NS_A" "$ADDR6_A" "$NS_B" "$ADDR6_A" 7000
+}
+
+@test "two namespaces over a bridge" {
+	new_netns_bridge 2
+	attached_cgroup
+	between "${NS_N[0]}" "${ADDR_N[0]}" "${NS_N[1]}" "${ADDR_N[0]}" 7000
+}
+
+@test "through a DNAT of the port" {
+	new_netns_pair
+	in_netns "$NS_A" nft -f - <<-NFT
+		table ip t {
+			chain c {
+				type nat hook prerouting priority dstnat;
+				tcp dport 7777 redirect to :7000
+			}
+		}
+	NFT
+	attached_cgroup
+	between "$NS_A" "$ADDR_A" "$NS_B" "$ADDR_A" 7777 7000
+}
+
+@test "two namespaces with the same loopback addresses and ports at the same time: no byte goes astray" {
+	local i ns=() pids=()
+	attached_cgroup
+	for i in 0 1; do
+		new_netns
+		ns[i]=$NS
+		# the same client ports in both: hundreds of 4-tuples collide
+		in_netns "$NS" sysctl -qw net.ipv4.ip_local_port_range="40000 40063"
+		spawn -c "$CG" -n "$NS" -o "$BATS_TEST_TMPDIR/server$i" "$K/stream_check" server -p 7000 -n 30 -s 6
+	done
+	for i in 0 1; do
+		spawn -c "$CG" -n "${ns[i]}" -o "$BATS_TEST_TMPDIR/client$i" \
+			"$K/stream_check" client -p 7000 -n 30 -s 6 -H 5
+		pids[i]=$SPAWN_PID
+	done
+	for i in 0 1; do
+		wait "${pids[i]}" || { cat "$BATS_TEST_TMPDIR"/client* "$BATS_TEST_TMPDIR"/server*; return 1; }
+	done
+	cat "$BATS_TEST_TMPDIR"/client*
+}
+
+@test "a connection to a peer outside the cgroup never joins and leaves nothing behind" {
+	local port
+	attached_cgroup
+	port=$(free_port)
+	spawn -o "$BATS_TEST_TMPDIR/server" "$K/stream_check" server -p "$port" -n 20 -s 4
+	run -0 member "$K/stream_check" client -p "$port" -n 20 -s 4
+	echo "$output"
+	wait "$SPAWN_PID"
+	[ "$(field hop "$output")" -eq 0 ]
+	run -0 "$SOCKHOP" status --json --instance "$INSTANCE"
+	echo "$output"
+	jq -e '[.. | objects | select(has("used") and .used != 0)] | length == 0' <<<"$output"
+}
