@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * backpressure: a non-blocking sender against a reader that sleeps. It must see EAGAIN within a bounded number of
- * bytes and of kernel memory; when the reader drains, POLLOUT must return and every byte must arrive, in order.
+ * backpressure: a non-blocking sender against a reader that sleeps. It must see EAGAIN within a bounded
+ * number of bytes and of kernel memory; when the reader drains, POLLOUT must return and every byte must
+ * arrive, in order.
  *
  * backpressure [-z SIZE] [-n PAIRS] [-m MAX_BYTES] [-k MAX_KMEM] [-c MAX_MESSAGES] [-r RCVBUF]
  *   -m, -k: bytes taken per pair and kernel memory growth (bytes, all pairs) above which it fails
@@ -118,8 +119,8 @@ static double drain(int a, int b, int id, struct flow *f)
 			wait_for(b, POLLIN, 50);
 	}
 	if (f->rx != f->tx) {
-		fprintf(stderr, "FAULT connection %d: sent %llu, received %llu\n", id, (unsigned long long)f->tx,
-			(unsigned long long)f->rx);
+		fprintf(stderr, "FAULT connection %d: sent %llu, received %llu\n", id,
+			(unsigned long long)f->tx, (unsigned long long)f->rx);
 		faults++;
 	}
 	return writable < 0 ? 99 : writable;
@@ -131,7 +132,7 @@ int main(int argc, char **argv)
 	uint64_t taken = 0, total = 0, hop = 0;
 	int c, i, full = 0, rcvbuf = 0, n = 1;
 	double t, slowest = 0;
-	int (*pair)[2];
+	int(*pair)[2];
 	struct flow *f;
 
 	while ((c = getopt(argc, argv, "z:n:m:k:c:r:")) != -1) {
@@ -177,8 +178,8 @@ int main(int argc, char **argv)
 	}
 	printf("backpressure pairs=%d size=%zu eagain=%d max_taken=%llu total=%llu hop=%llu kmem_growth=%ld "
 	       "kmem_per_pair=%ld pollout_s=%.3f faults=%d\n",
-	       n, size, full, (unsigned long long)taken, (unsigned long long)total, (unsigned long long)hop, growth,
-	       growth / n, slowest, faults);
+	       n, size, full, (unsigned long long)taken, (unsigned long long)total, (unsigned long long)hop,
+	       growth, growth / n, slowest, faults);
 	if (faults || (max_messages < 0 && full != n) || slowest > 2)
 		return EXIT_FAULT;
 	if ((max_bytes && (long)taken > max_bytes) || (max_kmem && growth > max_kmem))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * blocking_client: connections of which at least one end reads in blocking calls, as CPython without a timeout,
- * hiredis or java.net.Socket do, under a storm of signals. Results must be those of plain TCP: no EAGAIN that a
- * blocking call does not give, no short MSG_WAITALL; and no byte may hop.
+ * blocking_client: connections of which at least one end reads in blocking calls, as CPython without a
+ * timeout, hiredis or java.net.Socket do, under a storm of signals. Results must be those of plain TCP: no
+ * EAGAIN that a blocking call does not give, no short MSG_WAITALL; and no byte may hop.
  *
  * blocking_client [-s SECONDS] [KIND...]      one line a kind: calls, surprises, hopped bytes
  */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * close_cases: the ways in which a connection ends. Every case runs on a fresh warmed-up pair a <-> b and gives a
- * result in words; a caller compares the words with those of a run on plain TCP (SOCKHOP_PLAIN=1).
+ * close_cases: the ways in which a connection ends. Every case runs on a fresh warmed-up pair a <-> b and
+ * gives a result in words; a caller compares the words with those of a run on plain TCP (SOCKHOP_PLAIN=1).
  *
  * close_cases [-n REPEATS] [CASE...]      close_cases -l lists the cases
- * Prints a line "close_cases case=NAME runs=N result=WORDS" for each result that was seen. Exit status 1 when a
- * result begins with BAD: bytes that were lost, a hang, or a wrong error whatever the path.
+ * Prints a line "close_cases case=NAME runs=N result=WORDS" for each result that was seen. Exit status 1 when
+ * a result begins with BAD: bytes that were lost, a hang, or a wrong error whatever the path.
  */
 #include "sock.h"
 #include "pattern.h"
@@ -374,13 +374,20 @@ static const struct {
 	const char *name;
 	void (*run)(int a, int b, char *res);
 } cases[] = {
-	{"in-flight", in_flight},	{"in-flight-shutdown", in_flight_shut},
-	{"unread", unread},		{"pollout", pollout},
-	{"blocked-send", blocked_send}, {"rst-idle", rst_idle},
-	{"rst-queued", rst_queued},	{"simultaneous", simultaneous},
-	{"shut-rd", shut_rd},		{"own-shut-wr", own_shut_wr},
-	{"sigpipe", sigpipe},		{"eof-poll", eof_poll},
-	{"peek", peek},			{"empty-send", empty_send},
+	{"in-flight", in_flight},
+	{"in-flight-shutdown", in_flight_shut},
+	{"unread", unread},
+	{"pollout", pollout},
+	{"blocked-send", blocked_send},
+	{"rst-idle", rst_idle},
+	{"rst-queued", rst_queued},
+	{"simultaneous", simultaneous},
+	{"shut-rd", shut_rd},
+	{"own-shut-wr", own_shut_wr},
+	{"sigpipe", sigpipe},
+	{"eof-poll", eof_poll},
+	{"peek", peek},
+	{"empty-send", empty_send},
 	{"unspec", unspec},
 };
 
@@ -405,7 +412,8 @@ static bool repeat(size_t c, int n)
 	}
 	for (k = 0; k < 8; k++)
 		if (count[k])
-			printf("close_cases case=%s runs=%d result=%s\n", cases[c].name, count[k], results[k]);
+			printf("close_cases case=%s runs=%d result=%s\n", cases[c].name, count[k],
+			       results[k]);
 	fflush(stdout);
 	return bad;
 }

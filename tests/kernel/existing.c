@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * existing: connections that live through attach, detach and whatever else happens around them. Keeps request-
- * response going over all of them and prints a line each time the number of hopping connections changes.
+ * existing: connections that live through attach, detach and whatever else happens around them. Keeps
+ * request- response going over all of them and prints a line each time the number of hopping connections
+ * changes.
  *
  * existing [-n CONNS] [-s SECONDS] [-u HOPPING]
  *   first line: "existing ready conns=N", when all are established and have exchanged bytes
@@ -14,7 +15,7 @@ int main(int argc, char **argv)
 {
 	int c, i, hopping, seen = -1, n = 20, until = -1, err;
 	double start, secs = 10;
-	int (*pair)[2];
+	int(*pair)[2];
 
 	while ((c = getopt(argc, argv, "n:s:u:")) != -1) {
 		if (c == 'n')

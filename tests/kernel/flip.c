@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * flip: a member changes its mind: its file turns blocking, or it sets an option that a member does not honour.
- * Each case runs on a fresh warmed-up pair a <-> b and gives its result in words, to be compared with those of
- * plain TCP (SOCKHOP_PLAIN=1).
+ * flip: a member changes its mind: its file turns blocking, or it sets an option that a member does not
+ * honour. Each case runs on a fresh warmed-up pair a <-> b and gives its result in words, to be compared with
+ * those of plain TCP (SOCKHOP_PLAIN=1).
  *
- * flip [-n READS] [-e MAX] [CASE...]     cases: blocking lowat oobinline oob zerocopy repair ulp (default: all)
- *   blocking: -n reads that wait 50 ms each under 200 signals/s; fails if more than -e of them give EAGAIN
+ * flip [-n READS] [-e MAX] [CASE...]     cases: blocking lowat oobinline oob zerocopy repair ulp (default:
+ * all) blocking: -n reads that wait 50 ms each under 200 signals/s; fails if more than -e of them give EAGAIN
  */
 #include "sock.h"
 
@@ -112,8 +112,8 @@ static void urgent(int a, int b, const char *name)
 	ioctl(b, SIOCATMARK, &mark);
 	if (n > 0 && n < 8)
 		m = recv(b, buf + n, 8 - n, 0);
-	printf("flip case=%s pri=%#x oob=%zd:%c first=%zd mark=%d:%d rest=%zd data=%s after=%s\n", name, pri, o, oob,
-	       n, before, mark, m, buf, rr_words(a, b, 100));
+	printf("flip case=%s pri=%#x oob=%zd:%c first=%zd mark=%d:%d rest=%zd data=%s after=%s\n", name, pri,
+	       o, oob, n, before, mark, m, buf, rr_words(a, b, 100));
 }
 
 static int oobinline(int a, int b)
@@ -190,8 +190,9 @@ static const struct {
 	const char *name;
 	int (*run)(int a, int b);
 } cases[] = {
-	{"blocking", blocking}, {"lowat", lowat},   {"oobinline", oobinline}, {"oob", oob},
-	{"zerocopy", zerocopy}, {"repair", repair}, {"ulp", ulp},
+	{"blocking", blocking}, {"lowat", lowat},	{"oobinline", oobinline},
+	{"oob", oob},		{"zerocopy", zerocopy}, {"repair", repair},
+	{"ulp", ulp},
 };
 
 int main(int argc, char **argv)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * forge: a process without privilege makes a user and a network namespace of its own and, by TCP_REPAIR, a socket
- * pair with the sequence numbers and addresses of somebody else's connection. It must get none of their bytes and
- * give them none of its own.
+ * forge: a process without privilege makes a user and a network namespace of its own and, by TCP_REPAIR, a
+ * socket pair with the sequence numbers and addresses of somebody else's connection. It must get none of
+ * their bytes and give them none of its own.
  *
  * forge [-r ROUNDS] [-g CGROUP_PROCS] [-k SHIFT] [-o]
  *   The victim a <-> b is made here; the forger talks in step with it, byte for byte, so that the sequence
- *   numbers agree all the time. -k: added to the forged sequence numbers (0: equal to b's; -1: the other mirror)
- *   -g FILE: b is made by a process that first enters the cgroup of that cgroup.procs file (peer outside)
- *   -o: the forger starts before the victim has exchanged a byte (default: after)
+ *   numbers agree all the time. -k: added to the forged sequence numbers (0: equal to b's; -1: the other
+ * mirror) -g FILE: b is made by a process that first enters the cgroup of that cgroup.procs file (peer
+ * outside) -o: the forger starts before the victim has exchanged a byte (default: after)
  */
 #include "sock.h"
 
@@ -154,12 +154,14 @@ static void forger(int in, int out)
 	exit(0);
 }
 
-/* b, made by a child in another cgroup, comes here as a descriptor of our own: its cgroup stays the child's. */
+/* b, made by a child in another cgroup, comes here as a descriptor of our own: its cgroup stays the child's.
+ */
 static int accept_outside(int listener)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {0}, c = 0;
 	struct iovec io = {&c, 1};
-	struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr m = {
+		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 	int sv[2], fd;
 	pid_t pid;
@@ -188,7 +190,8 @@ static void victims(int pair[2])
 {
 	char control[CMSG_SPACE(sizeof(int))], c;
 	struct iovec io = {&c, 1};
-	struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr m = {
+		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	int via, port, p[1][2];
 
 	if (!outside) {
@@ -261,8 +264,8 @@ int main(int argc, char **argv)
 	n = r;
 	close(to[1]);
 	waitpid(pid, &c, 0);
-	printf("forge rounds=%d of=%d stolen=%ld injected=%ld victim_hops=%d victim=%s\n", i, rounds, stolen, injected,
-	       hop, n < 0 ? "BAD" : "ok");
+	printf("forge rounds=%d of=%d stolen=%ld injected=%ld victim_hops=%d victim=%s\n", i, rounds, stolen,
+	       injected, hop, n < 0 ? "BAD" : "ok");
 	if (stolen || injected || n < 0)
 		return EXIT_FAULT;
 	return i < rounds ? EXIT_SETUP : 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * half_close: thousands of half-closes of members. Two threads, one for all client ends and one for all server
- * ends of a batch of warmed-up connections. The client half-closes at a random moment and reads on; every reader
- * must see a gap-free sequence up to the end of the stream, and no writer EPIPE.
+ * half_close: thousands of half-closes of members. Two threads, one for all client ends and one for all
+ * server ends of a batch of warmed-up connections. The client half-closes at a random moment and reads on;
+ * every reader must see a gap-free sequence up to the end of the stream, and no writer EPIPE.
  *
  * half_close [-m busy|reply] [-d MS] [-n BATCH] [-c CONNECTIONS] [-f]
  *   busy:  both directions are busy while the client half-closes (default)
@@ -130,9 +130,11 @@ static void compare(int i)
 
 	if (c->tx != s->rx || s->tx != c->rx) {
 		missing++;
-		fprintf(stderr, "FAULT connection %u: client sent %llu, server got %llu; server sent %llu, client got %llu\n",
-			c->id, (unsigned long long)c->tx, (unsigned long long)s->rx, (unsigned long long)s->tx,
-			(unsigned long long)c->rx);
+		fprintf(stderr,
+			"FAULT connection %u: client sent %llu, server got %llu; server sent %llu, client "
+			"got %llu\n",
+			c->id, (unsigned long long)c->tx, (unsigned long long)s->rx,
+			(unsigned long long)s->tx, (unsigned long long)c->rx);
 	}
 	close(c->fd);
 	close(s->fd);
@@ -140,7 +142,7 @@ static void compare(int i)
 
 static void batch(int first)
 {
-	int (*pair)[2] = calloc(opt.batch, sizeof(*pair));
+	int(*pair)[2] = calloc(opt.batch, sizeof(*pair));
 	pthread_t t;
 	int i, k;
 
@@ -187,9 +189,10 @@ int main(int argc, char **argv)
 	ends[1] = calloc(opt.batch, sizeof(struct end));
 	for (done = 0; done < opt.conns && !hangs; done += opt.batch)
 		batch(done);
-	printf("half_close mode=%s delay=%d conns=%d bytes=%ld hop=%ld hop_percent=%.1f faults=%ld missing=%ld "
+	printf("half_close mode=%s delay=%d conns=%d bytes=%ld hop=%ld hop_percent=%.1f faults=%ld "
+	       "missing=%ld "
 	       "epipe=%ld errors=%ld hangs=%ld spurious=%ld\n",
-	       opt.reply ? "reply" : "busy", opt.delay, done, total, hopped, total ? 100.0 * hopped / total : 0.0,
-	       faults, missing, epipe, errors, hangs, spurious);
+	       opt.reply ? "reply" : "busy", opt.delay, done, total, hopped,
+	       total ? 100.0 * hopped / total : 0.0, faults, missing, epipe, errors, hangs, spurious);
 	return faults || missing || epipe || errors || hangs || !total;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * lock_inflight: a hop that is in flight for as long as we like, while the other end leaves. The receiver's own
- * send() faults on a userfaultfd page while it holds its socket lock, so the sender's redirect sleeps in
- * lock_sock(receiver) with its verdict taken. Meanwhile COMMAND runs (a detach, a policy change), or the receiver
- * leaves in another way. Bytes that send() acknowledged must arrive.
+ * lock_inflight: a hop that is in flight for as long as we like, while the other end leaves. The receiver's
+ * own send() faults on a userfaultfd page while it holds its socket lock, so the sender's redirect sleeps in
+ * lock_sock(receiver) with its verdict taken. Meanwhile COMMAND runs (a detach, a policy change), or the
+ * receiver leaves in another way. Bytes that send() acknowledged must arrive.
  *
  * lock_inflight [-w MS] [-x COMMAND]      -w: how long the hop stays in flight (default 1500)
  */
@@ -119,9 +119,9 @@ int main(int argc, char **argv)
 		err = recv_all(pair[0], back, sizeof(back), 2);
 	if (pid > 0)
 		waitpid(pid, &status, 0);
-	printf("lock_inflight stuck=%d hopped=%d sent=%zd:%s received=%s lost=%d command=%d after=%s\n", stuck,
-	       hopped, send_side.ret, err_name(send_side.ret < 0 ? send_side.err : 0),
-	       err_name(err), lost, WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+	printf("lock_inflight stuck=%d hopped=%d sent=%zd:%s received=%s lost=%d command=%d after=%s\n",
+	       stuck, hopped, send_side.ret, err_name(send_side.ret < 0 ? send_side.err : 0), err_name(err),
+	       lost, WIFEXITED(status) ? WEXITSTATUS(status) : -1,
 	       round_trip(pair[0], pair[1], 64) ? "BAD" : "ok");
 	return lost || err || send_side.ret != 8 || (!on_plain() && !stuck);
 }

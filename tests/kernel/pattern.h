@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * pattern.h: position-coded bytes. Each 8-byte word of a stream says, scrambled, which connection, direction and
- * position it belongs to; so loss, duplication, reordering and delivery to a stranger are all seen, and a wrong
- * word can be named.
+ * pattern.h: position-coded bytes. Each 8-byte word of a stream says, scrambled, which connection, direction
+ * and position it belongs to; so loss, duplication, reordering and delivery to a stranger are all seen, and a
+ * wrong word can be named.
  */
 #ifndef SOCKHOP_TESTS_PATTERN_H
 #define SOCKHOP_TESTS_PATTERN_H

@@ -2,15 +2,17 @@
 /*
  * rr: speed and latency of TCP between two processes; the measuring tool of the benches.
  *
- * rr [rr|stream|crc] [server|client] [-b] [-z BYTES] [-c CONNECTIONS] [-s SECONDS] [-w SECONDS] [-a ADDR] [-p PORT]
+ * rr [rr|stream|crc] [server|client] [-b] [-z BYTES] [-c CONNECTIONS] [-s SECONDS] [-w SECONDS] [-a ADDR] [-p
+ * PORT]
  *    [-C CPU] [-S CPU]
  *   rr      request-response of -z bytes over -c connections, one outstanding on each (default)
  *   stream  the client writes -z bytes at a time, the server reads
  *   crc     connect, one request-response, close, over and over
  *   without a role: both, in two processes        -b: blocking sockets (default: non-blocking with epoll)
  *   -w: seconds before the measurement begins (so that connections join)      -C, -S: pin client, server
- * The client prints one JSON object a line. Rates are per second of the measured time, latencies in microseconds,
- * CPU time (user + system, of the client and, without a role, of the server) in microseconds per operation.
+ * The client prints one JSON object a line. Rates are per second of the measured time, latencies in
+ * microseconds, CPU time (user + system, of the client and, without a role, of the server) in microseconds
+ * per operation.
  */
 #include "sock.h"
 
@@ -21,8 +23,8 @@
 
 #define MAX_SIZE (1 << 20)
 /* Latency histogram: 64 powers of two, 32 steps each, in nanoseconds. */
-#define STEPS	 32
-#define BUCKETS	 (64 * STEPS)
+#define STEPS	32
+#define BUCKETS (64 * STEPS)
 
 enum mode { RR, STREAM, CRC };
 
@@ -34,7 +36,13 @@ static struct {
 	int size, conns, port, client_cpu, server_cpu;
 	double secs, warm;
 	const char *addr;
-} opt = {.size = 64, .conns = 1, .secs = 2, .warm = 0.5, .addr = "127.0.0.1", .client_cpu = -1, .server_cpu = -1};
+} opt = {.size = 64,
+	 .conns = 1,
+	 .secs = 2,
+	 .warm = 0.5,
+	 .addr = "127.0.0.1",
+	 .client_cpu = -1,
+	 .server_cpu = -1};
 
 struct peer {
 	int fd, left; /* bytes of the current message still to come */
@@ -299,8 +307,10 @@ static void print_result(double cpu, double server, uint64_t hop, uint64_t sent)
 {
 	double per = operations ? 1e6 / operations : 0;
 
-	printf("{\"mode\":\"%s\",\"blocking\":%s,\"size\":%d,\"connections\":%d,\"seconds\":%.2f,\"operations\":%llu,"
-	       "\"per_second\":%.1f,\"mbytes_per_second\":%.2f,\"p50_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%.2f,"
+	printf("{\"mode\":\"%s\",\"blocking\":%s,\"size\":%d,\"connections\":%d,\"seconds\":%.2f,"
+	       "\"operations\":%llu,"
+	       "\"per_second\":%.1f,\"mbytes_per_second\":%.2f,\"p50_us\":%.2f,\"p99_us\":%.2f,\"p999_us\":%."
+	       "2f,"
 	       "\"client_cpu_us\":%.3f,\"server_cpu_us\":%.3f,\"hop_share\":%.3f}\n",
 	       modes[opt.mode], opt.blocking ? "true" : "false", opt.size, opt.conns, opt.secs,
 	       (unsigned long long)operations, operations / opt.secs, operations / opt.secs * opt.size * 1e-6,

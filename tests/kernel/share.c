@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * share: one end of a live member in several hands. In each case a and b stream position-coded bytes at each other
- * in small messages while the case happens in the middle; everything must arrive once, in order.
+ * share: one end of a live member in several hands. In each case a and b stream position-coded bytes at each
+ * other in small messages while the case happens in the middle; everything must arrive once, in order.
  *
  * share [-k KILOBYTES] [CASE...]
  *   fork: the child reads b, the parent writes it      scm: b moves to another process by SCM_RIGHTS
@@ -41,8 +41,8 @@ static void *writer(void *arg)
 		pattern_fill(1, j->dir, at, b, n);
 		err = send_all(j->fd, b, n, 10);
 		if (err) {
-			fprintf(stderr, "FAULT send, direction %d offset %llu: %s\n", j->dir, (unsigned long long)at,
-				err_name(err));
+			fprintf(stderr, "FAULT send, direction %d offset %llu: %s\n", j->dir,
+				(unsigned long long)at, err_name(err));
 			j->faults++;
 			break;
 		}
@@ -62,8 +62,9 @@ static void *reader(void *arg)
 	while (*j->pos < j->to && !j->faults) {
 		if (j->turn)
 			pthread_mutex_lock(j->turn);
-		r = *j->pos < j->to ? recv(j->fd, b, j->to - *j->pos < sizeof(b) ? j->to - *j->pos : sizeof(b), 0)
-				    : 0;
+		r = *j->pos < j->to
+			    ? recv(j->fd, b, j->to - *j->pos < sizeof(b) ? j->to - *j->pos : sizeof(b), 0)
+			    : 0;
 		if (r > 0) {
 			k = pattern_check(1, j->dir, *j->pos, b, r);
 			if (k >= 0) {
@@ -84,7 +85,8 @@ static void *reader(void *arg)
 	return NULL;
 }
 
-/* Both ends, both directions, [from, to): a's writer and reader in threads, b's reads by `b_read`, writes by `b_write`. */
+/* Both ends, both directions, [from, to): a's writer and reader in threads, b's reads by `b_read`, writes by
+ * `b_write`. */
 static uint64_t stream(int a, int b_read, int b_write, uint64_t from, uint64_t to, int b_readers)
 {
 	pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
@@ -147,7 +149,8 @@ static void pass_fd(int via, int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {0}, c = 'f';
 	struct iovec io = {&c, 1};
-	struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr m = {
+		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 
 	h->cmsg_level = SOL_SOCKET;
@@ -162,7 +165,8 @@ static int take_fd(int via)
 {
 	char control[CMSG_SPACE(sizeof(int))], c;
 	struct iovec io = {&c, 1};
-	struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr m = {
+		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	int fd;
 
 	if (recvmsg(via, &m, 0) != 1)

@@ -36,11 +36,11 @@
 enum { EXIT_FAULT = 1, EXIT_SETUP = 2, EXIT_NEVER_JOINED = 77 };
 
 /* Seconds that a connection may take to join (env JOIN_WAIT), and round trips of a warm-up on plain TCP. */
-#define JOIN_WAIT 5
+#define JOIN_WAIT     5
 #define PLAIN_WARM_UP 300
 /* Consecutive round trips without a byte on the TCP path after which a pair counts as joined. */
 #define JOIN_STREAK 8
-#define RR_SIZE 64
+#define RR_SIZE	    64
 
 static inline __attribute__((format(printf, 1, 2), noreturn)) void die(const char *fmt, ...)
 {
@@ -260,8 +260,9 @@ static inline int recv_all(int fd, void *data, size_t n, double s)
 }
 
 /*
- * Bytes that the program sent on the TCP path of this socket: what was transmitted for the first time plus what
- * waits for transmission. Hopped bytes count nowhere in TCP_INFO: sent by the program - path_sent() = hopped.
+ * Bytes that the program sent on the TCP path of this socket: what was transmitted for the first time plus
+ * what waits for transmission. Hopped bytes count nowhere in TCP_INFO: sent by the program - path_sent() =
+ * hopped.
  */
 static inline uint64_t path_sent(int fd)
 {
@@ -313,8 +314,9 @@ static inline double join_wait(void)
 }
 
 /*
- * Request and response over all pairs in turn until every one hops. On plain TCP a fixed number of round trips.
- * Ends the program with status 77 if they do not join in time. The queues of all pairs are empty afterwards.
+ * Request and response over all pairs in turn until every one hops. On plain TCP a fixed number of round
+ * trips. Ends the program with status 77 if they do not join in time. The queues of all pairs are empty
+ * afterwards.
  */
 static inline void warm_up_all(int (*pair)[2], int n)
 {
@@ -338,7 +340,8 @@ static inline void warm_up_all(int (*pair)[2], int n)
 	}
 	free(streak);
 	if (joined < n) {
-		fprintf(stderr, "never joined: %d of %d connections hop after %.0f s\n", joined, n, join_wait());
+		fprintf(stderr, "never joined: %d of %d connections hop after %.0f s\n", joined, n,
+			join_wait());
 		exit(EXIT_NEVER_JOINED);
 	}
 }

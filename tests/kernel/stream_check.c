@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * stream_check: many connections between two processes, epoll, non-blocking, all bytes position-coded and checked.
- * Each connection alternates between request-response, streams one way, streams both ways and floods of one-byte
- * sends, so that it joins (and leaves) in mid-stream; every sixth reader is slow; both ends half-close at the end.
+ * stream_check: many connections between two processes, epoll, non-blocking, all bytes position-coded and
+ * checked. Each connection alternates between request-response, streams one way, streams both ways and floods
+ * of one-byte sends, so that it joins (and leaves) in mid-stream; every sixth reader is slow; both ends
+ * half-close at the end.
  *
- * stream_check [server|client] [-a ADDR] [-p PORT] [-n CONNS] [-s SECONDS | -b BYTES] [-4|-6|-m] [-T] [-H PERCENT]
- *   without a role: both, in two processes     -m: the listener is [::], clients are IPv4 and v4-mapped in turn
- *   -T: one thread reads, another one writes the same sockets
- *   -H: fail unless this share of the bytes sent hopped     -c: quiet phases only (request-response)
- * One summary line a role on stdout. Exit status: see sock.h.
+ * stream_check [server|client] [-a ADDR] [-p PORT] [-n CONNS] [-s SECONDS | -b BYTES] [-4|-6|-m] [-T] [-H
+ * PERCENT] without a role: both, in two processes     -m: the listener is [::], clients are IPv4 and
+ * v4-mapped in turn -T: one thread reads, another one writes the same sockets -H: fail unless this share of
+ * the bytes sent hopped     -c: quiet phases only (request-response) One summary line a role on stdout. Exit
+ * status: see sock.h.
  */
 #include "sock.h"
 #include "pattern.h"
@@ -31,7 +32,7 @@ enum phase { RR, STREAM, BOTH, FLOOD };
 struct half {
 	uint64_t off; /* stream position */
 	struct frame frame;
-	size_t head; /* bytes of the header done */
+	size_t head;   /* bytes of the header done */
 	uint32_t left; /* payload bytes of the frame still to do */
 	size_t chop;
 	bool active, end, done;
@@ -124,7 +125,9 @@ static void begin_frame(struct conn *c, uint32_t kind, uint32_t len, uint32_t re
 	t->head = 0;
 	t->left = len;
 	t->active = true;
-	t->chop = c->phase == FLOOD ? 1 : rnd(&t->seed, 4) ? sizeof(struct frame) + len : message_size(&t->seed);
+	t->chop = c->phase == FLOOD  ? 1
+		  : rnd(&t->seed, 4) ? sizeof(struct frame) + len
+				     : message_size(&t->seed);
 }
 
 static void next_phase(struct conn *c)
@@ -350,8 +353,8 @@ static void finish_rx(struct conn *c, int err)
 		errors++;
 		fail(c);
 	} else if (!c->failed && (!c->rx.end || c->rx.left || c->rx.head)) {
-		fprintf(stderr, "FAULT connection %u direction %d ends early, at offset %llu\n", c->id, !c->dir,
-			(unsigned long long)c->rx.off);
+		fprintf(stderr, "FAULT connection %u direction %d ends early, at offset %llu\n", c->id,
+			!c->dir, (unsigned long long)c->rx.off);
 		faults++;
 		fail(c);
 	}
@@ -523,17 +526,19 @@ static int run(const char *role)
 				conns[i].tx.done ? "done" : "not done", (unsigned long long)conns[i].rx.off,
 				conns[i].rx.done ? "done" : "not done");
 	percent = tx_bytes ? 100.0 * hop_bytes / tx_bytes : 0;
-	printf("stream_check role=%s conns=%d tx=%llu rx=%llu hop=%llu hop_percent=%.1f hop_ends=%llu faults=%llu "
+	printf("stream_check role=%s conns=%d tx=%llu rx=%llu hop=%llu hop_percent=%.1f hop_ends=%llu "
+	       "faults=%llu "
 	       "eagain=%llu epipe=%llu errors=%llu hangs=%d secs=%.1f\n",
 	       role, opt.conns, (unsigned long long)tx_bytes, (unsigned long long)rx_bytes,
-	       (unsigned long long)hop_bytes, percent, (unsigned long long)hop_ends, (unsigned long long)faults,
-	       (unsigned long long)eagain, (unsigned long long)epipe, (unsigned long long)errors, hangs,
-	       now() - start);
+	       (unsigned long long)hop_bytes, percent, (unsigned long long)hop_ends,
+	       (unsigned long long)faults, (unsigned long long)eagain, (unsigned long long)epipe,
+	       (unsigned long long)errors, hangs, now() - start);
 	fflush(stdout);
 	if (faults || epipe || errors || hangs || !tx_bytes)
 		return EXIT_FAULT;
 	if (!on_plain() && percent < opt.min_hop) {
-		fprintf(stderr, "only %.1f %% of the bytes hopped, %d %% were expected\n", percent, opt.min_hop);
+		fprintf(stderr, "only %.1f %% of the bytes hopped, %d %% were expected\n", percent,
+			opt.min_hop);
 		return EXIT_FAULT;
 	}
 	return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * unread: a member with hopped bytes in its queue that its program does not read until it gets SIGUSR1; then all
- * of them must be there, and those that were sent meanwhile behind them.
+ * unread: a member with hopped bytes in its queue that its program does not read until it gets SIGUSR1; then
+ * all of them must be there, and those that were sent meanwhile behind them.
  *
  * unread [-s SECONDS]      first line: "unread ready", exit status 1 if bytes are missing or no signal came
  */
@@ -58,6 +58,7 @@ int main(int argc, char **argv)
 		pattern_blame(1, 0, pattern_check(1, 0, 0, b, 2 * QUEUED), b, 2 * QUEUED);
 		err = -EILSEQ;
 	}
-	printf("unread received=%s after=%s\n", err_name(err), round_trip(pair[0], pair[1], 64) ? "BAD" : "ok");
+	printf("unread received=%s after=%s\n", err_name(err),
+	       round_trip(pair[0], pair[1], 64) ? "BAD" : "ok");
 	return err || !go;
 }
