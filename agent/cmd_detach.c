@@ -128,7 +128,7 @@ static int detach_instances(const char *only, unsigned int timeout_ms)
 
 int cmd_detach(int argc, char **argv)
 {
-	const char *name = INSTANCE_DEFAULT;
+	const char *name = NULL;
 	unsigned int timeout = DEFAULT_TIMEOUT_S;
 	bool all = false;
 	const struct cmd_option options[] = {
@@ -145,7 +145,11 @@ int cmd_detach(int argc, char **argv)
 		return cmd_usage_error("detach", "either --all or single cgroups");
 	if (timeout > 86400)
 		return cmd_usage_error("detach", "--timeout is at most 86400 seconds");
+	if (all && !name) /* every instance; with --instance NAME only that one */
+		return detach_instances(NULL, timeout * 1000);
+	if (!name)
+		name = INSTANCE_DEFAULT;
 	if (n)
 		return detach_cgroups(name, n, argv + 1, timeout * 1000);
-	return detach_instances(all ? NULL : name, timeout * 1000);
+	return detach_instances(name, timeout * 1000);
 }
