@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# e2e.bash: what the bats files here share, on top of ../lib.bash: real programs, unmodified, once plain and once
+# in an attached cgroup. `list` must say that their connections hop, or why they do not.
+
+bats_require_minimum_version 1.5.0
+
+KV=$BUILD/tests/e2e/kv
+# A pass on a busy machine takes long, and the agent waits a multiple of that until the next one.
+JOIN_WAIT=${JOIN_WAIT:-20}
+export no_proxy='*'
+
+build_kv() {
+	local src=$lib_root/tests/e2e/kv.c
+	[ "$KV" -nt "$src" ] || {
+		mkdir -p "$(dirname "$KV")" && "${CC:-gcc}" -O2 -g -std=gnu11 -D_GNU_SOURCE "$src" -o "$KV.$$" &&
+			mv "$KV.$$" "$KV"
+	}
+}
+
+attached_cgroup() {
+	new_cgroup
+	attach "$CG" "$@"
+}
+
+# member CMD...: in the attached cgroup, bounded in time; plain CMD...: the same without sockhop, for comparison
+member() { in_cgroup "$CG" timeout -k 5 60 "$@"; }
+plain() { SOCKHOP_PLAIN=1 timeout -k 5 60 "$@"; }
+
+# spawn_member CMD..., spawn_plain CMD...: in the background, ended with the test
+spawn_member() { spawn -c "$CG" "$@"; }
+spawn_plain() { spawn "$@"; }
+
+# by WHERE CMD...: WHERE is plain or member
+by() { "$@"; }
+spawn_by() {
+	local where=$1
+	shift
+	"spawn_$where" "$@"
+}
+
+# finish [PID]: waits for a spawned program (the last one), shows its output if it failed
+finish() {
+	local pid=${1:-$SPAWN_PID} status=0
+	wait "$pid" || status=$?
+	[ "$status" -eq 0 ] || {
+		cat "$SPAWN_LOG"
+		echo "exit status $status"
+		return 1
+	}
+}
+
+# The pairs of `list` that have PORT at one end.
+_of_port() { echo "map(select(.a.local.port == $1 or .b.local.port == $1))"; }
+
+# wait_hops PORT [JQ]: a pair with that port (and for which JQ holds) hops in both directions.
+wait_hops() {
+	local jq
+	jq="$(_of_port "$1") | any(.state == \"hopping\" and .a.messages_hopped > 10 and .b.messages_hopped > 10 and (${2:-true}))"
+	wait_list "$JOIN_WAIT" "$jq" "$INSTANCE" || {
+		show_list
+		return 1
+	}
+}
+
+# between A B: a jq condition for wait_hops: the programs of the two ends
+between() { echo "[.a.program, .b.program] | sort == ([\"$1\", \"$2\"] | sort)"; }
+
+show_list() {
+	"$SOCKHOP" list --all --instance "$INSTANCE"
+	"$SOCKHOP" status --instance "$INSTANCE"
+}
+
+_all_is() {
+	local json
+	json=$("$SOCKHOP" list --all --json --instance "$INSTANCE" 2>/dev/null) && jq -e "$1" <<<"$json" >/dev/null
+}
+
+# wait_why PORT REASON: `list --all` shows a pair with that port, not a member, with that why-not at one end.
+wait_why() {
+	wait_for "$JOIN_WAIT" _all_is "$(_of_port "$1") | any(.a.member != true and .b.member != true and (.a.why_not == \"$2\" or .b.why_not == \"$2\"))" || {
+		show_list
+		return 1
+	}
+}
+
+# none_hopped: no message of this instance has ever hopped.
+none_hopped() {
+	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -e '.hopped.messages == 0' >/dev/null || {
+		show_list
+		return 1
+	}
+}
+
+hopped_messages() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq '.hopped.messages'; }
+
+# same A B
+same() {
+	[ "$1" = "$2" ] || {
+		printf 'differs:\n%s\n%s\n' "$1" "$2"
+		return 1
+	}
+}
+
+# A file of SIZE pseudo-random bytes, always the same.
+make_file() {
+	openssl enc -aes-128-ctr -K 00112233445566778899aabbccddeeff -iv 0 -nosalt </dev/zero 2>/dev/null |
+		head -c "$2" >"$1"
+	[ "$(stat -c %s "$1")" -eq "$2" ]
+}
+
+sha_of() { sha256sum <"$1"; }
