@@ -22,6 +22,7 @@
 #define COALESCE       (20 * MS)    /* after the first event, for others to come along */
 #define JOIN_SHARE     60	    /* passes for joins: at most 1/60 of one CPU */
 #define LEAVE_SHARE    4	    /* passes for leaves, which an application may be waiting for */
+#define LEAVE_AT_ONCE  3	    /* passes that a leave takes when nothing is in its way */
 #define LEAVE_URGENT   20	    /* so many in a row; then they are as patient as joins */
 #define JOIN_BURST     4	    /* passes close together: a busy end's queue is empty at every other look */
 #define JOIN_GAP       (2 * MS)
@@ -102,14 +103,14 @@ static void pace(struct agent *a, int more, unsigned long long cost)
 {
 	a->spent += cost;
 	a->leaves = more & PASS_LEAVES && ++a->leave_passes < LEAVE_URGENT;
-	if (more & PASS_JOINS && ++a->join_passes < JOIN_BURST) {
+	if (!a->leaves && more & PASS_JOINS && ++a->join_passes < JOIN_BURST) {
 		schedule(a, JOIN_GAP);
 		return;
 	}
 	a->not_before = now_ns() + JOIN_SHARE * a->spent;
 	a->spent = a->join_passes = 0;
 	if (a->leaves)
-		schedule(a, LEAVE_SHARE * cost);
+		schedule(a, a->leave_passes < LEAVE_AT_ONCE ? 0 : LEAVE_SHARE * cost);
 	else if (more & (PASS_JOINS | PASS_LEAVES))
 		schedule(a, 0); /* not_before holds it back */
 	else
@@ -118,17 +119,17 @@ static void pace(struct agent *a, int more, unsigned long long cost)
 
 static int run_pass(struct agent *a)
 {
-	unsigned long long cost = 0, start = now_ns();
+	unsigned long long cost = 0, start = cpu_ns();
 	struct vet_result vetted;
 	int more, err;
 
 	a->due = 0;
-	if (a->vet) {
+	if (a->vet && !a->leaves) { /* whoever leaves does not wait for that */
 		err = vet_all(&a->in, a->veto, &vetted);
 		if (err)
 			return err;
 		a->vet = false;
-		a->spent += now_ns() - start;
+		a->spent += cpu_ns() - start;
 		msg_debug("examined %u sockets, %u vetoed", vetted.sockets, vetted.vetoed);
 	}
 	more = pass_visit(&a->in, &a->dirty, &cost);

@@ -61,32 +61,46 @@ static int collect_netns(pid_t pid, void *arg)
 	return 0;
 }
 
-/* The cgroup's own link path. */
-static void link_path(const struct instance *in, __u64 id, char *buf, size_t size)
+/* The programs of a cgroup: name of the pinned program, suffix of the link's pin, attach type. */
+static const struct {
+	const char *prog, *suffix;
+	enum bpf_attach_type type;
+} hooks[] = {
+	{"sockops", "", BPF_CGROUP_SOCK_OPS},
+	{"setsockopt", "-setsockopt", BPF_CGROUP_SETSOCKOPT},
+};
+
+static void link_path(const struct instance *in, __u64 id, const char *suffix, char *buf, size_t size)
 {
-	snprintf(buf, size, "%.3000s/cgroup-%llu", in->dir, (unsigned long long)id);
+	snprintf(buf, size, "%.3000s/cgroup-%llu%s", in->dir, (unsigned long long)id, suffix);
 }
 
-static int link_sockops(const struct instance *in, const char *path, __u64 id)
+static int link_hook(const struct instance *in, int cg, __u64 id, unsigned int hook)
 {
 	_cleanup_close_ int prog = -1;
-	_cleanup_close_ int cg = -1;
 	_cleanup_close_ int link = -1;
 	char pin[PATH_MAX];
 
-	snprintf(pin, sizeof(pin), "%.3000s/sockops", in->dir);
+	snprintf(pin, sizeof(pin), "%.3000s/%s", in->dir, hooks[hook].prog);
 	prog = bpf_obj_get(pin);
 	if (prog < 0)
 		return -errno;
-	cg = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (cg < 0)
-		return -errno;
 	/* a link allows other programs beside it (BPF_F_ALLOW_MULTI is implied) */
-	link = bpf_link_create(prog, cg, BPF_CGROUP_SOCK_OPS, NULL);
+	link = bpf_link_create(prog, cg, hooks[hook].type, NULL);
 	if (link < 0)
 		return -errno;
-	link_path(in, id, pin, sizeof(pin));
+	link_path(in, id, hooks[hook].suffix, pin, sizeof(pin));
 	return bpf_obj_pin(link, pin) ? -errno : 0;
+}
+
+static int link_hooks(const struct instance *in, const char *path, __u64 id)
+{
+	_cleanup_close_ int cg = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = cg < 0 ? -errno : 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(hooks) && !err; i++)
+		err = link_hook(in, cg, id, i);
+	return err;
 }
 
 int instance_attach(struct instance *in, const char *path, __u32 flags)
@@ -108,9 +122,9 @@ int instance_attach(struct instance *in, const char *path, __u32 flags)
 		in->config->keep_rtt = 1;
 	if (bpf_map_update_elem(in->map[MAP_CGROUPS], &id, &cg, BPF_ANY))
 		return -errno;
-	err = link_sockops(in, path, id);
+	err = link_hooks(in, path, id);
 	if (err) {
-		bpf_map_delete_elem(in->map[MAP_CGROUPS], &id);
+		instance_unattach(in, id);
 		return err;
 	}
 	if (in->config->setsockopt_iter)
@@ -132,8 +146,10 @@ int instance_unattach(struct instance *in, __u64 id)
 {
 	char pin[PATH_MAX];
 
-	link_path(in, id, pin, sizeof(pin));
-	if (unlink(pin) && errno != ENOENT)
-		return -errno;
+	for (unsigned int i = 0; i < ARRAY_SIZE(hooks); i++) {
+		link_path(in, id, hooks[i].suffix, pin, sizeof(pin));
+		if (unlink(pin) && errno != ENOENT)
+			return -errno;
+	}
 	return bpf_map_delete_elem(in->map[MAP_CGROUPS], &id) && errno != ENOENT ? -errno : 0;
 }

@@ -127,7 +127,6 @@ static int count_other(__u64 id, const struct hop_cgroup *cg, void *arg)
 static void finish(struct run *r)
 {
 	struct instance in;
-	_cleanup_close_ int lock = instances_lock();
 	int err = instance_open(&in, r->in.name, INSTANCE_LOCK);
 
 	instance_close(&r->in);

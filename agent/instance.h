@@ -8,8 +8,8 @@
  *     config members ends socks counters events vetted cgroups policy     maps
  *     visit collect show_socks show_tcp holders                           iterator links
  *     exec                                                                tracepoint link
- *     sockops                                                             the program
- *     cgroup-ID                                                           sockops link of an attached cgroup
+ *     sockops setsockopt                                                  programs for cgroups
+ *     cgroup-ID cgroup-ID-setsockopt                                      their links to an attached cgroup
  *     agent/               flock(2) on this folder is held by the resident agent
  *   sockhop/NAME.draining-N/ an instance that is detached but could not drain yet
  *

@@ -30,12 +30,30 @@ int instances_lock(void)
 
 	if (err)
 		return err;
-	if (mkdir(root, 0700) && errno != EEXIST)
-		return -errno;
-	fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || flock(fd, LOCK_EX))
-		return -errno;
-	return steal_fd(&fd);
+	/* whoever removes the last instance removes the folder too: make sure that we hold the one that is there */
+	for (;;) {
+		struct stat held, there;
+
+		util__close(&fd);
+		if (mkdir(root, 0700) && errno != EEXIST)
+			return -errno;
+		fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		if (fd < 0 || flock(fd, LOCK_EX) || fstat(fd, &held))
+			return -errno;
+		if (!stat(root, &there) && there.st_ino == held.st_ino)
+			return steal_fd(&fd);
+	}
+}
+
+/* Remove the folder of all instances if it is empty and nobody is about to use it. */
+static void remove_root(const char *root)
+{
+	_cleanup_close_ int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))
+		rmdir(root);
 }
 
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -148,6 +166,9 @@ static int pin_programs(struct hop_bpf *skel, const char *dir, bool early)
 
 	snprintf(path, sizeof(path), "%s/sockops", dir);
 	if (bpf_program__pin(ops, path))
+		return -errno;
+	snprintf(path, sizeof(path), "%s/setsockopt", dir);
+	if (bpf_program__pin(skel->progs.hop_setsockopt, path))
 		return -errno;
 	return pin_link(bpf_program__attach(skel->progs.hop_exec), dir, "exec");
 }
@@ -284,7 +305,7 @@ int instance_remove(const char *name)
 		return err;
 	snprintf(dir, sizeof(dir), "%.2000s/%s", root, name);
 	err = remove_dir(dir);
-	rmdir(root); /* the last one takes the folder with it; fails when others are there */
+	remove_root(root);
 	return err;
 }
 

@@ -65,7 +65,7 @@ int netns_list_all(struct netns_list *l, const struct instance *in)
 
 int pass_visit(struct instance *in, const struct netns_list *l, unsigned long long *ns)
 {
-	unsigned long long start = now_ns();
+	unsigned long long start = cpu_ns();
 	int err = 0;
 
 	in->config->retry = in->config->retry_leave = in->config->held = 0;
@@ -78,7 +78,7 @@ int pass_visit(struct instance *in, const struct netns_list *l, unsigned long lo
 			err = fd;
 	}
 	if (ns)
-		*ns = now_ns() - start;
+		*ns = cpu_ns() - start;
 	if (err)
 		return err;
 	return (in->config->retry ? PASS_JOINS : 0) | (in->config->retry_leave ? PASS_LEAVES : 0) |

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
@@ -13,36 +11,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "loopback.h"
 #include "probe.h"
 #include "util.h"
 #include "probe.skel.h"
 
 #define PROBE_MS 1000
-
-/* A fresh network namespace has its loopback down. */
-static int loopback_up(void)
-{
-	struct ifreq ifr = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	return fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr) ? -errno : 0;
-}
-
-static int tcp_pair(int *client, int *server)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	_cleanup_close_ int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	socklen_t len = sizeof(a);
-
-	if (listener < 0 || bind(listener, (void *)&a, sizeof(a)) || listen(listener, 1) ||
-	    getsockname(listener, (void *)&a, &len))
-		return -errno;
-	*client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (*client < 0 || connect(*client, (void *)&a, sizeof(a)))
-		return -errno;
-	*server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	return *server < 0 ? -errno : 0;
-}
 
 /* Send n bytes a -> b, wait for them, and return what FIONREAD says; then read them away. */
 static int fionread_after(int a, int b, int n)
@@ -156,7 +130,7 @@ static int probe_child(struct probe *out)
 	bpf_program__set_autoload(skel->progs.probe_kern_ctx, false);
 	out->load = probe_bpf__load(skel);
 	if (!out->load)
-		err = tcp_pair(&client, &server);
+		err = loopback_pair(&client, &server);
 	if (!out->load && !err)
 		err = probe_pair(skel, out, client, server);
 	util__close(&client);

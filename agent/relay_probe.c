@@ -50,7 +50,7 @@ static int expect(int fd, const char *text)
 {
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};
 	size_t got = 0, n = strlen(text);
-	char buf[64];
+	char buf[64] = "";
 
 	while (got < n) {
 		ssize_t r;

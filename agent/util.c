@@ -60,10 +60,20 @@ int exit_status(int err)
 	}
 }
 
-unsigned long long now_ns(void)
+static unsigned long long clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
+unsigned long long now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+unsigned long long cpu_ns(void)
+{
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }

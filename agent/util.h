@@ -68,5 +68,7 @@ int exit_status(int err);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 unsigned long long now_ns(void);
+/* CPU time of this thread in nanoseconds. */
+unsigned long long cpu_ns(void);
 
 #endif

@@ -226,6 +226,12 @@ static __always_inline __u32 sock_netns(struct sock *sk)
 	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 }
 
+/* Whoever has CAP_NET_ADMIN over this may choose sequence numbers in the namespace (TCP_REPAIR). */
+static __always_inline __u64 sock_userns(struct sock *sk)
+{
+	return (__u64)(long)BPF_CORE_READ(sk, __sk_common.skc_net.net, user_ns);
+}
+
 /*
  * The attached cgroup that this one lies in, by walking up: its flags, or -1. The css is the first member of
  * struct cgroup, so the parent's css pointer is the parent cgroup.

@@ -46,7 +46,7 @@ enum hop_end_flags {
 
 /*
  * The shared part of an end: map `ends`, keyed by its derived ISN key. Owner: the end itself; all fields are
- * written by programs that run under its socket lock (one exception: dup). Others only read, and compare
+ * written by programs that run under its socket lock (exceptions: dup, ask). Others only read, and compare
  * `cookie` after reading, since a freed element may be reused.
  */
 struct hop_end {
@@ -57,8 +57,11 @@ struct hop_end {
 	__u32 flags;  /* enum hop_end_flags */
 	__u32 cseq;   /* copied_seq when it joined: it is ready for hops once copied_seq has moved on */
 	__u32 why;    /* enum hop_why: why it is no member, or why it leaves */
+	__u64 userns; /* struct user_namespace * that owns its network namespace; compared only */
 	__u32 gen;    /* config.policy_gen that it was last judged by */
 	__u32 dup;    /* a second socket claimed this key: never pairs (written by the claimer) */
+	__u32 ask;    /* enum hop_why: an option was set that no member may have (written by hop_setsockopt) */
+	__u32 pad;
 };
 
 /*
@@ -169,7 +172,8 @@ enum hop_stay {
 	X(ONLY_STAYS, "only-stays", "as a member its messages nearly always took the TCP path")              \
 	X(PEER, "peer", "the other end cannot join, see there")                                              \
 	X(SHARED, "shared-file", "its file is shared by several processes or descriptors")                   \
-	X(ERROR, "error", "the kernel refused the insertion")
+	X(ERROR, "error", "the kernel refused the insertion")                                                \
+	X(USERNS, "user-namespace", "the other end's network namespace belongs to another user namespace")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,

@@ -66,6 +66,7 @@ static __always_inline __u32 register_end(struct bpf_sock_ops *ctx, struct tcp_s
 	e.sk = (__u64)(long)tp;
 	e.net = (__u64)(long)BPF_CORE_READ((struct sock *)tp, __sk_common.skc_net.net);
 	e.netns = sock_netns((struct sock *)tp);
+	e.userns = sock_userns((struct sock *)tp);
 	e.flags = flags;
 	e.why = HOP_WHY_PEER_OUTSIDE;
 	e.gen = cfg.policy_gen;
@@ -257,11 +258,16 @@ static __always_inline void on_state(struct bpf_sock_ops *ctx)
  * the server's PASSIVE_ESTABLISHED. The client joins if it finds the mark, the server if the client joined.
  * SYN cookies skip the callback, so those connections stay on TCP.
  */
+struct mark {
+	__u64 userns;
+	__u32 action, pad;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, struct hop_key);
-	__type(value, __u32);
+	__type(value, struct mark);
 } marks SEC(".maps");
 
 static __noinline int request_action(__u64 addr)
@@ -284,13 +290,14 @@ static __always_inline void on_request(struct bpf_sock_ops *ctx)
 	struct bpf_sock_ops_kern *kern = bpf_cast_to_kern_ctx(ctx);
 	struct tcp_request_sock *req = (void *)kern->sk;
 	struct hop_key key;
-	__u32 action = request_action((__u64)(long)req);
+	struct mark mark = {.action = request_action((__u64)(long)req)};
 
-	if (action == HOP_ACTION_NEVER)
+	if (mark.action == HOP_ACTION_NEVER)
 		return;
+	mark.userns = sock_userns((struct sock *)req);
 	key.a = BPF_CORE_READ(req, rcv_isn);
 	key.b = BPF_CORE_READ(req, snt_isn) + 1;
-	bpf_map_update_elem(&marks, &key, &action, BPF_ANY);
+	bpf_map_update_elem(&marks, &key, &mark, BPF_ANY);
 }
 
 /* Insert this end now. Facts that can be read already must hold. */
@@ -326,13 +333,16 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct tcp_sock
 static __always_inline void early_active(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct hop_sock *st)
 {
 	struct hop_key key;
-	__u32 *mark, action;
+	struct mark *mark;
+	__u32 action;
 
 	key = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
 	mark = bpf_map_lookup_elem(&marks, &key);
 	if (!mark)
 		return;
-	action = hop_policy_pair(*mark, policy_action((__u64)(long)tp));
+	action = hop_policy_pair(mark->action, policy_action((__u64)(long)tp));
+	if (mark->userns != sock_userns((struct sock *)tp))
+		action = HOP_ACTION_LATE;
 	bpf_map_delete_elem(&marks, &key);
 	if (action != HOP_ACTION_EARLY)
 		return;
@@ -352,7 +362,8 @@ static __always_inline void early_passive(struct bpf_sock_ops *ctx, struct tcp_s
 	st->peer.a = key.b - 1;
 	st->peer.b = key.a;
 	peer = bpf_map_lookup_elem(&ends, &st->peer);
-	if (!peer || !(peer->flags & HOP_END_MEMBER) || !(peer->flags & HOP_END_EARLY))
+	if (!peer || !(peer->flags & HOP_END_MEMBER) || !(peer->flags & HOP_END_EARLY) ||
+	    peer->userns != sock_userns((struct sock *)tp))
 		return;
 	st->peer_cookie = peer->cookie;
 	join_early(ctx, tp, st);
@@ -364,14 +375,16 @@ static __always_inline void on_established(struct bpf_sock_ops *ctx, bool early)
 	struct hop_sock *st;
 	struct tcp_sock *tp;
 
-	if (cfg.draining)
+	if (cfg.draining || !sk)
 		return;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp || BPF_CORE_READ_BITFIELD(tp, repair))
+		return; /* connect() in repair mode: its sequence numbers are whatever its owner says */
 	flags_set(ctx, BPF_SOCK_OPS_RTT_CB_FLAG, 0);
-	if (!early || !cfg.early || !sk)
+	if (!early || !cfg.early)
 		return;
 	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!st || !tp)
+	if (!st)
 		return;
 	if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
 		early_active(ctx, tp, st);

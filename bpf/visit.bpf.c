@@ -69,6 +69,9 @@ static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *s
 		sock_tuple(psk, &b);
 		if (!tuple_mirrors(&a, &b))
 			return HOP_WHY_ADDRESS;
+	} else if (self->userns != peer->userns) {
+		/* the only ones who can forge a key across namespaces are masters of another user namespace */
+		return HOP_WHY_USERNS;
 	}
 	/* The connection must have moved on since it registered, with both ends still in step. */
 	if (tp->snd_una == st->reg_una && tp->rcv_nxt == st->reg_rcv)
@@ -140,7 +143,8 @@ static __always_inline bool final(__u32 why)
 {
 	return why == HOP_WHY_SPLICE || why == HOP_WHY_GO || why == HOP_WHY_FIONREAD || why == HOP_WHY_POLICY ||
 	       why == HOP_WHY_DUPLICATE || why == HOP_WHY_MPTCP || why == HOP_WHY_OTHER_USER ||
-	       why == HOP_WHY_CGROUP || why == HOP_WHY_DRAINING || why == HOP_WHY_ADDRESS || why == HOP_WHY_STATE;
+	       why == HOP_WHY_CGROUP || why == HOP_WHY_DRAINING || why == HOP_WHY_ADDRESS || why == HOP_WHY_STATE ||
+	       why == HOP_WHY_USERNS;
 }
 
 /*
@@ -224,6 +228,8 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 		return HOP_WHY_DRAINING;
 	if (self->flags & HOP_END_LEAVE)
 		return self->why;
+	if (self->ask)
+		return self->ask;
 	if (peer && (peer->flags & HOP_END_LEAVE))
 		return peer->why;
 	/* Alone: the other end was refused. (A closed peer has no record; then the FIN is on its way.) */
@@ -250,8 +256,9 @@ static __always_inline bool peer_quiet(struct hop_sock *st, struct hop_end *peer
 {
 	struct sock *psk = (void *)(long)st->peer_sk;
 
+	/* One that is no member never was, or was quiet when it left. */
 	if (peer)
-		return peer->flags & HOP_END_QUIET;
+		return !(peer->flags & HOP_END_MEMBER) || peer->flags & HOP_END_QUIET;
 	/* Its record went with TCP_CLOSE; a thread may still be inside send() on the dead connection. */
 	if (!psk || BPF_CORE_READ(psk, __sk_common.skc_cookie.counter) != st->peer_cookie)
 		return true;
@@ -290,6 +297,19 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 	count(HOP_CNT_WHY + (why & 63));
 }
 
+/* A new policy: a refusal that came from the old one is taken back. */
+static __always_inline void new_policy(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	self->gen = cfg.policy_gen;
+	if (visit_policy((__u64)(long)tp) == HOP_ACTION_NEVER) {
+		set_why(st, self, HOP_WHY_POLICY);
+		hold(st, self, HOP_WHY_POLICY);
+	} else if (self->flags & HOP_END_DEAD || st->why == HOP_WHY_POLICY) {
+		st->holds = 0;
+		watch_again(tp, st, self);
+	}
+}
+
 /* Out. When the other end is out as well, this one becomes an ordinary candidate again, after a while. */
 static __always_inline void settle(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
 				   struct hop_end *peer)
@@ -299,24 +319,14 @@ static __always_inline void settle(struct tcp_sock *tp, struct hop_sock *st, str
 		return;
 	}
 	self->flags &= ~(HOP_END_LEAVE | HOP_END_QUIET);
+	self->ask = HOP_WHY_NONE;
 	st->peer_cookie = 0;
 	st->peer_sk = st->peer_file = 0;
 	st->reg_una = tp->snd_una;
 	st->reg_rcv = tp->rcv_nxt;
 	hold(st, self, self->why);
-}
-
-/* A new policy: a refusal that came from the old one is taken back. */
-static __always_inline void new_policy(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
-{
-	self->gen = cfg.policy_gen;
-	if (visit_policy((__u64)(long)tp) == HOP_ACTION_NEVER) {
-		set_why(st, self, HOP_WHY_POLICY);
-		hold(st, self, HOP_WHY_POLICY);
-	} else if (self->flags & HOP_END_DEAD) {
-		st->holds = 0;
-		watch_again(tp, st, self);
-	}
+	if (self->gen != cfg.policy_gen) /* it changed while this end was leaving */
+		new_policy(tp, st, self);
 }
 
 /* Held back for a reason that may have passed: is it time to look again? */

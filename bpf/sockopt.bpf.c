@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * sockopt.bpf.c: a member that is about to set an option which no member may have leaves. The hook runs before the
+ * kernel acts and without the socket lock, so it only leaves a note and wakes the agent; meanwhile the verdict
+ * sees the option itself and sends nothing more to that socket.
+ */
+#include "facts.h"
+
+#define HOP_SOL_SOCKET	  1
+#define HOP_SO_OOBINLINE  10
+#define HOP_SO_RCVLOWAT	  18
+#define HOP_SO_ZEROCOPY	  60
+#define HOP_SOL_TCP	  6
+#define HOP_TCP_REPAIR	  19
+#define HOP_TCP_ULP	  31
+
+static __always_inline __u32 option_why(__s32 level, __s32 name)
+{
+	if (level == HOP_SOL_SOCKET) {
+		if (name == HOP_SO_RCVLOWAT)
+			return HOP_WHY_LOWAT;
+		if (name == HOP_SO_ZEROCOPY)
+			return HOP_WHY_ZEROCOPY;
+		if (name == HOP_SO_OOBINLINE)
+			return HOP_WHY_OOB;
+	} else if (level == HOP_SOL_TCP) {
+		if (name == HOP_TCP_ULP)
+			return HOP_WHY_ULP;
+		if (name == HOP_TCP_REPAIR)
+			return HOP_WHY_REPAIR;
+	}
+	return HOP_WHY_NONE;
+}
+
+static __noinline int ask_to_leave(struct hop_sock *st, __u32 why)
+{
+	struct hop_event ev = {.type = HOP_EV_LEAVE, .why = why};
+	struct hop_end *self, *peer;
+	struct hop_key key;
+
+	if (!st || !st->member)
+		return 0;
+	key = st->self;
+	self = bpf_map_lookup_elem(&ends, &key);
+	if (!self || self->cookie != st->cookie)
+		return 0;
+	self->ask = why;
+	ev.cookie = st->cookie;
+	ev.peer_cookie = st->peer_cookie;
+	ev.netns = self->netns;
+	key = st->peer;
+	peer = bpf_map_lookup_elem(&ends, &key);
+	ev.peer_netns = peer ? peer->netns : self->netns;
+	emit(&ev);
+	return 0;
+}
+
+SEC("cgroup/setsockopt")
+int hop_setsockopt(struct bpf_sockopt *ctx)
+{
+	__u32 why = option_why(ctx->level, ctx->optname);
+	struct bpf_sock *sk = ctx->sk;
+
+	/* a value larger than a page is not shown to programs; say that it was not touched */
+	if (ctx->optlen > 4096)
+		ctx->optlen = 0;
+	if (!why || !sk)
+		return 1;
+	ask_to_leave(bpf_sk_storage_get(&socks, sk, 0, 0), why);
+	return 1;
+}
+
+char LICENSE[] SEC("license") = "GPL";
