@@ -11,7 +11,7 @@ JOIN_WAIT=${JOIN_WAIT:-20}
 export no_proxy='*'
 
 build_kv() {
-	local src=$lib_root/tests/e2e/kv.c
+	local src=$BATS_TEST_DIRNAME/kv.c
 	[ "$KV" -nt "$src" ] || {
 		mkdir -p "$(dirname "$KV")" && "${CC:-gcc}" -O2 -g -std=gnu11 -D_GNU_SOURCE "$src" -o "$KV.$$" &&
 			mv "$KV.$$" "$KV"
