@@ -117,6 +117,6 @@ few_descriptors() { [ "$(descriptors)" -le "$1" ]; }
 	# both ends in B: the relay's two connections cross the veth
 	for s in "sizes 300" "half 40" "rst 12" "mixed 3" "bulk 64"; do
 		# shellcheck disable=SC2086
-		RELAY_HOST=$ADDR_A RELAY_TARGET_HOST=$ADDR_B in_netns "$NS_B" timeout 100 "$LOAD" ${s% *} "$RELAY_PORT" "$TARGET_PORT" ${s#* }
+		RELAY_HOST=$ADDR_A RELAY_TARGET_HOST=$ADDR_B in_netns "$NS_B" timeout 100 "$load_program" ${s% *} "$RELAY_PORT" "$TARGET_PORT" ${s#* }
 	done
 }

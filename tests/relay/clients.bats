@@ -118,5 +118,6 @@ teardown() {
 	ssh=(ssh -F none -i "$dir/me" -p "$RELAY_PORT" -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -q root@127.0.0.1)
 	[ "$("${ssh[@]}" echo hello)" = hello ]
 	head -c 20000000 /dev/urandom >"$dir/data"
-	"${ssh[@]}" cat <"$dir/data" | cmp - "$dir/data"
+	"${ssh[@]}" cat <"$dir/data" >"$dir/back"
+	cmp "$dir/data" "$dir/back"
 }

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # relay.bash: what the bats files of this folder share, on top of ../lib.bash.
 
-LOAD=$BUILD/tests/kernel/relay_load
+load_program=$BUILD/tests/kernel/relay_load
 
 _printed_port() { grep -qE '^[][0-9a-f.:]+:[0-9]+$' "$1"; }
 
@@ -25,7 +25,7 @@ forward() {
 	start_relay forward --listen 127.0.0.1:0 --to "127.0.0.1:$TARGET_PORT" --path "$path" "$@"
 }
 
-load() { timeout 120 "$LOAD" "$1" "$RELAY_PORT" "${TARGET_PORT:-0}" ${2:+"$2"}; }
+load() { timeout 120 "$load_program" "$1" "$RELAY_PORT" "${TARGET_PORT:-0}" ${2:+"$2"}; }
 
 # The state of our relay, by a jq expression.
 state() { "$SOCKHOP" status --json --instance none-of-ours 2>/dev/null | jq -r --argjson p "$RELAY_PID" ".relays[] | select(.pid == \$p) | $1"; }

@@ -29,7 +29,7 @@ asks() { socat -u "TCP:127.0.0.1:$RELAY_PORT" -; }
 @test "SIGTERM: no new clients, connections in use finish, exit status 0" {
 	forward auto
 	mkfifo "$BATS_TEST_TMPDIR/go"
-	spawn -o "$BATS_TEST_TMPDIR/load" bash -c "exec '$LOAD' term $RELAY_PORT $TARGET_PORT 20 <'$BATS_TEST_TMPDIR/go'"
+	spawn -o "$BATS_TEST_TMPDIR/load" bash -c "exec '$load_program' term $RELAY_PORT $TARGET_PORT 20 <'$BATS_TEST_TMPDIR/go'"
 	local load=$SPAWN_PID
 	exec 7>"$BATS_TEST_TMPDIR/go"
 	wait_for 10 grep -q ready "$BATS_TEST_TMPDIR/load"
