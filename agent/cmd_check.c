@@ -22,7 +22,8 @@ static const struct {
 	[CHECK_DENIED] = {"denied", EXIT_PERMISSION},
 };
 
-void check_line(struct checks *c, enum check_state state, const char *name, const char *fix, const char *fmt, ...)
+void check_line(struct checks *c, enum check_state state, const char *name, const char *fix, const char *fmt,
+		...)
 {
 	json_object *o = json_object_new_object();
 	char found[1024];
@@ -69,8 +70,10 @@ static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 	return log_level < 2 || level == LIBBPF_DEBUG ? 0 : vfprintf(stderr, fmt, ap);
 }
 
-static const struct output_column line_columns[] = {
-	{"/state", "STATE", OUTPUT_TEXT}, {"/check", "CHECK", OUTPUT_TEXT}, {"/found", "FOUND", OUTPUT_TEXT}, {0}};
+static const struct output_column line_columns[] = {{"/state", "STATE", OUTPUT_TEXT},
+						    {"/check", "CHECK", OUTPUT_TEXT},
+						    {"/found", "FOUND", OUTPUT_TEXT},
+						    {0}};
 static const struct output_column fix_columns[] = {
 	{"/check", "CHECK", OUTPUT_TEXT}, {"/fix", "REMEDY", OUTPUT_TEXT}, {0}};
 static const struct output_column result_columns[] = {
