@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/tcp.h> /* not netinet/tcp.h: its struct tcp_info lacks tcpi_bytes_sent */
-#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -108,22 +107,28 @@ static inline void set_nodelay(int fd)
 	set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-/* Numeric address to sockaddr; "::" listens for both families, "::ffff:a.b.c.d" is a mapped client. */
+/*
+ * Numeric address to sockaddr; "::" listens for both families, "::ffff:a.b.c.d" is a mapped client. Not by
+ * getaddrinfo(): its resolver asks FIONREAD, for which a static program is vetoed where that is broken.
+ */
 static inline socklen_t to_sockaddr(const char *addr, int port, struct sockaddr_storage *ss)
 {
-	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM}, *ai;
-	socklen_t len;
-	char service[16];
+	struct sockaddr_in6 *sin6 = (void *)ss;
+	struct sockaddr_in *sin = (void *)ss;
 
-	snprintf(service, sizeof(service), "%d", port);
-	if (getaddrinfo(addr, service, &hints, &ai)) {
-		errno = EINVAL;
-		die("address %s", addr);
+	memset(ss, 0, sizeof(*ss));
+	if (inet_pton(AF_INET, addr, &sin->sin_addr) == 1) {
+		sin->sin_family = AF_INET;
+		sin->sin_port = htons(port);
+		return sizeof(*sin);
 	}
-	len = ai->ai_addrlen;
-	memcpy(ss, ai->ai_addr, len);
-	freeaddrinfo(ai);
-	return len;
+	if (inet_pton(AF_INET6, addr, &sin6->sin6_addr) == 1) {
+		sin6->sin6_family = AF_INET6;
+		sin6->sin6_port = htons(port);
+		return sizeof(*sin6);
+	}
+	errno = EINVAL;
+	die("address %s", addr);
 }
 
 static inline int tcp_listen(const char *addr, int port)
