@@ -6,6 +6,9 @@ BPFTOOL  ?= bpftool
 CC       ?= gcc
 B        := build
 PREFIX   ?= /usr/local
+SBINDIR  ?= $(PREFIX)/sbin
+MANDIR   ?= $(PREFIX)/share/man
+COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
 VERSION  := 0.1.0
 
 PKGS     := libbpf libelf zlib json-c libcap-ng
@@ -97,16 +100,25 @@ demo: $(B)/.deps ## a real workload, plain and under sockhop, in interleaved rou
 	tests/demo.sh
 
 lint: ## clang-format, cppcheck and shellcheck over the sources
+	@tests/deps.sh lint
 	tests/lint.sh
 
 format: ## rewrite the sources in the house style
 	clang-format -i $(wildcard bpf/*.[ch] agent/*.[ch] cgroup/*.[ch] tests/*/*.[ch])
 
-install: all ## install the binary, man pages and completion under PREFIX
-	install -D -m 0755 $(B)/sockhop $(DESTDIR)$(PREFIX)/sbin/sockhop
+# The package is a step of its own: installing into DESTDIR is often done without root.
+$(B)/sockhop.8.gz: docs/man/sockhop.8.scd
+	@mkdir -p $(@D)
+	@command -v scdoc >/dev/null || tests/deps.sh install
+	scdoc <$< | gzip -9n >$@
 
-uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/sbin/sockhop
+install: all $(B)/sockhop.8.gz ## install the binary, man page and completion under PREFIX
+	install -D -m 0755 $(B)/sockhop $(DESTDIR)$(SBINDIR)/sockhop
+	install -D -m 0644 $(B)/sockhop.8.gz $(DESTDIR)$(MANDIR)/man8/sockhop.8.gz
+	install -D -m 0644 docs/completion/sockhop.bash $(DESTDIR)$(COMPDIR)/sockhop
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(MANDIR)/man8/sockhop.8.gz $(DESTDIR)$(COMPDIR)/sockhop
 
 clean: ## remove build/
 	rm -rf $(B)

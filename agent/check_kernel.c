@@ -20,6 +20,10 @@ struct kind {
 
 static const struct kind kinds[] = {
 	{"sockops", {"hop_sockops_late"}, "finds candidates", "CONFIG_CGROUP_BPF=y"},
+	{"cgroup/setsockopt",
+	 {"hop_setsockopt"},
+	 "sees options that no member may have",
+	 "CONFIG_CGROUP_BPF=y"},
 	{"sk_msg", {"hop_msg"}, "redirects", "CONFIG_BPF_STREAM_PARSER=y (it brings NET_SOCK_MSG)"},
 	{"sk_skb", {"hop_verdict"}, "stream verdict", "CONFIG_BPF_STREAM_PARSER=y"},
 	{"iter/tcp",

@@ -1,7 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# deps.sh [build] [test] [demo]: installs the Debian packages that a step needs; silent when all are there.
+# deps.sh [STEP]...: installs the Debian packages that a step (build, test, demo, lint, install) needs; silent when
+# all are there.
 # On a system without apt-get it names what is missing and fails.
+# The lists are read by name, as ${!step}:
+# shellcheck disable=SC2034
 set -euo pipefail
 
 build="clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libcap-ng-dev pkg-config gcc make libc6-dev"
@@ -9,6 +12,8 @@ demo="redis-server redis-tools nginx-light wrk iproute2"
 test="libcmocka-dev bats $demo haproxy memcached socat netcat-openbsd postgresql postgresql-contrib
 	apache2-utils nftables openssl openssh-server openssh-client curl python3 jq libelf-dev
 	procps util-linux strace binutils"
+lint="clang-format cppcheck shellcheck"
+install="scdoc gzip"
 
 want=
 for step in "$@"; do want="$want ${!step}"; done
