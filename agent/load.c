@@ -178,7 +178,10 @@ static int arm(struct hop_bpf *skel)
 {
 	int map = bpf_map__fd(skel->maps.members);
 
-	if (bpf_prog_attach(bpf_program__fd(skel->progs.hop_msg), map, BPF_SK_MSG_VERDICT, 0))
+	struct bpf_program *msg = bpf_program__autoload(skel->progs.hop_msg) ? skel->progs.hop_msg
+									     : skel->progs.hop_msg_probe;
+
+	if (bpf_prog_attach(bpf_program__fd(msg), map, BPF_SK_MSG_VERDICT, 0))
 		return -errno;
 	if (skel->data_config->cfg.verdict &&
 	    bpf_prog_attach(bpf_program__fd(skel->progs.hop_verdict), map, BPF_SK_SKB_STREAM_VERDICT, 0))
@@ -216,6 +219,9 @@ static int build(struct hop_bpf *skel, const char *dir, const struct probe *prob
 	set_defaults((struct hop_config *)&skel->data_config->cfg, probe, n);
 	bpf_program__set_autoload(skel->progs.hop_sockops, probe->kern_ctx);
 	bpf_program__set_autoload(skel->progs.hop_sockops_late, !probe->kern_ctx);
+	/* bpf_rdonly_cast() came with bpf_cast_to_kern_ctx() (6.2, kernel commits a35b9af4ec2c and fd264ca02094) */
+	bpf_program__set_autoload(skel->progs.hop_msg, probe->kern_ctx);
+	bpf_program__set_autoload(skel->progs.hop_msg_probe, !probe->kern_ctx);
 	bpf_program__set_autoload(skel->progs.hop_verdict, skel->data_config->cfg.verdict);
 	err = size_maps(skel, n);
 	if (!err)

@@ -12,20 +12,43 @@
  */
 #include "facts.h"
 
-static __always_inline enum hop_stay peer_blocked(struct sock *peer, struct file *file)
-{
-	__u32 force = cfg.force;
-	struct inet_connection_sock *icsk = (void *)peer;
+/*
+ * The peer is read at every message, so how it is read matters: a pointer from bpf_rdonly_cast() (6.2) is loaded
+ * through directly, faults included, where bpf_probe_read_kernel() costs a call each. `cast` is a constant in each
+ * of the two programs below; READ() folds to one or the other.
+ */
+extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
 
-	if (!(force & HOP_FORCE_BLOCKING) && !file_nonblock(file))
+#define READ(ptr, field) (cast ? (ptr)->field : BPF_CORE_READ(ptr, field))
+
+static __always_inline struct tcp_sock *peer_sock(struct hop_sock *st, const bool cast)
+{
+	void *p = (void *)(long)st->peer_sk;
+
+	return cast ? bpf_rdonly_cast(p, bpf_core_type_id_kernel(struct tcp_sock)) : p;
+}
+
+static __always_inline struct file *peer_file(struct hop_sock *st, const bool cast)
+{
+	void *p = (void *)(long)st->peer_file;
+
+	return cast ? bpf_rdonly_cast(p, bpf_core_type_id_kernel(struct file)) : p;
+}
+
+static __always_inline enum hop_stay peer_blocked(struct hop_sock *st, struct tcp_sock *peer, const bool cast)
+{
+	struct file *file = peer_file(st, cast);
+	__u32 force = cfg.force;
+
+	if (!(force & HOP_FORCE_BLOCKING) && !(READ(file, f_flags) & HOP_O_NONBLOCK))
 		return HOP_STAY_BLOCKING;
 	if (force & HOP_FORCE_OPTIONS)
 		return HOP_STAY_NONE;
-	if (BPF_CORE_READ(peer, sk_rcvlowat) > 1)
+	if (READ(peer, inet_conn.icsk_inet.sk.sk_rcvlowat) > 1)
 		return HOP_STAY_LOWAT;
-	if (BPF_CORE_READ(icsk, icsk_ulp_ops))
+	if (READ(peer, inet_conn.icsk_ulp_ops))
 		return HOP_STAY_ULP;
-	if (sock_flag(peer, SOCK_URGINLINE))
+	if (READ(peer, inet_conn.icsk_inet.sk.__sk_common.skc_flags) & (1ul << SOCK_URGINLINE))
 		return HOP_STAY_OOB;
 	return HOP_STAY_NONE;
 }
@@ -87,10 +110,10 @@ static __always_inline enum hop_stay own_blocked(struct tcp_sock *tp)
  * The peer's backlog is bounded in bytes (half its receive buffer, as its own window would) and in messages
  * (each costs about 1 KB of kernel memory however small; counted since its queue was last empty).
  */
-static __always_inline enum hop_stay backlog_full(struct hop_sock *st, struct sock *peer)
+static __always_inline enum hop_stay backlog_full(struct hop_sock *st, struct tcp_sock *peer, const bool cast)
 {
-	__u32 rmem = BPF_CORE_READ(peer, sk_backlog.rmem_alloc.counter);
-	__u32 rcvbuf = BPF_CORE_READ(peer, sk_rcvbuf);
+	__u32 rmem = READ(peer, inet_conn.icsk_inet.sk.sk_backlog.rmem_alloc.counter);
+	__u32 rcvbuf = READ(peer, inet_conn.icsk_inet.sk.sk_rcvbuf);
 
 	if (cfg.force & HOP_FORCE_BACKLOG)
 		return HOP_STAY_NONE;
@@ -103,7 +126,7 @@ static __always_inline enum hop_stay backlog_full(struct hop_sock *st, struct so
 	return HOP_STAY_NONE;
 }
 
-static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock *tp)
+static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock *tp, const bool cast)
 {
 	struct tcp_sock *peer;
 	enum hop_stay stay;
@@ -117,23 +140,23 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 		if (stay)
 			return stay;
 	}
-	peer = (void *)(long)st->peer_sk;
+	peer = peer_sock(st, cast);
 	/*
 	 * The order rule. The kernel reads the hop queue before the TCP queue, so hop -> TCP keeps order by
 	 * itself and TCP -> hop does not: hop only when the peer's reader has consumed every byte that was
 	 * ever sent on the TCP path.
 	 */
-	if (!(cfg.force & HOP_FORCE_ORDER) && BPF_CORE_READ(peer, copied_seq) != tp->write_seq)
+	if (!(cfg.force & HOP_FORCE_ORDER) && READ(peer, copied_seq) != tp->write_seq)
 		return HOP_STAY_ORDER;
 	stay = own_blocked(tp);
 	if (stay)
 		return stay;
-	if (!(cfg.force & HOP_FORCE_SHUTDOWN) && BPF_CORE_READ((struct sock *)peer, sk_shutdown))
+	if (!(cfg.force & HOP_FORCE_SHUTDOWN) && READ(peer, inet_conn.icsk_inet.sk.sk_shutdown))
 		return HOP_STAY_SHUTDOWN;
-	stay = peer_blocked((struct sock *)peer, (void *)(long)st->peer_file);
+	stay = peer_blocked(st, peer, cast);
 	if (stay)
 		return stay;
-	return backlog_full(st, (struct sock *)peer);
+	return backlog_full(st, peer, cast);
 }
 
 /* Ask the agent to take this pair out: nothing hops from here on, the next pass does the rest. */
@@ -205,8 +228,7 @@ static __noinline int review(struct hop_sock *st)
 	return 0;
 }
 
-SEC("sk_msg")
-int hop_msg(struct sk_msg_md *msg)
+static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 {
 	struct bpf_sock *sk = msg->sk;
 	struct tcp_sock *tp;
@@ -216,16 +238,16 @@ int hop_msg(struct sk_msg_md *msg)
 	__u64 key;
 
 	if (!sk)
-		return SK_PASS;
+		return;
 	st = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (!st || !st->member)
-		return SK_PASS;
+		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
-		return SK_PASS;
+		return;
 
 	st->bytes += size;
-	stay = decide(st, tp);
+	stay = decide(st, tp, cast);
 	if (!stay) {
 		key = st->peer_cookie;
 		if (bpf_msg_redirect_hash(msg, &members, &key, BPF_F_INGRESS) != SK_PASS)
@@ -249,6 +271,20 @@ int hop_msg(struct sk_msg_md *msg)
 	}
 	if (st->hops + st->stays - st->review_at >= HOP_REVIEW)
 		review(st);
+}
+
+SEC("sk_msg")
+int hop_msg(struct sk_msg_md *msg)
+{
+	verdict(msg, true);
+	return SK_PASS;
+}
+
+/* The same for kernels without bpf_rdonly_cast(). */
+SEC("sk_msg")
+int hop_msg_probe(struct sk_msg_md *msg)
+{
+	verdict(msg, false);
 	return SK_PASS;
 }
 
