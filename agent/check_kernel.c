@@ -24,7 +24,7 @@ static const struct kind kinds[] = {
 	 {"hop_setsockopt"},
 	 "sees options that no member may have",
 	 "CONFIG_CGROUP_BPF=y"},
-	{"sk_msg", {"hop_msg"}, "redirects", "CONFIG_BPF_STREAM_PARSER=y (it brings NET_SOCK_MSG)"},
+	{"sk_msg", {"hop_msg_probe"}, "redirects", "CONFIG_BPF_STREAM_PARSER=y (it brings NET_SOCK_MSG)"},
 	{"sk_skb", {"hop_verdict"}, "stream verdict", "CONFIG_BPF_STREAM_PARSER=y"},
 	{"iter/tcp",
 	 {"hop_visit", "hop_collect", "hop_show_tcp"},
