@@ -112,6 +112,7 @@ TAILQ_HEAD(relay_dirs, relay_dir);
 struct relay_totals {
 	uint64_t pairs, refused, failed;
 	uint64_t kernel, splice, copy; /* bytes of pairs that are gone */
+	uint64_t trimmed; /* received twice (retransmitted), forwarded once, in the kernel path */
 };
 
 /* At most one message a second of a kind; the next one says how many were left out. */
@@ -187,6 +188,8 @@ void relay_sock_arm(struct relay_sock *s, uint32_t events);
 void relay_pair_active(struct relay_pair *p);
 /* Bytes by the kernel path, so far. */
 uint64_t relay_dir_kernel_bytes(const struct relay_dir *d);
+/* Bytes that came twice and were cut off by the kernel path, so far. */
+uint64_t relay_dir_trimmed(const struct relay_dir *d);
 
 static inline int relay_dir_index(const struct relay_dir *d)
 {

@@ -38,6 +38,11 @@ uint64_t relay_dir_kernel_bytes(const struct relay_dir *d)
 	return d->pair->slot < 0 ? 0 : load(&ep_of(d)->redirected);
 }
 
+uint64_t relay_dir_trimmed(const struct relay_dir *d)
+{
+	return d->pair->slot < 0 ? 0 : load(&ep_of(d)->trimmed);
+}
+
 void relay_flow_poll(struct relay_dir *d)
 {
 	struct relay_worker *w = d->pair->worker;
@@ -324,6 +329,10 @@ static void on_event(const struct relay_ev *ev, void *arg)
 
 	if (!p)
 		return;
+	if (ev->type == RELAY_EV_LOST) {
+		relay_pair_reset(p);
+		return;
+	}
 	/* the fuse blows for streams and for slow readers: neither gains from the kernel path */
 	want_leave(&p->dir[ev->slot & 1]);
 	relay_pair_run(p);

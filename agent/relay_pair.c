@@ -100,6 +100,7 @@ static void add_totals(struct relay_pair *p)
 		t->kernel += relay_dir_kernel_bytes(&p->dir[i]);
 		t->splice += p->dir[i].spliced;
 		t->copy += p->dir[i].copied;
+		t->trimmed += relay_dir_trimmed(&p->dir[i]);
 	}
 }
 

@@ -88,6 +88,7 @@ static json_object *describe_pairs(const struct relay_worker *w, struct relay_to
 			t->kernel += relay_dir_kernel_bytes(&p->dir[i]);
 			t->splice += p->dir[i].spliced;
 			t->copy += p->dir[i].copied;
+			t->trimmed += relay_dir_trimmed(&p->dir[i]);
 		}
 	}
 	return pairs;
@@ -114,6 +115,7 @@ static json_object *describe(const struct relay_worker *w)
 	add(o, "connections_total", t.pairs);
 	add(o, "failed", t.failed);
 	json_object_object_add(o, "bytes", bytes(t.kernel, t.splice, t.copy));
+	add(o, "trimmed", t.trimmed);
 	json_object_object_add(o, "pairs", pairs);
 	return o;
 }

@@ -18,7 +18,7 @@
  * All running relays of this host: an array, empty when there are none; the caller puts it. Each is
  *   {"pid", "worker", "mode": "forward", "listen": "127.0.0.1:80", "targets": [...], "kernel": true,
  *    "draining": false, "connections": n, "connections_total": n, "failed": n,
- *    "bytes": {"kernel", "splice", "copy"},
+ *    "bytes": {"kernel", "splice", "copy"}, "trimmed": n,
  *    "pairs": [{"a": ADDR, "b": ADDR, "state": "joined", "seconds": n, "a_to_b": {"path", "kernel", "splice",
  *               "copy"}, "b_to_a": {...}}]}
  * Counts are bytes. Sockets of processes that are gone are removed. 0 or -errno (-EACCES: not ours to read).

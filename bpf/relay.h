@@ -26,6 +26,9 @@ struct relay_ep {
 	__u32 base;	  /* the sink's write_seq less (redirected + forwarded) when the direction entered */
 	__u32 entered;	  /* the value of `enter` that base was taken for */
 	__u32 told;	  /* the value of `enter` for which RELAY_EV_BULK was sent */
+	__u32 next_seq;	  /* sequence number of the first byte that was not seen yet */
+	__u32 started;	  /* the value of `enter` that next_seq was taken for */
+	__u64 trimmed;	  /* bytes that came twice and were cut off */
 
 	__u64 forwarded __attribute__((aligned(64))); /* passed bytes that user space has sent on */
 	__u32 enter;				      /* incremented before the source enters `from` */
@@ -46,6 +49,7 @@ struct relay_conf_bpf {
 enum relay_ev_type {
 	RELAY_EV_PASS = 1, /* bytes wait for user space: the fuse blew, or the sink is not there */
 	RELAY_EV_BULK = 2, /* the direction has turned to bulk */
+	RELAY_EV_LOST = 3, /* the stream cannot be continued (no memory): reset the pair */
 };
 
 struct relay_ev {

@@ -163,6 +163,19 @@ static bool put(int fd, uint64_t pos, size_t n)
 	return true;
 }
 
+/* Say where wrong bytes come from: what is there instead tells loss from doubling. */
+static void complain_wrong(const unsigned char *buf, uint64_t pos, size_t n)
+{
+	size_t at = 0;
+	unsigned char *found;
+
+	while (at < n && buf[at] == pattern[(pos + at) % PERIOD])
+		at++;
+	found = n - at < 16 ? NULL : memmem(pattern, PERIOD + 16, buf + at, 16);
+	complain("wrong bytes at %llu: %ld bytes off", (unsigned long long)(pos + at),
+		 found ? (long)(found - pattern) - (long)((pos + at) % PERIOD) : 0L);
+}
+
 /* Receive and check exactly n bytes that start at pos. */
 static bool get(int fd, uint64_t pos, size_t n)
 {
@@ -178,7 +191,7 @@ static bool get(int fd, uint64_t pos, size_t n)
 			return false;
 		}
 		if (memcmp(buf, pattern + pos % PERIOD, r)) {
-			complain("wrong bytes at %llu", (unsigned long long)pos);
+			complain_wrong(buf, pos, r);
 			return false;
 		}
 		pos += r;
