@@ -44,6 +44,15 @@ all_paths() { # SCENARIO N
 	[ "$(state .bytes.kernel)" -gt 1000000 ]
 }
 
+spin() { while :; do :; done; }
+
+# Retransmissions of other segment boundaries than the first time: their overlap must not be forwarded twice.
+@test "300 MB each way in the kernel path on a host so busy that TCP retransmits" {
+	forward kernel
+	for _ in 1 2 3 4; do spawn spin; done
+	load bulk 300
+}
+
 @test "chatty traffic is carried by the kernel" {
 	forward auto
 	load sequence 16
