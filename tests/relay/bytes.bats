@@ -44,6 +44,16 @@ all_paths() { # SCENARIO N
 	[ "$(state .bytes.kernel)" -gt 1000000 ]
 }
 
+@test "a segment that repeats bytes: only the new ones go on" {
+	local path
+	for path in auto kernel splice copy; do
+		forward "$path"
+		timeout 20 "$BATS_TEST_DIRNAME/overlap.py" "$RELAY_PORT" "$TARGET_PORT"
+		[ "$path" != kernel ] || [ "$(state .trimmed)" -eq 9005 ]
+		end_pid "$RELAY_PID"
+	done
+}
+
 spin() { while :; do :; done; }
 
 # Retransmissions of other segment boundaries than the first time: their overlap must not be forwarded twice.
