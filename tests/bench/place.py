@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where the measured programs run: one cgroup a variant, processes in it, and what they cost.
+
+Variants: plain (a cgroup that nothing is attached to), sockhop, early (sockhop with the rule `early all`), naive (the
+always-redirect baseline), unix (no TCP at all). All are up at the same time, so that samples can take turns.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
+SOCKHOP = os.environ.get("SOCKHOP", str(BUILD / "sockhop"))
+RR = str(BUILD / "tests/kernel/rr")
+LOAD = str(BUILD / "tests/bench/load")
+NAIVE = str(BUILD / "tests/bench/naive")
+
+
+def cgroup2_mount():
+    for line in open("/proc/self/mountinfo"):
+        fields = line.split()
+        if fields[fields.index("-") + 1] == "cgroup2" and fields[3] == "/":
+            return pathlib.Path(fields[4])
+    raise SystemExit("bench: no cgroup2 file system is mounted")
+
+
+def run(*cmd, timeout=30, **kw):
+    """A helper command; its output. Raises if it fails or takes too long."""
+    return subprocess.run(cmd, check=True, timeout=timeout, text=True, stdout=subprocess.PIPE, **kw).stdout
+
+
+def machine_busy_us():
+    """CPU time of the whole machine that was not idle, in microseconds."""
+    v = [int(x) for x in open("/proc/stat").readline().split()[1:9]]
+    return (sum(v) - v[3] - v[4]) * 1_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+class Place:
+    """A cgroup with a variant's programs in it."""
+
+    def __init__(self, bench, variant):
+        self.variant = variant
+        self.bench = bench
+        self.path = bench.mount / f"sockhop-bench-{os.getpid()}-{variant}"
+        self.instance = f"bench{os.getpid()}-{variant}"
+        self.path.mkdir()
+        self.procs = []
+        self.naive = None
+        self.services = {}
+        self.attached = False
+
+    def attach(self):
+        if self.variant == "naive":
+            self.naive = subprocess.Popen([NAIVE, NAIVE + ".bpf.o", str(self.path)], stdout=subprocess.PIPE, text=True)
+            if self.naive.stdout.readline() != "attached\n":
+                raise SystemExit("bench: cannot attach the naive baseline")
+        elif self.variant in ("sockhop", "early"):
+            cmd = [SOCKHOP, "attach", str(self.path), "--instance", self.instance]
+            if self.variant == "early":
+                policy = self.bench.tmp / "policy"
+                policy.write_text("early all\n")
+                cmd += ["--policy", str(policy)]
+            run(*cmd)
+        self.attached = True
+
+    def detach(self):
+        if self.naive:
+            self.naive.terminate()
+            self.naive.wait()
+            self.naive = None
+        elif self.attached and self.variant in ("sockhop", "early"):
+            run(SOCKHOP, "detach", "--all", "--instance", self.instance, timeout=60)
+        self.attached = False
+
+    def status(self):
+        return json.loads(run(SOCKHOP, "status", "--json", "--instance", self.instance))
+
+    def hops(self):
+        return self.status()["hopped"]["messages"] if self.variant in ("sockhop", "early") else 0
+
+    def spawn(self, *cmd, netns=None, user=None, **kw):
+        """Start a program in this cgroup (and network namespace); it is ended by end() at the latest."""
+        shell = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
+        pre = ["nsenter", f"--net=/run/netns/{netns}"] if netns else []
+        if user:
+            pre += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+        kw.setdefault("stdout", subprocess.PIPE)
+        kw.setdefault("stderr", subprocess.DEVNULL)
+        p = subprocess.Popen(["sh", "-c", shell, str(self.path), *pre, *map(str, cmd)], text=True, **kw)
+        self.procs.append(p)
+        return p
+
+    def end(self, p, sig=signal.SIGTERM):
+        if p.poll() is None:
+            p.send_signal(sig)
+        try:
+            p.wait(5)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            p.wait()
+        if p.stdout:
+            p.stdout.close()
+        self.procs.remove(p)
+
+    def cpu_us(self):
+        """CPU time of everything that ran in the cgroup, in microseconds."""
+        return int(open(self.path / "cpu.stat").readline().split()[1])
+
+    def close(self):
+        for p in list(self.procs):
+            self.end(p)
+        self.detach()
+        for _ in range(200):  # those that the services forked end on their own
+            try:
+                self.path.rmdir()
+                return
+            except OSError:
+                for pid in (self.path / "cgroup.procs").read_text().split():
+                    try:
+                        os.kill(int(pid), signal.SIGTERM)
+                    except ProcessLookupError:
+                        pass
+                time.sleep(0.05)
+        raise SystemExit(f"bench: {self.path} does not become empty")
+
+
+class Networks:
+    """Two namespaces joined by veth, two joined by a bridge with nftables rules in a third."""
+
+    RULES = """table bridge bench { chain forward { type filter hook forward priority 0; policy accept;
+        ether type ip ip protocol udp counter drop
+        tcp dport 22 counter drop
+        tcp dport 1-65535 counter accept; }; }
+        table inet bench { chain input { type filter hook input priority 0; policy accept;
+        ct state established,related counter accept; }; }"""
+
+    def __init__(self):
+        self.id = f"shb{os.getpid()}"
+        self.names = []
+
+    def open(self):
+        self.veth = [self.add("va"), self.add("vb")]
+        self.bridge = [self.add("ba"), self.add("bb")]
+        hub = self.add("br")
+        a, b = self.veth
+        run("ip", "link", "add", "veth0", "netns", a, "type", "veth", "peer", "name", "veth0", "netns", b)
+        for ns, address in zip(self.veth, ("10.231.1.1/24", "10.231.1.2/24")):
+            self.up(ns, address)
+        run("ip", "-n", hub, "link", "add", "br0", "type", "bridge")
+        run("ip", "-n", hub, "link", "set", "br0", "up")
+        for i, ns in enumerate(self.bridge):
+            run("ip", "link", "add", "veth0", "netns", ns, "type", "veth", "peer", "name", f"port{i}", "netns", hub)
+            run("ip", "-n", hub, "link", "set", f"port{i}", "master", "br0", "up")
+            self.up(ns, f"10.231.2.{i + 1}/24")
+        for ns in (hub, *self.bridge):
+            run("nsenter", f"--net=/run/netns/{ns}", "nft", "-f", "-", input=self.RULES)
+
+    def add(self, name):
+        ns = f"{self.id}{name}"
+        run("ip", "netns", "add", ns)
+        self.names.append(ns)
+        run("ip", "-n", ns, "link", "set", "lo", "up")
+        return ns
+
+    @staticmethod
+    def up(ns, address):
+        run("ip", "-n", ns, "addr", "add", address, "dev", "veth0")
+        run("ip", "-n", ns, "link", "set", "veth0", "up")
+
+    def close(self):
+        for ns in self.names:
+            run("ip", "netns", "del", ns)
+
+
+class Bench:
+    """Everything that one run makes, and takes away at its end."""
+
+    def __init__(self, variants):
+        self.mount = cgroup2_mount()
+        self.tmp = pathlib.Path(tempfile.mkdtemp(prefix="sockhop-bench-"))
+        self.tmp.chmod(0o755)
+        self.places = {}
+        self.networks = None
+        self.port = 21000 + os.getpid() % 5000
+        for v in variants:
+            self.places[v] = Place(self, v)
+
+    def new_port(self):
+        self.port += 1
+        return self.port
+
+    def close(self):
+        for p in self.places.values():
+            p.close()
+        if self.networks:
+            self.networks.close()
+        shutil.rmtree(self.tmp, ignore_errors=True)
