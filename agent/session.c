@@ -239,6 +239,7 @@ static int unattach(struct instance *in, __u64 id)
 
 int session_detach_some(struct instance *in, const __u64 *ids, unsigned int n, unsigned int timeout_ms)
 {
+	struct netns_list all = {};
 	int left, err = 0;
 
 	for (unsigned int i = 0; i < n && !err; i++)
@@ -247,10 +248,14 @@ int session_detach_some(struct instance *in, const __u64 *ids, unsigned int n, u
 		msg_error("cannot detach: %s", strerror(-err));
 		return exit_status(err);
 	}
+	in->config->leaving = n;
 	left = drain(in, timeout_ms);
-	if (left)
-		return report_left(in, left);
-	for (unsigned int i = 0; i < n && !err; i++)
+	for (unsigned int i = 0; i < n && !err && !left; i++)
 		err = unattach(in, ids[i]);
-	return exit_status(err);
+	/* what registered between the last pass and the end of the callbacks */
+	if (!left && !err && !netns_list_all(&all, in))
+		pass_visit(in, &all, NULL);
+	netns_list_free(&all);
+	in->config->leaving = 0;
+	return left ? report_left(in, left) : exit_status(err);
 }

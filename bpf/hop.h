@@ -251,7 +251,9 @@ struct hop_config {
 	__u32 retry_leave;    /* written by passes: ends that could not leave yet */
 	__u32 members;	      /* number of members, kept by the programs */
 	__u32 max_members;
+	__u32 leaving;	      /* number of cgroups that are being detached while others stay */
 	__u32 agent_pid;
+	__u32 pad;
 	__u64 attached_ns;    /* CLOCK_MONOTONIC */
 };
 

@@ -350,6 +350,18 @@ static __always_inline void visit_unregistered(struct tcp_sock *tp, struct hop_s
 	cb_flags_add(tp, BPF_SOCK_OPS_RTT_CB_FLAG);
 }
 
+/* Its cgroup is being detached: nobody will call us when it closes, so its record goes now. */
+static __always_inline bool unregister(struct tcp_sock *tp, struct hop_sock *st)
+{
+	int cg = sock_cgroup_attached((struct sock *)tp);
+
+	if (cg >= 0 && !(cg & HOP_CG_LEAVING))
+		return false;
+	st->registered = 0;
+	bpf_map_delete_elem(&ends, &st->self);
+	return true;
+}
+
 SEC("iter/tcp")
 int hop_visit(struct bpf_iter__tcp *ctx)
 {
@@ -386,6 +398,8 @@ int hop_visit(struct bpf_iter__tcp *ctx)
 		return 0;
 	}
 	if (cfg.draining)
+		return 0;
+	if (cfg.leaving && unregister(tp, st))
 		return 0;
 	if (self->gen != cfg.policy_gen)
 		new_policy(tp, st, self);
