@@ -62,19 +62,27 @@ joined() {
 		die "the connections to port $2 did not join: $("$SOCKHOP" list --all --instance "$INSTANCE" | head -n 20)"
 }
 
-# rate_between FUNCTION...: it prints "COUNT MICROSECONDS"; called twice, $seconds apart. Sets RATE, per second.
-rate_between() {
-	local before after
-	before=$("$@")
-	sleep "$seconds"
-	after=$("$@")
-	RATE=$(awk -v before="$before" -v after="$after" 'BEGIN {
-		split(before, a); split(after, b)
-		if (!a[2] || b[1] <= a[1]) exit 1
-		printf "%.1f", (b[1] - a[1]) / (b[2] - a[2]) * 1e6 }') || die "cannot measure: $*: '$before', '$after'"
+# CPU time of these processes so far, in microseconds
+cpu_time() {
+	local pid
+	for pid in "$@"; do cat "/proc/$pid"/task/*/schedstat; done | awk '{ ns += $1 } END { printf "%.0f", ns / 1000 }'
 }
 
-# ---- the workloads: measure_NAME plain|hop ARGUMENT... sets RATE ----
+# rate_between SERVER_PID FUNCTION...: it prints "COUNT MICROSECONDS"; called twice, $seconds apart. Sets RATE, per
+# second, and PER_CPU, per second of CPU time of the server and of the client that was launched last.
+rate_between() {
+	local before after server=$1
+	shift
+	before="$("$@") $(cpu_time "$server" "$SPAWN_PID")"
+	sleep "$seconds"
+	after="$("$@") $(cpu_time "$server" "$SPAWN_PID")"
+	read -r RATE PER_CPU < <(awk -v before="$before" -v after="$after" 'BEGIN {
+		split(before, a); split(after, b); n = b[1] - a[1]
+		if (a[2] && n > 0 && b[3] > a[3]) printf "%.1f %.1f\n", n / (b[2] - a[2]) * 1e6, n / (b[3] - a[3]) * 1e6 }') ||
+		die "cannot measure: $*: '$before', '$after'"
+}
+
+# ---- the workloads: measure_NAME plain|hop ARGUMENT... sets RATE and PER_CPU ----
 
 redis_count() {
 	redis-cli -p "$1" info | tr -d '\r' |
@@ -85,7 +93,7 @@ measure_redis() {
 	local where=$1 port=${redis_port[$1]}
 	launch "$where" redis-benchmark -p "$port" -c "$2" -n 1000000000 -t get -q
 	joined "$where" "$port" "$2"
-	rate_between redis_count "$port"
+	rate_between "${redis_pid[$where]}" redis_count "$port"
 	end_pid "$SPAWN_PID"
 }
 
@@ -96,10 +104,12 @@ nginx_count() {
 }
 
 measure_nginx() {
-	local where=$1 port=${nginx_port[$1]}
+	local where=$1 port=${nginx_port[$1]} server
 	launch "$where" wrk -t 1 -c 8 -d 3600 "http://127.0.0.1:$port/small"
 	joined "$where" "$port" 8
-	rate_between nginx_count "$port"
+	# the master has one child, the worker
+	server=$(cat "/proc/${nginx_pid[$where]}/task/${nginx_pid[$where]}/children")
+	rate_between "${server% }" nginx_count "$port"
 	end_pid "$SPAWN_PID"
 }
 
@@ -110,7 +120,7 @@ measure_rr() {
 	while :; do
 		launch "$where" timeout 60 "$rr" "$@" -w "$wait" -s "$seconds"
 		wait "$SPAWN_PID" || die "rr $*: $(cat "$SPAWN_LOG")"
-		RATE=$(jq .per_second "$SPAWN_LOG")
+		read -r RATE PER_CPU < <(jq -r '"\(.per_second) \(1e6 / (.client_cpu_us + .server_cpu_us))"' "$SPAWN_LOG")
 		[[ $where = hop && $name = rr && $wait != 4 ]] || return 0
 		jq -e '.hop_share < 0.7' "$SPAWN_LOG" >/dev/null || return 0
 		if [ "$wait" = "$warm" ]; then wait=1.5; else wait=4; fi
@@ -122,6 +132,7 @@ measure_rr() {
 start_redis() {
 	redis_port[$1]=$(free_port)
 	launch "$1" redis-server --port "${redis_port[$1]}" --bind 127.0.0.1 --save '' --appendonly no --dir "$work"
+	redis_pid[$1]=$SPAWN_PID
 	wait_listen "${redis_port[$1]}" || die "redis-server does not start: $(cat "$SPAWN_LOG")"
 }
 
@@ -153,11 +164,12 @@ start_nginx() {
 	END
 	launch "$1" nginx -p "$dir" -e "$dir/error.log" -c "$dir/conf"
 	wait_listen "${nginx_port[$1]}" || die "nginx does not start: $(cat "$SPAWN_LOG")"
+	nginx_pid[$1]=$SPAWN_PID
 }
 
 # ---- rounds ----
 
-# compare ROUND NAME MUST_HOP MEASURE ARGUMENT...: one line "NAME plain|hop RATE" for each, and "NAME bytes N"
+# compare ROUND NAME MUST_HOP MEASURE ARGUMENT...: one line "NAME plain|hop RATE PER_CPU" for each, and "NAME bytes N"
 compare() {
 	local round=$1 name=$2 must_hop=$3 order=(plain hop) where before bytes
 	shift 3
@@ -165,7 +177,7 @@ compare() {
 	before=$(hopped_bytes)
 	for where in "${order[@]}"; do
 		"$1" "$where" "${@:2}"
-		printf '%s\t%s\t%s\n' "$name" "$where" "$RATE" >>"$work/results"
+		printf '%s\t%s\t%s\t%s\n' "$name" "$where" "$RATE" "$PER_CPU" >>"$work/results"
 	done
 	bytes=$(($(hopped_bytes) - before))
 	printf '%s\tbytes\t%s\n' "$name" "$bytes" >>"$work/results"
@@ -188,23 +200,27 @@ table() {
 	function human(b) { return b >= 2^20 ? sprintf("%.1f MiB", b / 2^20) : b >= 1024 ? sprintf("%.1f KiB", b / 1024) : b " B" }
 	!($1 in seen) { seen[$1] = 1; names[++total] = $1 }
 	$2 == "bytes" { bytes[$1] += $3; next }
-	{ value[$1 FS $2, ++count[$1 FS $2]] = $3 + 0 }
+	{ value[$1 FS $2, ++count[$1 FS $2]] = $3 + 0; value[$1 FS $2 "cpu", ++count[$1 FS $2 "cpu"]] = $4 + 0 }
 	END {
-		printf "%-32s %12s %12s %7s %15s %12s\n", "workload", "plain /s", "sockhop /s", "ratio", "quartiles", "hopped"
+		format = "%-26s %10s %11s %6s %13s %10s %11s\n"
+		printf format, "workload", "plain /s", "sockhop /s", "ratio", "quartiles", "per CPU s", "hopped"
 		for (i = 1; i <= total; i++) {
 			w = names[i]
 			for (r = 1; r <= count[w FS "plain"]; r++)
 				value[w, ++count[w]] = value[w FS "hop", r] / value[w FS "plain", r]
 			plain = quantile(w FS "plain", 0.5); hop = quantile(w FS "hop", 0.5); sum += bytes[w]
-			printf "%-32s %12.0f %12.0f %7.2f %7.2f - %.2f %12s\n", w, plain, hop, hop / plain,
-				quantile(w, 0.25), quantile(w, 0.75), human(bytes[w])
+			printf format, w, int(plain), int(hop), sprintf("%.2f", hop / plain),
+				sprintf("%.2f - %.2f", quantile(w, 0.25), quantile(w, 0.75)),
+				sprintf("%.2f", quantile(w FS "hopcpu", 0.5) / quantile(w FS "plaincpu", 0.5)), human(bytes[w])
 			line = line (i > 1 ? ", " : "") w " " sprintf("%.2f", hop / plain)
 		}
+		print "\nratio: of the medians; quartiles: of the ratios of the rounds; per CPU s: ratio of the requests per"
+		print "second of CPU time of server and client, which other programs on the machine disturb less."
 		printf "\nsockhop / plain, %d rounds: %s; %s hopped\n", rounds, line, human(sum)
 	}' "$work/results"
 }
 
-declare -A redis_port nginx_port
+declare -A redis_port redis_pid nginx_port nginx_pid
 [[ -x $SOCKHOP && -x $rr ]] || die "not built: run \`make demo\`"
 new_cgroup || die "cannot make a cgroup"
 attach "$CG" || die "cannot attach $CG: see \`sockhop check\`"
