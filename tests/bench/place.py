@@ -187,7 +187,7 @@ class Bench:
         self.tmp.chmod(0o755)
         self.places = {}
         self.networks = None
-        self.port = 21000 + os.getpid() % 5000
+        self.port = 11000 + os.getpid() % 5000
         for v in variants:
             self.places[v] = Place(self, v)
 

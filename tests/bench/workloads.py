@@ -305,7 +305,7 @@ class Postgres(Workload):
                 break
             except Exception:
                 time.sleep(0.05)
-        run(f"{self.bin}/pgbench", "-i", "-q", "-s", "1", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres",
+        run(f"{self.bin}/pgbench", "-i", "-q", "-s", "1", "-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "postgres",
             stderr=-3)
         return port, str(data)
 
@@ -315,7 +315,7 @@ class Postgres(Workload):
         port, folder = place.services["postgres"]
         where = folder if place.variant == "unix" else "127.0.0.1"
         client = place.spawn(f"{self.bin}/pgbench", "-n", "-S", "-M", "prepared", "-c", 4, "-T", 2, "-P", 1, "-h", where,
-                             "-p", port, "-U", "postgres", stdout=-3, stderr=-1)
+                             "-p", port, "-U", "postgres", "postgres", stdout=-3, stderr=-1)
         try:
             span = over_span(place)
             lines = re.findall(r"progress: .* ([\d.]+) tps, lat ([\d.]+) ms", client.stderr.read())
