@@ -68,9 +68,11 @@ static void set_defaults(struct hop_config *c, const struct probe *probe, unsign
 	const char *force = getenv("SOCKHOP_TEST_FORCE");
 
 	c->abi = HOP_ABI;
-	c->verdict = !probe->fionread_tcp;
-	c->hop_fionread_broken = !probe->fionread_hop;
+	/* the cure needs bpf_cast_to_kern_ctx(); without it, or without need, users of FIONREAD stay out */
+	c->verdict = !probe->fionread_tcp && probe->kern_ctx;
+	c->hop_fionread_broken = !probe->fionread_hop || (!probe->fionread_tcp && !probe->kern_ctx);
 	c->setsockopt_iter = probe->iter_setsockopt;
+	c->keep_rtt = !probe->iter_setsockopt; /* once off, no pass could switch it on again */
 	c->min_segs = 64;
 	c->max_avg = 24576;
 	c->min_rate = 100;

@@ -157,6 +157,22 @@ static __always_inline bool sock_is_mptcp(struct tcp_sock *tp)
 }
 
 /*
+ * Options that only the TCP path honours: SO_TIMESTAMP and SO_TIMESTAMPING (hops carry no time stamps, and their
+ * skbs in the error queue would count against the receive buffer), TCP_INQ (no control message), SO_PEEK_OFF
+ * (ignored), a socket filter (not run).
+ */
+#define HOP_TSTAMP_FLAGS (1ul << SOCK_RCVTSTAMP | 1ul << SOCK_RCVTSTAMPNS | 1ul << SOCK_TIMESTAMPING_RX_SOFTWARE)
+
+static __always_inline bool sock_wants_more(struct sock *sk)
+{
+	struct tcp_sock *tp = (void *)sk;
+
+	return BPF_CORE_READ(sk, __sk_common.skc_flags) & HOP_TSTAMP_FLAGS ||
+	       BPF_CORE_READ_BITFIELD_PROBED(sk, sk_tsflags) /* u16 before 6.6 */ || BPF_CORE_READ(sk, sk_filter) ||
+	       BPF_CORE_READ(sk, sk_peek_off) >= 0 || BPF_CORE_READ_BITFIELD_PROBED(tp, recvmsg_inq);
+}
+
+/*
  * Facts that must hold for an end to be a member, but those about its queue. Returns enum hop_why,
  * HOP_WHY_NONE if it is fit. `member`: it is one already, so its sk_user_data is ours.
  */
@@ -186,6 +202,8 @@ static __noinline __maybe_unused int sock_unfit(__u64 addr, int member)
 			return HOP_WHY_ZEROCOPY;
 		if (sock_flag(sk, SOCK_URGINLINE) || BPF_CORE_READ(tp, urg_data))
 			return HOP_WHY_OOB;
+		if (sock_wants_more(sk))
+			return HOP_WHY_OPTION;
 	}
 	if (BPF_CORE_READ_BITFIELD_PROBED(tp, repair))
 		return HOP_WHY_REPAIR;

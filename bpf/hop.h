@@ -61,7 +61,7 @@ struct hop_end {
 	__u32 gen;    /* config.policy_gen that it was last judged by */
 	__u32 dup;    /* a second socket claimed this key: never pairs (written by the claimer) */
 	__u32 ask;    /* enum hop_why: an option was set that no member may have (written by hop_setsockopt) */
-	__u32 pad;
+	__u32 next;   /* sequence number of the next byte that the stream verdict program expects */
 };
 
 /*
@@ -125,7 +125,8 @@ struct hop_sock {
 	X(OOB, "oob", "one end uses urgent data or SO_OOBINLINE")                                            \
 	X(NO_FILE, "peer-not-accepted", "the peer has no open file: not accepted yet, or closing")           \
 	X(REFUSED, "refused", "the kernel did not find the peer in the sockhash")                            \
-	X(REPAIR, "repair", "one end is in TCP_REPAIR mode")
+	X(REPAIR, "repair", "one end is in TCP_REPAIR mode")                                                 \
+	X(OPTION, "socket-option", "one end asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")
 
 enum hop_stay {
 #define X(name, text, help) HOP_STAY_##name,
@@ -173,7 +174,8 @@ enum hop_stay {
 	X(PEER, "peer", "the other end cannot join, see there")                                              \
 	X(SHARED, "shared-file", "its file is shared by several processes or descriptors")                   \
 	X(ERROR, "error", "the kernel refused the insertion")                                                \
-	X(USERNS, "user-namespace", "the other end's network namespace belongs to another user namespace")
+	X(USERNS, "user-namespace", "the other end's network namespace belongs to another user namespace")   \
+	X(OPTION, "socket-option", "it asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,
@@ -196,6 +198,7 @@ enum hop_counter {
 	HOP_CNT_CLOSE_GUARD, /* peers told to give up after a close with unread data */
 	HOP_CNT_COLLECTED,   /* ends registered by a collect pass */
 	HOP_CNT_STAY_BYTES,  /* bytes of messages that stayed */
+	HOP_CNT_TRIMMED,     /* bytes of retransmitted segments that had been received before */
 	HOP_CNT_STAY = 16,
 	HOP_CNT_WHY = HOP_CNT_STAY + 32,
 	HOP_CNT_COUNT = HOP_CNT_WHY + 64
@@ -236,7 +239,7 @@ struct hop_config {
 	__u32 draining;	      /* 1: nothing new registers or joins, members leave. Never goes back to 0 */
 	__u32 verdict;	      /* 1: the stream_verdict program is on the sockhash */
 	__u32 hop_fionread_broken; /* 1: FIONREAD does not count hop bytes: veto its users */
-	__u32 keep_rtt;	      /* 1: other sockops programs are about: never clear RTT_CB */
+	__u32 keep_rtt;	      /* 1: never clear RTT_CB: other sockops programs are about, or passes cannot set it */
 	__u32 setsockopt_iter; /* 1: bpf_setsockopt works in iter/tcp: old connections may join */
 	__u32 early;	      /* number of early rules: 0 spares the request-socket callback */
 	__u32 policy_slot;    /* which of the two policies is live */

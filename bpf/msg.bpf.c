@@ -35,6 +35,15 @@ static __always_inline struct file *peer_file(struct hop_sock *st, const bool ca
 	return cast ? bpf_rdonly_cast(p, bpf_core_type_id_kernel(struct file)) : p;
 }
 
+/* sock_wants_more() by direct loads; `tp` may be the peer if it was cast. */
+static __always_inline bool wants_more(struct tcp_sock *tp)
+{
+	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+
+	return sk->__sk_common.skc_flags & HOP_TSTAMP_FLAGS || sk->sk_tsflags || sk->sk_filter ||
+	       sk->sk_peek_off >= 0 || BPF_CORE_READ_BITFIELD(tp, recvmsg_inq);
+}
+
 static __always_inline enum hop_stay peer_blocked(struct hop_sock *st, struct tcp_sock *peer, const bool cast)
 {
 	struct file *file = peer_file(st, cast);
@@ -50,6 +59,8 @@ static __always_inline enum hop_stay peer_blocked(struct hop_sock *st, struct tc
 		return HOP_STAY_ULP;
 	if (READ(peer, inet_conn.icsk_inet.sk.__sk_common.skc_flags) & (1ul << SOCK_URGINLINE))
 		return HOP_STAY_OOB;
+	if (cast && wants_more(peer)) /* else it finds out when it sends */
+		return HOP_STAY_OPTION;
 	return HOP_STAY_NONE;
 }
 
@@ -103,6 +114,8 @@ static __always_inline enum hop_stay own_blocked(struct tcp_sock *tp)
 		return HOP_STAY_ULP;
 	if (sk->__sk_common.skc_flags & (1ul << SOCK_ZEROCOPY))
 		return HOP_STAY_ZEROCOPY;
+	if (wants_more(tp))
+		return HOP_STAY_OPTION;
 	return HOP_STAY_NONE;
 }
 
@@ -202,6 +215,8 @@ static __always_inline __u32 stay_to_why(enum hop_stay stay)
 		return HOP_WHY_OOB;
 	case HOP_STAY_REPAIR:
 		return HOP_WHY_REPAIR;
+	case HOP_STAY_OPTION:
+		return HOP_WHY_OPTION;
 	default:
 		return HOP_WHY_NONE;
 	}
@@ -285,16 +300,6 @@ SEC("sk_msg")
 int hop_msg_probe(struct sk_msg_md *msg)
 {
 	verdict(msg, false);
-	return SK_PASS;
-}
-
-/*
- * On the sockhash only where the probe found that FIONREAD ignores TCP-path bytes of a member: with it they
- * join the hop queue, in order, and FIONREAD counts them (kernel commit 929e30f93125, 6.18.14 and others).
- */
-SEC("sk_skb/stream_verdict")
-int hop_verdict(struct __sk_buff *skb)
-{
 	return SK_PASS;
 }
 

@@ -12,6 +12,8 @@
 
 void *bpf_cast_to_kern_ctx(void *) __ksym __weak;
 
+#include "verdict.h"
+
 static __always_inline void flags_set(struct bpf_sock_ops *ctx, __u32 add, __u32 drop)
 {
 	if (cfg.keep_rtt)
@@ -162,6 +164,17 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 	return HOP_WHY_PEER_OUTSIDE;
 }
 
+/*
+ * With keep_rtt the callback comes although nobody asked for it: while an end wants to join, leaves or is held back
+ * it must change nothing. Where passes cannot set the flag (6.1), this is how a refused end is watched again.
+ */
+static __always_inline bool not_watched(struct hop_sock *st)
+{
+	struct hop_end *e = bpf_map_lookup_elem(&ends, &st->self);
+
+	return e && e->cookie == st->cookie && (e->flags & (HOP_END_WANT | HOP_END_LEAVE | HOP_END_DEAD));
+}
+
 static __always_inline void on_rtt(struct bpf_sock_ops *ctx)
 {
 	__u32 segs = ctx->data_segs_in + ctx->data_segs_out, why;
@@ -176,6 +189,8 @@ static __always_inline void on_rtt(struct bpf_sock_ops *ctx)
 		return;
 	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!st || st->member)
+		return;
+	if (cfg.keep_rtt && st->registered && not_watched(st))
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
@@ -316,6 +331,7 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct tcp_sock
 	self = bpf_map_lookup_elem(&ends, &st->self);
 	if (!self)
 		return;
+	self->next = tp->rcv_nxt;
 	cookie = st->cookie;
 	if (bpf_sock_hash_update(ctx, &members, &cookie, BPF_NOEXIST)) {
 		count(HOP_CNT_WHY + HOP_WHY_ERROR);

@@ -200,6 +200,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	st->peer_sk = st->peer_file = 0;
 	st->stop = st->burst = 0;
 	self->cseq = tp->copied_seq;
+	self->next = tp->rcv_nxt; /* where the stream verdict program takes over: the queue is empty */
 	if (bpf_map_update_elem(&members, &cookie, (struct sock *)tp, BPF_NOEXIST)) {
 		put_off(st, self, HOP_WHY_ERROR);
 		return;

@@ -148,3 +148,10 @@ option_as_plain() {
 		in_cgroup "$outside" timeout 60 "$K/forge" -r 6000 -g "$CG/cgroup.procs" $how
 	done
 }
+
+@test "a retransmitted segment that overlaps what came before is not delivered twice" {
+	echo "trust all" >"$BATS_TEST_TMPDIR/policy"
+	SOCKHOP_PLAIN=1 timeout 20 "$BATS_TEST_DIRNAME/overlap.py"
+	timeout 60 "$SOCKHOP" run --instance "overlap-$$" --policy "$BATS_TEST_TMPDIR/policy" -- \
+		"$BATS_TEST_DIRNAME/overlap.py"
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * verdict.h: the stream_verdict program. A part of sockops.bpf.c, because libbpf's linker (1.1) cannot merge two
+ * objects that use the same kfunc.
+ */
+#ifndef SOCKHOP_VERDICT_H
+#define SOCKHOP_VERDICT_H
+
+#include "maps.h"
+
+/* bpf_skb_adjust_room() takes at most this much off at a time in sk_skb programs (sk_skb_adjust_room()). */
+#define HOP_TRIM_MAX 4095
+/* A segment has at most 512 KB (GSO_MAX_SIZE). */
+#define HOP_TRIM_STEPS 132
+#define HOP_TCPHDR_SYN 2
+
+/* The record of the receiver of this segment. */
+static __always_inline struct hop_end *receiver(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+	struct hop_key key;
+
+	if (!tp)
+		return NULL;
+	key = hop_key_derive(tp->snd_una, tp->bytes_acked, tp->rcv_nxt, tp->bytes_received);
+	return bpf_map_lookup_elem(&ends, &key);
+}
+
+/*
+ * Cut off what came before. A retransmitted segment may begin with bytes that were received already:
+ * tcp_data_queue() queues it whole and tcp_recvmsg() skips what it knows, but tcp_read_skb() hands all of it to us,
+ * and the reader would get those bytes twice. False if that failed (no memory to make the header writable).
+ */
+static __always_inline bool trim(struct __sk_buff *skb, struct hop_end *self)
+{
+	struct sk_buff *kskb = bpf_cast_to_kern_ctx(skb);
+	struct tcp_skb_cb *cb = (void *)kskb->cb;
+	__u32 seq = BPF_CORE_READ(cb, seq), len = skb->len;
+	__s32 old;
+
+	if (BPF_CORE_READ(cb, tcp_flags) & HOP_TCPHDR_SYN)
+		seq++;
+	old = self->next - seq;
+	if (old <= 0) {
+		self->next = seq + len;
+		return true;
+	}
+	if ((__u32)old > len)
+		old = len;
+	else
+		self->next = seq + len;
+	count_add(HOP_CNT_TRIMMED, old);
+	for (int i = 0; i < HOP_TRIM_STEPS && old > 0; i++) {
+		__s32 n = old < HOP_TRIM_MAX ? old : HOP_TRIM_MAX;
+
+		if (bpf_skb_adjust_room(skb, -n, 0, 0))
+			return false;
+		old -= n;
+	}
+	return !old;
+}
+
+/*
+ * On the sockhash only where the probe found that FIONREAD ignores TCP-path bytes of a member: with it they
+ * join the hop queue, in order, and FIONREAD counts them (kernel commit 929e30f93125, 6.18.14 and others).
+ * Needs bpf_cast_to_kern_ctx() (6.2).
+ */
+SEC("sk_skb/stream_verdict")
+int hop_verdict(struct __sk_buff *skb)
+{
+	struct hop_end *self = receiver(skb);
+
+	if (!self || !skb->len || trim(skb, self))
+		return SK_PASS;
+	return SK_DROP;
+}
+
+#endif
