@@ -46,8 +46,8 @@ struct self {
 	unsigned int segments; /* segments both ways until then */
 	unsigned int detach_ms;
 	unsigned long long hops;
-	__u32 why;  /* enum hop_why when it did not hop */
-	bool lives; /* the connection went on after the detach */
+	__u32 why, stay, members; /* when it did not hop: enum hop_why, enum hop_stay, ends that joined */
+	bool lives;		  /* the connection went on after the detach */
 	bool done;
 };
 
@@ -113,12 +113,15 @@ static int on_word(void *arg)
 	return 1; /* it said something, or it is gone */
 }
 
-static int first_why(const void *record, void *arg)
+/* Why a pair does not hop, of either end. */
+static int take_why(const void *record, void *arg)
 {
 	const struct hop_show *show = record;
+	struct self *s = arg;
 
-	if (show->why && !*(__u32 *)arg)
-		*(__u32 *)arg = show->why;
+	s->why = s->why ?: show->why;
+	s->stay = s->stay ?: show->last_stay;
+	s->members += !!(show->flags & HOP_SHOW_MEMBER);
 	return 0;
 }
 
@@ -143,7 +146,7 @@ static void be_agent(struct self *s, struct instance *in, int control)
 	s->segments = w.segments;
 	s->hops = instance_counter(in, HOP_CNT_HOPS);
 	if (!w.hop_ms)
-		instance_iterate(in, ITER_SHOW_SOCKS, -1, sizeof(struct hop_show), first_why, &s->why);
+		instance_iterate(in, ITER_SHOW_SOCKS, -1, sizeof(struct hop_show), take_why, s);
 }
 
 static void detach(struct self *s, struct instance *in, int control)
@@ -298,10 +301,12 @@ static void report(struct checks *c, json_object *o, const struct self *s)
 			   "took too long: given up");
 	else if (!s->hop_ms)
 		check_line(c, CHECK_FAILED, name,
-			   "try again on a less busy machine; else `sockhop list` of a real "
-			   "connection says more",
-			   "a chatty connection did not join within %d ms: %s", TALK_WITHIN_MS,
-			   reason_why(s->why)->help);
+			   "try again on a less busy machine; else `sockhop list` of a real connection says "
+			   "more",
+			   "a chatty connection did not hop within %d ms: %u of 2 ends joined; %s; %s",
+			   TALK_WITHIN_MS, s->members,
+			   s->why ? reason_why(s->why)->help : "nothing is in its way",
+			   s->stay ? reason_stay(s->stay)->help : "no message stayed");
 	else if (!s->lives)
 		check_line(c, CHECK_FAILED, name, "do not use sockhop on this kernel, and report it",
 			   "joined after %u ms, but did not survive the detach", s->hop_ms);
