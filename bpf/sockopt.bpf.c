@@ -10,9 +10,18 @@
 #define HOP_SO_OOBINLINE  10
 #define HOP_SO_RCVLOWAT	  18
 #define HOP_SO_ZEROCOPY	  60
+#define HOP_SO_ATTACH_FILTER	26
+#define HOP_SO_ATTACH_BPF	50
+#define HOP_SO_PEEK_OFF		42
+#define HOP_SO_TIMESTAMP	29
+#define HOP_SO_TIMESTAMPNS	35
+#define HOP_SO_TIMESTAMPING	37
+#define HOP_SO_TIMESTAMP_NEW	63
+#define HOP_SO_TIMESTAMPING_NEW 65
 #define HOP_SOL_TCP	  6
 #define HOP_TCP_REPAIR	  19
 #define HOP_TCP_ULP	  31
+#define HOP_TCP_INQ	  36
 
 static __always_inline __u32 option_why(__s32 level, __s32 name)
 {
@@ -23,11 +32,17 @@ static __always_inline __u32 option_why(__s32 level, __s32 name)
 			return HOP_WHY_ZEROCOPY;
 		if (name == HOP_SO_OOBINLINE)
 			return HOP_WHY_OOB;
+		if (name == HOP_SO_ATTACH_FILTER || name == HOP_SO_ATTACH_BPF || name == HOP_SO_PEEK_OFF ||
+		    name == HOP_SO_TIMESTAMP || name == HOP_SO_TIMESTAMPNS || name == HOP_SO_TIMESTAMPING ||
+		    (name >= HOP_SO_TIMESTAMP_NEW && name <= HOP_SO_TIMESTAMPING_NEW))
+			return HOP_WHY_OPTION;
 	} else if (level == HOP_SOL_TCP) {
 		if (name == HOP_TCP_ULP)
 			return HOP_WHY_ULP;
 		if (name == HOP_TCP_REPAIR)
 			return HOP_WHY_REPAIR;
+		if (name == HOP_TCP_INQ)
+			return HOP_WHY_OPTION;
 	}
 	return HOP_WHY_NONE;
 }
