@@ -45,7 +45,7 @@ bool check_kernel(struct checks *c, json_object *profile);
 
 /*
  * A connection of our own in a cgroup, a network namespace and a bpffs of its own: joins, hops and survives
- * the detach, or not. Takes up to 6 s where it fails. Adds its times to `result`.
+ * the detach, or not. Takes up to 12 s where it fails. Adds its times to `result`.
  */
 void check_self(struct checks *c, json_object *result);
 

@@ -86,8 +86,9 @@ static int try_attach(struct hop_bpf *skel, struct bpf_program *prog)
 	}
 }
 
-/* Load and attach the programs of one kind, or all. Everything goes with the skeleton. */
-static int dry_run(const struct kind *only)
+/* Load and attach the programs of one kind, or all; `verdict`: that one too. Everything goes with the
+ * skeleton. */
+static int dry_run(const struct kind *only, bool verdict)
 {
 	struct hop_bpf *skel = hop_bpf__open();
 	struct bpf_program *prog;
@@ -97,6 +98,8 @@ static int dry_run(const struct kind *only)
 		return -errno;
 	bpf_object__for_each_program(prog, skel->obj)
 		bpf_program__set_autoload(prog, selected(only, bpf_program__name(prog)));
+	if (!verdict)
+		bpf_program__set_autoload(skel->progs.hop_verdict, false);
 	bpf_map__set_max_entries(skel->maps.members, DRY_RUN_ENTRIES);
 	bpf_map__set_max_entries(skel->maps.ends, DRY_RUN_ENTRIES);
 	bpf_map__set_max_entries(skel->maps.vetted, DRY_RUN_ENTRIES);
@@ -116,17 +119,20 @@ static const char *load_fix(const struct kind *k, enum check_state state, bool c
 	return caps_lack ? NULL : "a security module, lockdown or a container's seccomp filter refuses it";
 }
 
-static void check_programs(struct checks *c)
+/* verdict: the stream verdict program is needed here. */
+static void check_programs(struct checks *c, bool verdict)
 {
 	bool caps_lack = c->worst == CHECK_DENIED;
-	int all = dry_run(NULL);
+	int all = dry_run(NULL, verdict);
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		const struct kind *k = &kinds[i];
-		int err = all ? dry_run(k) : 0;
+		int err = all ? dry_run(k, verdict) : 0;
 		enum check_state state = check_state_of(err, CHECK_MISSING);
 
-		if (!err)
+		if (!err && !verdict && wanted(k, "hop_verdict"))
+			check_line(c, CHECK_OK, k->name, NULL, "not needed here: %s", k->what);
+		else if (!err)
 			check_line(c, CHECK_OK, k->name, NULL, "loads: %s", k->what);
 		else
 			check_line(c, state, k->name, load_fix(k, state, caps_lack), "does not load (%s): %s",
@@ -197,12 +203,11 @@ static void fill_profile(json_object *o, const struct probe *p)
 bool check_kernel(struct checks *c, json_object *profile)
 {
 	struct probe p = {};
-	int err;
+	int err = probe_kernel(&p);
 
-	check_programs(c);
-	err = probe_kernel(&p);
 	if (p.load)
 		err = p.load;
+	check_programs(c, err || !p.fionread_tcp);
 	if (err) {
 		check_line(c, check_state_of(err, CHECK_FAILED), "redirect",
 			   c->worst == CHECK_DENIED ? NULL : "see above; -vv shows what libbpf says",

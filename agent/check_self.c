@@ -34,7 +34,7 @@
 
 #define INSTANCE  "self-test"
 #define DRAIN_MS  1000
-#define TESTER_MS 6000 /* then the keeper ends it */
+#define TESTER_MS 12000 /* then the keeper ends it */
 #define CLEAN_MS  2000
 
 /* What the tester found out, in memory shared with the command. */

@@ -99,7 +99,9 @@ int talker(const char *cgroup, int control)
 		w.hop_ms = 0;
 	if ((err && err != -ETIMEDOUT) || send(control, &w, sizeof(w), MSG_NOSIGNAL) != sizeof(w))
 		return 1;
-	/* go on talking while it is detached */
+	/* go on talking while it is detached; without hops, stay for the tester to look why */
+	if (err)
+		readable(control, TALK_WITHIN_MS);
 	while (!err && recv(control, &go, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN)
 		err = talk(client, server, &n);
 	if (!err)
