@@ -137,15 +137,6 @@ static __noinline __maybe_unused int sock_hop_queue_empty(__u64 addr)
 	return BPF_CORE_READ(head, next) == head;
 }
 
-static __always_inline bool sock_tcp_queue_empty(struct sock *sk)
-{
-	struct sk_buff_head *q = (void *)sk + bpf_core_field_offset(struct sock, sk_receive_queue);
-	struct tcp_sock *tp = (void *)sk;
-
-	return (void *)BPF_CORE_READ(q, next) == (void *)q &&
-	       BPF_CORE_READ(tp, copied_seq) == BPF_CORE_READ(tp, rcv_nxt);
-}
-
 static __always_inline bool sock_flag(struct sock *sk, int bit)
 {
 	return BPF_CORE_READ(sk, __sk_common.skc_flags) & (1ul << bit);

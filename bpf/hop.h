@@ -61,7 +61,7 @@ struct hop_end {
 	__u32 gen;    /* config.policy_gen that it was last judged by */
 	__u32 dup;    /* a second socket claimed this key: never pairs (written by the claimer) */
 	__u32 ask;    /* enum hop_why: an option was set that no member may have (written by hop_setsockopt) */
-	__u32 next;   /* sequence number of the next byte that the stream verdict program expects */
+	__u32 next;   /* stream verdict program: sequence number of the first byte not handed over yet */
 };
 
 /*
@@ -153,7 +153,6 @@ enum hop_stay {
 	X(STATE, "state", "it is not ESTABLISHED or has shut down")                                          \
 	X(NO_FILE, "not-accepted", "it has no open file: not accepted yet, or closing")                      \
 	X(OTHER_USER, "other-sockmap", "another program uses this socket (sk_user_data is taken)")           \
-	X(QUEUE, "queue", "bytes wait in its receive queue; it is tried again")                              \
 	X(SLEEPER, "sleeper", "a thread sleeps in a call on it; it is tried again")                          \
 	X(REPAIR, "repair", "it is in TCP_REPAIR mode")                                                      \
 	X(MPTCP, "mptcp", "it is an MPTCP subflow")                                                          \
@@ -264,7 +263,7 @@ struct hop_config {
 enum hop_force {
 	HOP_FORCE_BLOCKING = 1 << 0, /* blocking files may be members */
 	HOP_FORCE_PROGRAM = 1 << 1,  /* no program veto */
-	HOP_FORCE_QUEUE = 1 << 2,    /* no queue rule */
+	HOP_FORCE_TRIM = 1 << 2,     /* segments are handed over whole, bytes that were read before included */
 	HOP_FORCE_ORDER = 1 << 3,    /* no order rule */
 	HOP_FORCE_BACKLOG = 1 << 4,  /* no backlog rule */
 	HOP_FORCE_LATCH = 1 << 5,    /* leave without waiting for quiet */

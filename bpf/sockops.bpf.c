@@ -331,7 +331,7 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct tcp_sock
 	self = bpf_map_lookup_elem(&ends, &st->self);
 	if (!self)
 		return;
-	self->next = tp->rcv_nxt;
+	self->next = tp->copied_seq;
 	cookie = st->cookie;
 	if (bpf_sock_hash_update(ctx, &members, &cookie, BPF_NOEXIST)) {
 		count(HOP_CNT_WHY + HOP_WHY_ERROR);

@@ -113,21 +113,13 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 		return HOP_WHY_PEER;
 	if (cfg.members >= cfg.max_members)
 		return HOP_WHY_FULL;
-	if (sock_sleepers(sk))
-		return HOP_WHY_SLEEPER;
-	/*
-	 * The queue rule: with the verdict program on the map, a partly read skb would be handed over whole,
-	 * that is, delivered twice (848 and 2 553 faults in 2.6 GB without this rule, 0 with it).
-	 */
-	if (cfg.verdict && !(cfg.force & HOP_FORCE_QUEUE) && !sock_tcp_queue_empty(sk))
-		return HOP_WHY_QUEUE;
-	return HOP_WHY_NONE;
+	return sock_sleepers(sk) ? HOP_WHY_SLEEPER : HOP_WHY_NONE;
 }
 
 /* Reasons that pass by themselves within a few passes. */
 static __always_inline bool passing(__u32 why)
 {
-	return why == HOP_WHY_QUEUE || why == HOP_WHY_SLEEPER || why == HOP_WHY_NO_FILE || why == HOP_WHY_IDLE ||
+	return why == HOP_WHY_SLEEPER || why == HOP_WHY_NO_FILE || why == HOP_WHY_IDLE ||
 	       why == HOP_WHY_UNVETTED;
 }
 
@@ -200,7 +192,12 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	st->peer_sk = st->peer_file = 0;
 	st->stop = st->burst = 0;
 	self->cseq = tp->copied_seq;
-	self->next = tp->rcv_nxt; /* where the stream verdict program takes over: the queue is empty */
+	/*
+	 * Where the stream verdict program takes over. What waits in the receive queue is handed to it at the next
+	 * recv() or segment (tcp_bpf_recvmsg_parser(), sk_psock_verdict_data_ready()), and it cuts off what has
+	 * been read of a partly read skb.
+	 */
+	self->next = tp->copied_seq;
 	if (bpf_map_update_elem(&members, &cookie, (struct sock *)tp, BPF_NOEXIST)) {
 		put_off(st, self, HOP_WHY_ERROR);
 		return;

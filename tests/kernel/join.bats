@@ -33,15 +33,15 @@ teardown() { lib_teardown; }
 	member "$K/stream_check" -m -n 20 -s 4 -H 10
 }
 
-@test "the checker fails when the queue rule is taken away" {
-	export SOCKHOP_TEST_FORCE=4 # HOP_FORCE_QUEUE
+@test "the checker fails when partly read segments are handed over whole" {
+	export SOCKHOP_TEST_FORCE=4 # HOP_FORCE_TRIM
 	attached_cgroup
 	"$SOCKHOP" status --instance "$INSTANCE" | grep -q '^stream verdict program: yes' ||
 		skip "the verdict program is not needed on this kernel"
 	for _ in 1 2 3 4; do
 		member "$K/stream_check" -n 200 -s 6 || return 0
 	done
-	echo "no fault was seen without the queue rule"
+	echo "no fault was seen without it"
 	return 1
 }
 

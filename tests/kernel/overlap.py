@@ -30,8 +30,9 @@ def sequence(queue):
 def tcp_bytes(sock):
     """(sent, received) on the TCP path: hop bytes do not count."""
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-    acked, received = struct.unpack_from("QQ", info, 120)
-    return acked, received
+    received, = struct.unpack_from("Q", info, 128)
+    sent, again = struct.unpack_from("QQ", info, 200)
+    return sent - again, received
 
 
 def checksum(data):
