@@ -30,7 +30,10 @@ SRC      := $(wildcard agent/*.c cgroup/*.c)
 OBJ      := $(SRC:%.c=$(B)/%.o)
 LIBOBJ   := $(filter-out $(B)/agent/main.o,$(OBJ))
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c))
-PROGS    := $(patsubst %.c,$(B)/%,$(wildcard tests/kernel/*.c tests/bench/*.c))
+PROGS    := $(patsubst %.c,$(B)/%,$(wildcard tests/kernel/*.c tests/bench/*.c)) \
+            $(patsubst %.c,$(B)/%,$(filter-out tests/lab/cases_%,$(wildcard tests/lab/*.c))) $(B)/tests/lab/catalogue_splice
+LAB_CASES := $(filter-out %/cases_splice.c,$(wildcard tests/lab/cases_*.c))
+LAB_H    := $(wildcard tests/lab/*.h tests/kernel/*.h)
 
 .PHONY: all deps demo test lint format install uninstall clean help test-progs
 .DELETE_ON_ERROR:
@@ -86,6 +89,19 @@ $(B)/tests/kernel/%: tests/kernel/%.c $(wildcard tests/kernel/*.h)
 $(B)/tests/bench/%: tests/bench/%.c $(wildcard tests/kernel/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(HOP_CFLAGS) $< -o $@ -lpthread -lm
+
+# The behaviour catalogue is one program of several files, and a second one for what can splice(2).
+$(B)/tests/lab/catalogue: tests/lab/catalogue.c $(LAB_CASES) $(LAB_H)
+	@mkdir -p $(@D)
+	$(CC) $(HOP_CFLAGS) $(filter %.c,$^) -o $@ -lpthread -luring
+
+$(B)/tests/lab/catalogue_splice: tests/lab/catalogue.c tests/lab/cases_common.c tests/lab/cases_splice.c $(LAB_H)
+	@mkdir -p $(@D)
+	$(CC) $(HOP_CFLAGS) -DLAB_SPLICE $(filter %.c,$^) -o $@ -lpthread
+
+$(B)/tests/lab/%: tests/lab/%.c $(LAB_H)
+	@mkdir -p $(@D)
+	$(CC) $(HOP_CFLAGS) $< -o $@ -lpthread
 
 test-progs: $(UNIT) $(PROGS)
 
