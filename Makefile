@@ -30,7 +30,7 @@ SRC      := $(wildcard agent/*.c cgroup/*.c)
 OBJ      := $(SRC:%.c=$(B)/%.o)
 LIBOBJ   := $(filter-out $(B)/agent/main.o,$(OBJ))
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c))
-PROGS    := $(patsubst %.c,$(B)/%,$(wildcard tests/kernel/*.c tests/bench/*.c)) \
+PROGS    := $(patsubst %.c,$(B)/%,$(filter-out %.bpf.c,$(wildcard tests/kernel/*.c tests/bench/*.c))) \
             $(patsubst %.c,$(B)/%,$(filter-out tests/lab/cases_%,$(wildcard tests/lab/*.c))) $(B)/tests/lab/catalogue_splice
 LAB_CASES := $(filter-out %/cases_splice.c,$(wildcard tests/lab/cases_*.c))
 LAB_H    := $(wildcard tests/lab/*.h tests/kernel/*.h)
@@ -88,7 +88,11 @@ $(B)/tests/kernel/%: tests/kernel/%.c $(wildcard tests/kernel/*.h)
 
 $(B)/tests/bench/%: tests/bench/%.c $(wildcard tests/kernel/*.h)
 	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) $< -o $@ -lpthread -lm
+	$(CC) $(HOP_CFLAGS) $< -o $@ -lpthread -lm $(shell grep -qs bpf/libbpf.h $< && echo -lbpf)
+
+$(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I/usr/include/$(shell uname -m)-linux-gnu -c $< -o $@
 
 # The behaviour catalogue is one program of several files, and a second one for what can splice(2).
 $(B)/tests/lab/catalogue: tests/lab/catalogue.c $(LAB_CASES) $(LAB_H)
@@ -114,6 +118,29 @@ demo: $(B)/.deps ## a real workload, plain and under sockhop, in interleaved rou
 	@tests/deps.sh demo
 	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
 	tests/demo.sh
+
+.PHONY: bench bench-quick bench-relay bench-scale
+BENCH_DEPS = $(B)/.deps $(B)/tests/bench/naive.bpf.o
+
+bench: $(BENCH_DEPS) ## all workloads, plain and sockhop and others, interleaved (25 minutes); writes docs/bench
+	@tests/deps.sh test bench
+	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
+	tests/bench/bench --out docs/bench/bench
+
+bench-quick: $(BENCH_DEPS) ## the most important ones (3 minutes); writes build/bench-quick
+	@tests/deps.sh test bench
+	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
+	tests/bench/bench --quick --out $(B)/bench-quick
+
+bench-scale: $(BENCH_DEPS) ## memory, verdict and passes by number of connections; writes docs/bench/scale.json
+	@tests/deps.sh test bench
+	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
+	tests/bench/scale --out docs/bench/scale
+
+bench-relay: $(BENCH_DEPS) ## `sockhop relay` beside other relays
+	@tests/deps.sh test bench
+	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
+	tests/bench/relay.sh
 
 lint: ## clang-format, cppcheck and shellcheck over the sources
 	@tests/deps.sh lint
