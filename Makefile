@@ -35,7 +35,7 @@ PROGS    := $(patsubst %.c,$(B)/%,$(filter-out %.bpf.c,$(wildcard tests/kernel/*
 LAB_CASES := $(filter-out %/cases_splice.c,$(wildcard tests/lab/cases_*.c))
 LAB_H    := $(wildcard tests/lab/*.h tests/kernel/*.h)
 
-.PHONY: all deps demo test lint format install uninstall clean help test-progs
+.PHONY: all deps demo static test test-kernels lint format install uninstall clean help test-progs
 .DELETE_ON_ERROR:
 
 all: $(B)/.deps ## build build/sockhop (installs missing packages first, where apt-get is)
@@ -109,10 +109,29 @@ $(B)/tests/lab/%: tests/lab/%.c $(LAB_H)
 
 test-progs: $(UNIT) $(PROGS)
 
+# Without shared libraries: for hosts that have none of ours, and for the guests of tests/kernels. The C library warns
+# of name services: a static sockhop relay takes names only where the same C library is installed, numbers anywhere.
+STATIC   := $(B)/static/sockhop $(patsubst tests/kernel/%.c,$(B)/static/%,$(wildcard tests/kernel/*.c))
+
+static: $(STATIC) ## build/static/sockhop, which needs no shared libraries, and static test programs
+
+$(B)/static/sockhop: $(OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings $^ -o $@ $(shell pkg-config --static --libs $(PKGS)) -lpthread
+
+$(B)/static/%: tests/kernel/%.c $(wildcard tests/kernel/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(HOP_CFLAGS) -static $< -o $@ -lpthread $(shell grep -qs liburing.h $< && echo -luring)
+
 test: deps ## all tests on the real kernel (root); prints "N passed, N failed"
 	@$(MAKE) --no-print-directory $(B)/.deps
 	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
 	tests/run.sh
+
+test-kernels: $(B)/.deps ## boot Debian's 6.1 and 6.12 kernels (QEMU) and test in them; prints a table
+	@tests/deps.sh kernels
+	@$(MAKE) --no-print-directory static
+	tests/kernels/run.sh
 
 demo: $(B)/.deps ## a real workload, plain and under sockhop, in interleaved rounds
 	@tests/deps.sh demo

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
+# guest.sh full|quick: what runs inside the guest, under busybox. Programs are in /t. Each step prints
+#
+#   ROW <behaviour>|<pass, FAIL or skip>|<what was seen, a few words>
+#
+# after the output of its programs; run.sh makes the table of them. Times are generous: everything is emulated.
+suite=$1
+CG=/sys/fs/cgroup/lab
+export JOIN_WAIT=20
+
+# ---- steps ----
+
+row() { echo "ROW $1|$2|$3"; }
+
+# The first NAME=value in the output of the last program
+field() { grep -oE "(^| )$1=[^ ]*" /tmp/out | head -n1 | cut -d= -f2-; }
+
+# run SECONDS CMD...: bounded, output shown and kept in /tmp/out; the exit status is the command's
+run() {
+	limit=$1
+	shift
+	echo "# $*"
+	timeout -s KILL "$limit" "$@" >/tmp/out 2>&1
+	code=$?
+	cat /tmp/out
+	[ $code -eq 0 ] || echo "# exit status $code"
+	return $code
+}
+
+# member SECONDS CMD...: the same in the attached cgroup
+member() {
+	limit=$1
+	shift
+	# shellcheck disable=SC2016
+	run "$limit" sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$CG" "$@"
+}
+
+# verdict NAME STATUS NOTE
+verdict() { if [ "$2" -eq 0 ]; then row "$1" pass "$3"; else row "$1" FAIL "$3"; fi; }
+
+attach() { run 60 sockhop attach "$CG" "$@"; }
+detach() { run 30 sockhop detach --all --timeout 10; }
+
+# ---- what the kernel can do ----
+
+# One row for each thing in which kernels differ, from the lines of `sockhop check`.
+check() {
+	run 120 sockhop check
+	code=$?
+	verdict "sockhop check" $code "$(sed -n 's/^result: //p' /tmp/out)"
+	grep -E '^[a-z]+ +(old connections|early joins|FIONREAD|splice|self test)' /tmp/out >/tmp/lines
+	while read -r state rest; do
+		name=${rest%%  *}
+		row "check: $name" pass "$state: $(echo "${rest#"$name"}" | sed 's/^ *//')"
+	done </tmp/lines
+}
+
+# ---- behaviours ----
+
+speed() {
+	run 30 rr -s 2 -w 1
+	plain=$(sed -n 's/.*"per_second":\([0-9]*\).*/\1/p' /tmp/out)
+	member 30 rr -s 2 -w 3
+	code=$?
+	hop=$(sed -n 's/.*"hop_share":\([0-9.]*\).*/\1/p' /tmp/out)
+	rate=$(sed -n 's/.*"per_second":\([0-9]*\).*/\1/p' /tmp/out)
+	case $hop in 1.* | 0.[5-9]*) ;; *) code=1 ;; esac
+	verdict "request-response hops" $code \
+		"share $hop, $(awk -v a="${rate:-0}" -v b="${plain:-0}" 'BEGIN { printf "%.2f", b ? a / b : 0 }') x plain"
+}
+
+# stream NAME SECONDS ARGUMENT...: exact bytes while joining and leaving, a share of them hopped
+stream() {
+	name=$1
+	shift
+	member 90 stream_check "$@"
+	verdict "$name" $? "$(field hop_percent) % hopped, $(field faults) faults"
+}
+
+half_close() {
+	name=$1
+	shift
+	member 120 half_close "$@"
+	verdict "$name" $? "$(field hop_percent) % hopped"
+}
+
+# Words of each case (CASE WORDS) of a program, every line of output "PROG case=CASE [runs=N] [result=]WORDS"
+words() { sed -n 's/^[a-z_]* case=\([^ ]*\)\( runs=[0-9]*\)\? \(result=\)\?\(.*\)/\1 \4/p' /tmp/out | sort -u; }
+
+# as_plain NAME KNOWN PROG ARGUMENT...: each case gives its words on plain TCP, but those that KNOWN lists
+as_plain() {
+	name=$1 known=" $2 "
+	shift 2
+	SOCKHOP_PLAIN=1 run 60 "$@"
+	words >/tmp/plain
+	member 100 "$@"
+	code=$?
+	words >/tmp/member
+	differ=
+	# shellcheck disable=SC2013
+	for case in $(cut -d' ' -f1 /tmp/plain | uniq); do
+		[ "$(grep "^$case " /tmp/plain)" = "$(grep "^$case " /tmp/member)" ] || differ="$differ $case"
+	done
+	for case in $differ; do
+		case $known in *" $case "*) ;; *) code=1 ;; esac
+	done
+	[ -s /tmp/plain ] || code=1
+	verdict "$name" $code "$(wc -l </tmp/plain) cases, differ:${differ:- none}"
+}
+
+backpressure() {
+	member 60 backpressure "$@"
+	code=$?
+	[ "$(field hop)" -gt 0 ] || code=1
+	verdict "backpressure is bounded" $code "$(field max_taken) bytes taken"
+}
+
+# wait_line PATTERN FILE SECONDS: waits until a line matches
+wait_line() {
+	n=0
+	until grep -q "$1" "$2"; do
+		[ $((n += 1)) -le $(($3 * 20)) ] || return 1
+		usleep 50000
+	done
+}
+
+# background CMD...: in the attached cgroup, output to /tmp/log; sets pid
+background() {
+	sh -c 'echo $$ >"$0/cgroup.procs"; exec timeout -s KILL 100 "$@"' "$CG" "$@" >/tmp/log 2>&1 &
+	pid=$!
+}
+
+# Connections older than the attach join, where passes may set their callbacks.
+existing() {
+	detach
+	background existing -n 10 -s 20 -u 10
+	wait_line ready /tmp/log 10
+	attach
+	adopts=$(sockhop status | sed -n 's/^adopts old connections: *//p')
+	wait $pid
+	code=$?
+	cat /tmp/log
+	[ "$adopts" = no ] && [ $code -ne 0 ] && row "old connections join" skip "stay on TCP" && return
+	verdict "old connections join" $code "$(tail -n1 /tmp/log | grep -oE 'hopping=[0-9]+')"
+}
+
+# wait_last PATTERN FILE SECONDS: waits until the last line matches
+wait_last() {
+	n=0
+	until tail -n1 "$2" | grep -q "$1"; do
+		[ $((n += 1)) -le $(($3 * 20)) ] || return 1
+		usleep 50000
+	done
+}
+
+# Members leave when the policy says so, and come back when it no longer does.
+policy() {
+	background existing -n 5 -s 60
+	echo never >/tmp/never
+	: >/tmp/empty
+	wait_last hopping=5 /tmp/log 20 && run 10 sockhop policy set /tmp/never && wait_last hopping=0 /tmp/log 20 &&
+		run 10 sockhop policy set /tmp/empty && wait_last hopping=5 /tmp/log 30
+	code=$?
+	kill $pid
+	wait $pid
+	cat /tmp/log
+	verdict "policy takes out and lets in again" $code
+}
+
+# Attach and detach in turn under load: nothing is lost, doubled or reordered, each detach is complete.
+storm() {
+	faults=0 hop=0
+	for cycle in $(seq "$1"); do
+		background stream_check -n 20 -s 8
+		usleep 4000000
+		detach || faults=$((faults + 1))
+		attach || faults=$((faults + 1))
+		wait $pid || faults=$((faults + 1))
+		cat /tmp/log
+		cp /tmp/log /tmp/out
+		hop=$((hop + $(field hop)))
+	done
+	[ $hop -gt 0 ] || faults=$((faults + 1))
+	verdict "attach and detach under load" $faults "$cycle cycles, $((hop / 1024)) KiB hopped, $faults faults"
+}
+
+# Early joins, where the kernel has what they need: from the first byte.
+early() {
+	detach
+	echo "early port 7100" >/tmp/policy
+	attach --policy /tmp/policy
+	member 30 rr -p 7100 -s 2 -w 0
+	code=$?
+	sockhop status >/tmp/status
+	detach
+	joined=$(sed -n 's/^joined early: *//p' /tmp/status)
+	[ "${joined:-0}" -eq 0 ] && [ $code -eq 0 ] && row "early joins" skip "rule acts as late" && return
+	verdict "early joins" $code "$joined ends"
+}
+
+forged() {
+	member 60 forge -r 1000
+	verdict "forged sequence numbers get nothing" $? "$(tail -n1 /tmp/out | grep -oE 'stolen=.*')"
+}
+
+# relay PATH SCENARIO COUNT
+relay() {
+	timeout 90 sockhop relay forward --listen 127.0.0.1:7200 --to 127.0.0.1:7201 --path "$1" >/tmp/relay 2>&1 &
+	pid=$!
+	wait_line 7200 /tmp/relay 10
+	run 60 relay_load "$2" 7200 7201 "$3"
+	code=$?
+	kill $pid
+	wait $pid
+	cat /tmp/relay
+	verdict "relay, $1, $2" $code
+}
+
+# A blocking file never joins. (What its calls give, EINTR and short MSG_WAITALL under signals, is plain TCP's.)
+blocking() {
+	member 60 blocking_client -s 0.5
+	if grep -q 'kind=' /tmp/out && ! grep 'kind=' /tmp/out | grep -qv 'hop=0$'; then code=0; else code=1; fi
+	verdict "blocking readers stay on TCP" $code "$(grep -c kind= /tmp/out) kinds"
+}
+
+# The programs that ask FIONREAD are let in all the same: what differs then is what this shows.
+trusted() {
+	detach
+	printf '%s\n' "trust program close_cases" "trust program flip" >/tmp/policy
+	attach --policy /tmp/policy
+	as_plain "ways to close" "unread pollout blocked-send peek" close_cases -n 1
+	as_plain "options set on a member" "repair" flip lowat oobinline zerocopy ulp repair
+	detach
+	attach
+}
+
+quick() {
+	check
+	attach || { row attach FAIL "$(tail -n1 /tmp/out)"; return; }
+	speed
+	stream "exact bytes, two processes" -n 10 -s 4 -H 2
+	half_close "half-close, both busy" -n 50 -c 100
+	detach
+	verdict "detach" $? "$(tail -n1 /tmp/out)"
+}
+
+full() {
+	check
+	attach || { row attach FAIL "$(tail -n1 /tmp/out)"; return; }
+	speed
+	stream "exact bytes, two processes" -n 10 -s 6 -H 2
+	stream "exact bytes, two threads a socket" -T -n 8 -s 4 -H 2
+	stream "exact bytes, IPv4-mapped" -m -n 8 -s 4 -H 2
+	half_close "half-close, both busy" -n 50 -c 150
+	half_close "half-close, then a reply" -m reply -n 50 -c 50
+	backpressure -z 4096
+	member 60 share -k 500
+	verdict "fork, SCM_RIGHTS, dup, two readers" $?
+	blocking
+	forged
+	policy
+	trusted
+	storm 2
+	existing
+	early
+	relay kernel mixed 2
+	relay splice mixed 2
+}
+
+mkdir -p "$CG" /sys/fs/cgroup/rest
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null
+echo $$ >/sys/fs/cgroup/rest/cgroup.procs
+echo "RELEASE $(uname -r)"
+$suite
+echo DONE

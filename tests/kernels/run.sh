@@ -1,0 +1,113 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# run.sh [-q] [SERIES]...: boots Debian's current 6.1 and 6.12 cloud kernels (or SERIES) in QEMU, one after the other,
+# with the static programs of build/static, runs guest.sh in each and prints one table, behaviour x kernel.
+#
+#   -q  the quick suite: what fits in CI
+#
+# Output of a run: build/kernels/SERIES.log (the tests), SERIES.console (the kernel). Exit status: 0 all passed,
+# 1 something failed or a kernel complained, 77 no kernel or no QEMU.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+export BUILD=${BUILD:-$here/../../build}
+out=$BUILD/kernels
+suite=full limit=240
+if [ "${1:-}" = -q ]; then
+	suite=quick limit=90
+	shift
+fi
+[ $# -gt 0 ] || set -- 6.1 6.12
+
+for tool in qemu-system-x86_64 busybox cpio; do
+	command -v $tool >/dev/null || { echo "run.sh: $tool is not installed (tests/deps.sh kernels)" >&2; exit 77; }
+done
+work=$(mktemp -d)
+qemu=
+# shellcheck disable=SC2317
+stop() {
+	[ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true
+	rm -rf "$work"
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+# initrd KERNEL-DIRECTORY FILE
+initrd() {
+	local root=$work/root
+	rm -rf "$root"
+	mkdir -p "$root"/{bin,t,proc,sys,dev,tmp,run,root,etc}
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	cp "$here/init" "$root/init"
+	cp "$here/guest.sh" "$BUILD"/static/* "$root/t/"
+	cp -r "$1/modules" "$root/modules"
+	(cd "$root" && find . | cpio -o -H newc --quiet -R 0:0) >"$2"
+}
+
+# boot SERIES KERNEL-DIRECTORY: QEMU without KVM takes 6 to 10 s to user space.
+boot() {
+	local append="console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off random.trust_cpu=on suite=$suite"
+	initrd "$2" "$work/initrd"
+	timeout -k 5 $limit qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max,la57=off -smp 2 -m 768M -nodefaults \
+		-display none -no-reboot -kernel "$2/vmlinux" -initrd "$work/initrd" -append "$append" \
+		-serial "file:$out/$1.console" -serial "file:$out/$1.log" </dev/null >"$work/qemu" 2>&1 &
+	qemu=$!
+	wait $qemu || echo "QEMU: exit status $? $(cat "$work/qemu")" >>"$out/$1.console"
+	qemu=
+}
+
+# Rows that the guest could not print itself.
+judge() { # SERIES
+	local log=$out/$1.log console=$out/$1.console
+	if grep -aq '^DONE' "$log"; then
+		echo "ROW all steps ran|pass|" >>"$log"
+	else
+		echo "ROW all steps ran|FAIL|the guest died or ran out of time" >>"$log"
+	fi
+	if grep -aqE 'GUEST splat|Kernel panic|BUG:|WARNING:' "$console"; then
+		echo "ROW kernel log is clean|FAIL|see $1.console" >>"$log"
+	else
+		echo "ROW kernel log is clean|pass|" >>"$log"
+	fi
+}
+
+# One line a behaviour, in the order of its first appearance: a column a kernel with result and what was seen.
+table() {
+	local series files=()
+	for series in "$@"; do files+=("$out/$series.log"); done
+	awk -F '|' '
+	FNR == 1 { kernels++ }
+	/^RELEASE / { sub(/\r/, ""); release[kernels] = substr($0, 9) }
+	/^ROW / {
+		sub(/\r$/, ""); name = substr($1, 5)
+		if (!(name in seen)) { seen[name] = ++rows; order[rows] = name }
+		cell[name, kernels] = $2 ($3 == "" ? "" : ": " $3)
+	}
+	END {
+		printf "%-38s", "behaviour"
+		for (k = 1; k <= kernels; k++) printf " | %-52s", release[k]
+		print ""
+		for (r = 1; r <= rows; r++) {
+			printf "%-38s", order[r]
+			for (k = 1; k <= kernels; k++)
+				printf " | %-52s", (order[r], k) in cell ? cell[order[r], k] : "-"
+			print ""
+		}
+	}' "${files[@]}" | sed 's/ *$//'
+}
+
+[ -x "$BUILD/static/sockhop" ] || { echo "run.sh: make static builds the programs first" >&2; exit 1; }
+mkdir -p "$out"
+for series in "$@"; do
+	dir=$("$here/fetch.sh" "$series") || exit
+	rm -f "$out/$series".{log,console}
+	: >"$out/$series.log"
+	start=$SECONDS
+	boot "$series" "$dir"
+	judge "$series"
+	echo "$(basename "$dir"): $((SECONDS - start)) s" >&2
+done
+table "$@"
+for series in "$@"; do
+	! grep -aqE '^ROW [^|]*\|FAIL' "$out/$series.log" || exit 1
+done
