@@ -24,8 +24,6 @@
 #define LEAVE_SHARE    4	    /* passes for leaves, which an application may be waiting for */
 #define LEAVE_AT_ONCE  3	    /* passes that a leave takes when nothing is in its way */
 #define LEAVE_URGENT   20	    /* so many in a row; then they are as patient as joins */
-#define JOIN_BURST     4	    /* passes close together: a busy end's queue is empty at every other look */
-#define JOIN_GAP       (2 * MS)
 #define REVIEW	       (30000 * MS) /* while there are members: lost events, programs that hold them */
 
 enum { SOURCE_EVENTS, SOURCE_POKE, SOURCE_EXTRA };
@@ -40,8 +38,7 @@ struct agent {
 	bool leaves;		      /* somebody is leaving */
 	bool held;		      /* somebody is held back for a while */
 	unsigned int leave_passes;    /* in a row */
-	unsigned int join_passes;     /* in the present burst */
-	unsigned long long spent;     /* by it */
+	unsigned long long spent;     /* CPU time of the present pass, programs' examination included */
 	unsigned long long due;	      /* when the next pass may run, 0: none is needed */
 	unsigned long long not_before; /* what the last pass cost, in time to wait */
 	unsigned long long review;    /* when to look at everything again, 0: no members */
@@ -103,12 +100,8 @@ static void pace(struct agent *a, int more, unsigned long long cost)
 {
 	a->spent += cost;
 	a->leaves = more & PASS_LEAVES && ++a->leave_passes < LEAVE_URGENT;
-	if (!a->leaves && more & PASS_JOINS && ++a->join_passes < JOIN_BURST) {
-		schedule(a, JOIN_GAP);
-		return;
-	}
 	a->not_before = now_ns() + JOIN_SHARE * a->spent;
-	a->spent = a->join_passes = 0;
+	a->spent = 0;
 	if (a->leaves)
 		schedule(a, a->leave_passes < LEAVE_AT_ONCE ? 0 : LEAVE_SHARE * cost);
 	else if (more & (PASS_JOINS | PASS_LEAVES))
@@ -119,7 +112,7 @@ static void pace(struct agent *a, int more, unsigned long long cost)
 
 static int run_pass(struct agent *a)
 {
-	unsigned long long cost = 0, start = cpu_ns();
+	unsigned long long cost = 0, start = cpu_ns() - veto_cache_scan_ns(a->veto);
 	struct vet_result vetted;
 	int more, err;
 
@@ -129,7 +122,7 @@ static int run_pass(struct agent *a)
 		if (err)
 			return err;
 		a->vet = false;
-		a->spent += cpu_ns() - start;
+		a->spent += cpu_ns() - veto_cache_scan_ns(a->veto) - start;
 		msg_debug("examined %u sockets, %u vetoed", vetted.sockets, vetted.vetoed);
 	}
 	more = pass_visit(&a->in, &a->dirty, &cost);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 
 #include "cmd.h"
@@ -83,6 +84,15 @@ static bool is_leftover_of(const char *name, const char *of)
 	return !strncmp(name, of, n) && !strncmp(name + n, "-draining-", 10);
 }
 
+/* A folder "NAME-new-PID" belongs to an attach that is at work, while that process lives. */
+static bool is_being_made(const char *name)
+{
+	const char *mark = strstr(name, "-new-");
+	int pid = mark ? atoi(mark + 5) : 0;
+
+	return pid > 0 && (!kill(pid, 0) || errno == EPERM);
+}
+
 static int detach_one(const char *name, void *arg)
 {
 	struct detach_all *d = arg;
@@ -91,11 +101,15 @@ static int detach_one(const char *name, void *arg)
 
 	if (d->only && strcmp(name, d->only) && !is_leftover_of(name, d->only))
 		return 0;
+	if (is_being_made(name))
+		return 0;
 	d->n++;
 	err = instance_open(&in, name, INSTANCE_LOCK);
 	if (err == -ENOENT) {
 		/* half of an instance: its maker was killed; nothing of it was ever attached */
 		err = instance_remove(name);
+		if (err == -ENOENT)
+			err = 0; /* somebody else has just taken it down */
 		if (err)
 			msg_error("cannot remove what is left of '%s': %s", name, strerror(-err));
 		status = exit_status(err);

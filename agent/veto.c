@@ -32,6 +32,7 @@ struct entry {
 
 struct veto_cache {
 	unsigned long clock;
+	unsigned long long scan_ns;
 	struct entry entry[CACHE_SETS][CACHE_WAYS];
 };
 
@@ -85,11 +86,19 @@ static const struct veto *examine(struct veto_cache *cache, int fd, const struct
 	struct entry *e = cache_find(cache, &id);
 
 	if (!e->used) {
+		unsigned long long start = cpu_ns();
+
 		elfscan(fd, &e->veto);
 		e->id = id;
+		cache->scan_ns += cpu_ns() - start;
 	}
 	e->used = ++cache->clock;
 	return &e->veto;
+}
+
+unsigned long long veto_cache_scan_ns(const struct veto_cache *cache)
+{
+	return cache->scan_ns;
 }
 
 int veto_file(const char *path, struct veto *out)

@@ -27,6 +27,8 @@ int veto_file(const char *path, struct veto *out);
 struct veto_cache;
 struct veto_cache *veto_cache_new(void);
 void veto_cache_free(struct veto_cache *cache);
+/* CPU time that went into files seen for the first time: a cost of once, not of each look. */
+unsigned long long veto_cache_scan_ns(const struct veto_cache *cache);
 
 /*
  * Classify a live process by its executable and every file that it maps executable. A process in another

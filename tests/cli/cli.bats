@@ -348,7 +348,7 @@ await_list() {
 		([.profile[] | type] | length >= 3 and all(. == "boolean")) and
 		(.cgroups | length == 1 and .[0].path == $cg and .[0].state == "attached" and .[0].id > 0) and
 		.connections == {"candidates": 0, "members": 0, "pairs": 0} and
-		.hopped == {"messages": 0, "bytes": 0} and .stayed == {"messages": 0} and
+		.hopped == {"messages": 0, "bytes": 0} and .stayed == {"messages": 0, "bytes": 0} and
 		([.counters[] | type] | all(. == "number")) and
 		(.stay_reasons | type) == "array" and (.why_not | type) == "array" and
 		([.maps[] | .used == 0 and .max > 0] | all) and

@@ -1,0 +1,73 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# Early joins: services that the operator vouches for, inserted at ESTABLISHED, both ends or none.
+
+setup() {
+	load ../lib
+	load kernel
+}
+teardown() { lib_teardown; }
+
+# early RULES...: an attached cgroup with this policy
+early() {
+	printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/policy"
+	attached_cgroup --policy "$BATS_TEST_TMPDIR/policy"
+	"$SOCKHOP" check --json | jq -e '.checks[] | select(.check == "early joins") | .state == "ok"' >/dev/null ||
+		skip "this kernel has no bpf_cast_to_kern_ctx()"
+}
+
+counted() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq ".counters.$1"; }
+
+@test "an early rule joins every connection, and no byte is lost" {
+	early "early all"
+	member "$K/stream_check" -n 60 -s 5 -H 10
+	[ "$(counted joined_early)" -ge 120 ]
+}
+
+@test "thousands of short connections join early, both ends of each" {
+	early "early all"
+	member "$K/rr" crc -s 2 -w 0
+	local n
+	n=$(counted joined_early)
+	[ "$n" -ge 1000 ]
+	[ $((n % 2)) -eq 0 ]
+	wait_for 5 no_members
+}
+
+no_members() {
+	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq '.maps[] | select(.map == "members").used')" -eq 0 ]
+}
+
+@test "half-closes of early members: no gap, no EPIPE" {
+	early "early all"
+	member "$K/half_close" -n 500
+}
+
+@test "an early rule for a local port joins that service only" {
+	local port other
+	port=$(free_port)
+	other=$(free_port)
+	early "early local port $port"
+	member "$K/rr" -s 0.5 -w 0 -p "$port"
+	[ "$(counted joined_early)" -ge 2 ]
+	[ "$(counted joined_early)" -le 4 ]
+	local before
+	before=$(counted joined_early)
+	member "$K/rr" -s 0.5 -w 0 -p "$other"
+	[ "$(counted joined_early)" -eq "$before" ]
+}
+
+@test "never at one end beats early at the other" {
+	local port
+	port=$(free_port)
+	early "never peer port $port" "early local port $port"
+	member "$K/rr" -s 0.5 -w 0 -p "$port"
+	[ "$(counted joined_early)" -eq 0 ]
+	[ "$(counted joined)" -eq 0 ]
+}
+
+@test "an early member with a blocking file takes the TCP path and leaves" {
+	early "early all"
+	member "$K/rr" -b -s 1 -w 0
+	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -e '.hopped.messages == 0 and .counters.left > 0'
+}
