@@ -75,7 +75,7 @@ static void set_defaults(struct hop_config *c, const struct probe *probe, unsign
 	c->keep_rtt = !probe->iter_setsockopt; /* once off, no pass could switch it on again */
 	c->min_segs = 64;
 	c->max_avg = 24576;
-	c->min_rate = 100;
+	c->min_rate = 30;
 	c->max_burst = 512;
 	c->max_members = 2 * max_connections;
 	c->attached_ns = now_ns();

@@ -90,7 +90,8 @@ struct hop_sock {
 	__u32 why;	 /* enum hop_why */
 	__u32 last_stay; /* enum hop_stay of its latest stay */
 	__u64 hold_ns;	 /* held back until then (CLOCK_MONOTONIC); 0: not, or for good */
-	__u32 holds, pad;
+	__u32 holds;
+	__u32 places;	 /* of config.members that it has taken: the first end of a pair takes two */
 };
 
 /* Messages of a member between two reviews (only stays? bulk?). */
@@ -251,7 +252,7 @@ struct hop_config {
 	__u32 retry;	      /* written by passes: ends that could not join for a passing reason */
 	__u32 held;	      /* written by passes: ends that are held back for a while */
 	__u32 retry_leave;    /* written by passes: ends that could not leave yet */
-	__u32 members;	      /* number of members, kept by the programs */
+	__u32 members;	      /* members: a pair takes both places when its first end joins */
 	__u32 max_members;
 	__u32 leaving;	      /* number of cgroups that are being detached while others stay */
 	__u32 agent_pid;

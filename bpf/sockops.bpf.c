@@ -232,7 +232,8 @@ static __always_inline void on_close(struct hop_sock *st, struct hop_end *self)
 {
 	if (st->member) {
 		st->member = 0;
-		__sync_fetch_and_sub(&cfg.members, 1);
+		__sync_fetch_and_sub(&cfg.members, st->places);
+		st->places = 0;
 		count(HOP_CNT_CLOSED);
 	}
 	st->registered = 0;
@@ -338,6 +339,7 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct tcp_sock
 		return;
 	}
 	__sync_fetch_and_add(&cfg.members, 1);
+	st->places = 1;
 	st->member = 1;
 	st->joins++;
 	self->cseq = tp->copied_seq;

@@ -111,7 +111,7 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 		return why;
 	if (program_veto(peer->cookie) || sock_unfit(peer->sk, !!(peer->flags & HOP_END_MEMBER)))
 		return HOP_WHY_PEER;
-	if (cfg.members >= cfg.max_members)
+	if (!(peer->flags & HOP_END_MEMBER) && cfg.members + 2 > cfg.max_members)
 		return HOP_WHY_FULL;
 	return sock_sleepers(sk) ? HOP_WHY_SLEEPER : HOP_WHY_NONE;
 }
@@ -202,7 +202,8 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 		put_off(st, self, HOP_WHY_ERROR);
 		return;
 	}
-	__sync_fetch_and_add(&cfg.members, 1);
+	st->places = peer->flags & HOP_END_MEMBER ? 0 : 2;
+	__sync_fetch_and_add(&cfg.members, st->places);
 	st->member = 1;
 	st->joins++;
 	st->tries = 0;
@@ -288,7 +289,8 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 		}
 	}
 	bpf_map_delete_elem(&members, &cookie); /* ENOENT: close() was first, which is as good */
-	__sync_fetch_and_sub(&cfg.members, 1);
+	__sync_fetch_and_sub(&cfg.members, st->places);
+	st->places = 0;
 	st->member = 0;
 	self->flags &= ~(HOP_END_MEMBER | HOP_END_EARLY);
 	count(HOP_CNT_LEFT);

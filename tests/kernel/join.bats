@@ -15,7 +15,7 @@ teardown() { lib_teardown; }
 
 @test "a thousand connections join in mid-stream" {
 	attached_cgroup
-	member "$K/stream_check" -n 1000 -s 8 -H 5
+	member "$K/stream_check" -n 1000 -s 10 -H 2
 }
 
 @test "one thread reads and another one writes the same members" {
