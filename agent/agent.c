@@ -18,13 +18,13 @@
 #include "veto.h"
 
 /* Pace, in nanoseconds. A pass costs milliseconds however little there is to do: it walks the hash table. */
-#define MS	       1000000ull
-#define COALESCE       (20 * MS)    /* after the first event, for others to come along */
-#define JOIN_SHARE     60	    /* passes for joins: at most 1/60 of one CPU */
-#define LEAVE_SHARE    4	    /* passes for leaves, which an application may be waiting for */
-#define LEAVE_AT_ONCE  3	    /* passes that a leave takes when nothing is in its way */
-#define LEAVE_URGENT   20	    /* so many in a row; then they are as patient as joins */
-#define REVIEW	       (30000 * MS) /* while there are members: lost events, programs that hold them */
+#define MS	      1000000ull
+#define COALESCE      (20 * MS)	   /* after the first event, for others to come along */
+#define JOIN_SHARE    60	   /* passes for joins: at most 1/60 of one CPU */
+#define LEAVE_SHARE   4		   /* passes for leaves, which an application may be waiting for */
+#define LEAVE_AT_ONCE 3		   /* passes that a leave takes when nothing is in its way */
+#define LEAVE_URGENT  20	   /* so many in a row; then they are as patient as joins */
+#define REVIEW	      (30000 * MS) /* while there are members: lost events, programs that hold them */
 
 enum { SOURCE_EVENTS, SOURCE_POKE, SOURCE_EXTRA };
 
@@ -33,17 +33,17 @@ struct agent {
 	int lock_fd, poke_fd, epoll_fd;
 	struct ring_buffer *events;
 	struct veto_cache *veto;
-	struct netns_list dirty;      /* namespaces that need a pass */
-	bool vet;		      /* programs must be examined before it */
-	bool leaves;		      /* somebody is leaving */
-	bool held;		      /* somebody is held back for a while */
-	unsigned int leave_passes;    /* in a row */
-	unsigned long long spent;     /* CPU time of the present pass, programs' examination included */
-	unsigned long long due;	      /* when the next pass may run, 0: none is needed */
+	struct netns_list dirty;       /* namespaces that need a pass */
+	bool vet;		       /* programs must be examined before it */
+	bool leaves;		       /* somebody is leaving */
+	bool held;		       /* somebody is held back for a while */
+	unsigned int leave_passes;     /* in a row */
+	unsigned long long spent;      /* CPU time of the present pass, programs' examination included */
+	unsigned long long due;	       /* when the next pass may run, 0: none is needed */
 	unsigned long long not_before; /* what the last pass cost, in time to wait */
-	unsigned long long review;    /* when to look at everything again, 0: no members */
-	unsigned long long lost;      /* events lost so far */
-	unsigned long long hops;      /* at the last review */
+	unsigned long long review;     /* when to look at everything again, 0: no members */
+	unsigned long long lost;       /* events lost so far */
+	unsigned long long hops;       /* at the last review */
 };
 
 static void schedule(struct agent *a, unsigned long long delay)

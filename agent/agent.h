@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * agent.h: the resident loop. It waits for events of the kernel side, looks at the programs behind candidates,
- * and runs passes in which they join or leave. Without events it sleeps. It may be killed at any moment: members
- * stay correct, and the next agent starts from the pinned maps.
+ * agent.h: the resident loop. It waits for events of the kernel side, looks at the programs behind
+ * candidates, and runs passes in which they join or leave. Without events it sleeps. It may be killed at any
+ * moment: members stay correct, and the next agent starts from the pinned maps.
  */
 #ifndef SOCKHOP_AGENT_H
 #define SOCKHOP_AGENT_H
@@ -25,7 +25,8 @@ void agent_free(struct agent *a);
  */
 int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg);
 
-/* Start an agent in the background: a daemon that logs to syslog. Returns once it holds the lock, or -errno. */
+/* Start an agent in the background: a daemon that logs to syslog. Returns once it holds the lock, or -errno.
+ */
 int agent_spawn(const char *instance);
 
 /* End the agent of an instance and wait for it; 0 also when there was none. */

@@ -10,7 +10,8 @@
 #include "util.h"
 #include "cgroup/cgroup.h"
 
-int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const struct hop_cgroup *, void *), void *arg)
+int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const struct hop_cgroup *, void *),
+			 void *arg)
 {
 	struct hop_cgroup cg;
 	__u64 key, next;

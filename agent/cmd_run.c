@@ -25,7 +25,8 @@ struct run {
 };
 
 /* Signals that we pass on; SIGKILL and SIGSTOP cannot be, the others are about ourselves. */
-static const int forwarded[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT, SIGALRM};
+static const int forwarded[] = {SIGTERM, SIGINT,   SIGHUP,  SIGQUIT, SIGUSR1,
+				SIGUSR2, SIGWINCH, SIGCONT, SIGALRM};
 
 static int block_signals(struct run *r)
 {

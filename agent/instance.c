@@ -20,16 +20,13 @@
 #define BPFFS "/sys/fs/bpf"
 
 static const char *const map_names[MAP_COUNT] = {
-	[MAP_CONFIG] = "config",     [MAP_MEMBERS] = "members", [MAP_ENDS] = "ends",
-	[MAP_SOCKS] = "socks",	     [MAP_COUNTERS] = "counters", [MAP_EVENTS] = "events",
-	[MAP_VETTED] = "vetted",     [MAP_CGROUPS] = "cgroups", [MAP_POLICY] = "policy",
+	[MAP_CONFIG] = "config", [MAP_MEMBERS] = "members",   [MAP_ENDS] = "ends",
+	[MAP_SOCKS] = "socks",	 [MAP_COUNTERS] = "counters", [MAP_EVENTS] = "events",
+	[MAP_VETTED] = "vetted", [MAP_CGROUPS] = "cgroups",   [MAP_POLICY] = "policy",
 };
 static const char *const iter_names[ITER_COUNT] = {
-	[ITER_VISIT] = "visit",
-	[ITER_COLLECT] = "collect",
-	[ITER_SHOW_SOCKS] = "show_socks",
-	[ITER_SHOW_TCP] = "show_tcp",
-	[ITER_HOLDERS] = "holders",
+	[ITER_VISIT] = "visit",	      [ITER_COLLECT] = "collect", [ITER_SHOW_SOCKS] = "show_socks",
+	[ITER_SHOW_TCP] = "show_tcp", [ITER_HOLDERS] = "holders",
 };
 
 const char *instance_map_name(enum instance_map map)

@@ -45,7 +45,7 @@ struct instance {
 	char dir[PATH_MAX];
 	int lock_fd; /* the folder; flock()ed when opened with INSTANCE_LOCK */
 	int map[MAP_COUNT];
-	int iter[ITER_COUNT]; /* pinned links: bpf_iter_create() gives a readable fd */
+	int iter[ITER_COUNT];	   /* pinned links: bpf_iter_create() gives a readable fd */
 	struct hop_config *config; /* mmap()ed; with INSTANCE_READ a snapshot of the moment of opening */
 };
 
@@ -64,7 +64,8 @@ void instance_close(struct instance *in);
 /* The folder of all instances, e.g. "/sys/fs/bpf/sockhop". -errno if there is no bpffs. */
 int instance_root(char *buf, size_t size);
 
-/* Call fn(name, arg) for each instance, draining ones too; stops at the first non-zero return and returns it. */
+/* Call fn(name, arg) for each instance, draining ones too; stops at the first non-zero return and returns it.
+ */
 int instance_each(int (*fn)(const char *name, void *arg), void *arg);
 
 /* File names of the pins. */

@@ -30,7 +30,8 @@ int instances_lock(void)
 
 	if (err)
 		return err;
-	/* whoever removes the last instance removes the folder too: make sure that we hold the one that is there */
+	/* whoever removes the last instance removes the folder too: make sure that we hold the one that is
+	 * there */
 	for (;;) {
 		struct stat held, there;
 
@@ -110,10 +111,10 @@ static int pin_maps(struct hop_bpf *skel, const char *dir)
 		enum instance_map which;
 		struct bpf_map *map;
 	} maps[] = {
-		{MAP_CONFIG, skel->maps.data_config},     {MAP_MEMBERS, skel->maps.members},
-		{MAP_ENDS, skel->maps.ends},	       {MAP_SOCKS, skel->maps.socks},
-		{MAP_COUNTERS, skel->maps.counters},   {MAP_EVENTS, skel->maps.events},
-		{MAP_VETTED, skel->maps.vetted},       {MAP_CGROUPS, skel->maps.cgroups},
+		{MAP_CONFIG, skel->maps.data_config}, {MAP_MEMBERS, skel->maps.members},
+		{MAP_ENDS, skel->maps.ends},	      {MAP_SOCKS, skel->maps.socks},
+		{MAP_COUNTERS, skel->maps.counters},  {MAP_EVENTS, skel->maps.events},
+		{MAP_VETTED, skel->maps.vetted},      {MAP_CGROUPS, skel->maps.cgroups},
 		{MAP_POLICY, skel->maps.policy},
 	};
 	int err = 0;
@@ -180,8 +181,8 @@ static int arm(struct hop_bpf *skel)
 {
 	int map = bpf_map__fd(skel->maps.members);
 
-	struct bpf_program *msg = bpf_program__autoload(skel->progs.hop_msg) ? skel->progs.hop_msg
-									     : skel->progs.hop_msg_probe;
+	struct bpf_program *msg =
+		bpf_program__autoload(skel->progs.hop_msg) ? skel->progs.hop_msg : skel->progs.hop_msg_probe;
 
 	if (bpf_prog_attach(bpf_program__fd(msg), map, BPF_SK_MSG_VERDICT, 0))
 		return -errno;
@@ -211,7 +212,8 @@ static int remove_dir(const char *dir)
 	return rmdir(dir) ? -errno : err;
 }
 
-static int build(struct hop_bpf *skel, const char *dir, const struct probe *probe, const struct load_options *o)
+static int build(struct hop_bpf *skel, const char *dir, const struct probe *probe,
+		 const struct load_options *o)
 {
 	unsigned int n = o->max_connections ?: DEFAULT_MAX_CONNECTIONS;
 	char agent[PATH_MAX + 8];
@@ -221,7 +223,8 @@ static int build(struct hop_bpf *skel, const char *dir, const struct probe *prob
 	set_defaults((struct hop_config *)&skel->data_config->cfg, probe, n);
 	bpf_program__set_autoload(skel->progs.hop_sockops, probe->kern_ctx);
 	bpf_program__set_autoload(skel->progs.hop_sockops_late, !probe->kern_ctx);
-	/* bpf_rdonly_cast() came with bpf_cast_to_kern_ctx() (6.2, kernel commits a35b9af4ec2c and fd264ca02094) */
+	/* bpf_rdonly_cast() came with bpf_cast_to_kern_ctx() (6.2, kernel commits a35b9af4ec2c and
+	 * fd264ca02094) */
 	bpf_program__set_autoload(skel->progs.hop_msg, probe->kern_ctx);
 	bpf_program__set_autoload(skel->progs.hop_msg_probe, !probe->kern_ctx);
 	bpf_program__set_autoload(skel->progs.hop_verdict, skel->data_config->cfg.verdict);

@@ -2,7 +2,8 @@
 /*
  * load.h: make an instance (load, attach to its maps, pin), attach it to cgroups, take it apart.
  *
- * An instance is built in a staging folder and renamed into place, so that it exists as a whole or not at all.
+ * An instance is built in a staging folder and renamed into place, so that it exists as a whole or not at
+ * all.
  */
 #ifndef SOCKHOP_LOAD_H
 #define SOCKHOP_LOAD_H
@@ -13,7 +14,7 @@
 #define DEFAULT_MAX_CONNECTIONS 65536
 
 struct load_options {
-	unsigned int max_connections; /* 0: the default */
+	unsigned int max_connections;	 /* 0: the default */
 	const struct hop_policy *policy; /* NULL: empty */
 };
 
@@ -27,8 +28,8 @@ int bpffs_mount(void);
 int instance_create(const char *name, const struct load_options *options);
 
 /*
- * Attach the open instance to the cgroup at `path` (absolute, resolved) and let older connections in it become
- * candidates. -EALREADY: it is attached there or to an ancestor already. flags: HOP_CG_OWNED.
+ * Attach the open instance to the cgroup at `path` (absolute, resolved) and let older connections in it
+ * become candidates. -EALREADY: it is attached there or to an ancestor already. flags: HOP_CG_OWNED.
  */
 int instance_attach(struct instance *in, const char *path, __u32 flags);
 
@@ -37,12 +38,14 @@ int instance_mark_leaving(struct instance *in, __u64 cgroup_id);
 int instance_unattach(struct instance *in, __u64 cgroup_id);
 
 /* The attached cgroups: fn(id, cgroup, arg) for each, until it returns non-zero. */
-int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const struct hop_cgroup *, void *), void *arg);
+int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const struct hop_cgroup *, void *),
+			 void *arg);
 
 /* Unpin everything of an instance: without members nothing of it is left afterwards. */
 int instance_remove(const char *name);
 
-/* Move the pins of a drained-but-not-empty instance aside: NAME-draining-N. Its new name is written to `to`. */
+/* Move the pins of a drained-but-not-empty instance aside: NAME-draining-N. Its new name is written to `to`.
+ */
 int instance_set_aside(const char *name, char *to, size_t size);
 
 /* A lock that serialises everything that creates or removes instances: an fd, or -errno. Close to unlock. */

@@ -52,7 +52,8 @@ int netns_list_all(struct netns_list *l, const struct instance *in)
 	while (!err) {
 		__u32 n = BATCH;
 
-		if (bpf_map_lookup_batch(in->map[MAP_ENDS], from, &pos, keys, ends, &n, NULL) && errno != ENOENT)
+		if (bpf_map_lookup_batch(in->map[MAP_ENDS], from, &pos, keys, ends, &n, NULL) &&
+		    errno != ENOENT)
 			return -errno;
 		err = n < BATCH ? -ENOENT : 0;
 		for (__u32 i = 0; i < n; i++)

@@ -166,7 +166,7 @@ int probe_kernel(struct probe *out)
 	struct {
 		struct probe probe;
 		int err;
-	} *shared;
+	} * shared;
 	int status = 0, err;
 	pid_t pid;
 

@@ -50,7 +50,8 @@ int session_open(struct instance *in, const struct session_options *o, bool *cre
 	if (!policy)
 		return EXIT_FAIL;
 	if (!name_ok(o->instance)) {
-		msg_error("'%s' cannot be an instance name: letters, digits, '-' and '_', at most 47", o->instance);
+		msg_error("'%s' cannot be an instance name: letters, digits, '-' and '_', at most 47",
+			  o->instance);
 		return EXIT_USAGE;
 	}
 	if (o->policy_file && (status = read_policy(o, policy)))
@@ -88,7 +89,8 @@ int session_resolve(const char *arg, char *path, size_t size)
 	case 0:
 		return EXIT_OK;
 	case -ENOENT:
-		msg_error("no cgroup '%s': give a path, or one below the cgroup2 mount (`mount -t cgroup2`)", arg);
+		msg_error("no cgroup '%s': give a path, or one below the cgroup2 mount (`mount -t cgroup2`)",
+			  arg);
 		return EXIT_FAIL;
 	case -EINVAL:
 		msg_error("'%s' is not in a cgroup2 hierarchy: cgroup v1 has no sockops programs", arg);
@@ -104,11 +106,14 @@ static void explain_eperm(const char *path)
 	char where[PATH_MAX];
 
 	if (cgroup_sockops_exclusive(path, where, sizeof(where)) == 1)
-		msg_error("cannot attach to %s: another program holds the sockops hook of %s exclusively (see "
-			  "`bpftool cgroup show %s`); it must attach with BPF_F_ALLOW_MULTI",
-			  path, where, where);
+		msg_error(
+			"cannot attach to %s: another program holds the sockops hook of %s exclusively (see "
+			"`bpftool cgroup show %s`); it must attach with BPF_F_ALLOW_MULTI",
+			path, where, where);
 	else
-		msg_error("cannot attach to %s: no permission; run as root, or with CAP_BPF and CAP_NET_ADMIN", path);
+		msg_error(
+			"cannot attach to %s: no permission; run as root, or with CAP_BPF and CAP_NET_ADMIN",
+			path);
 }
 
 int session_attach(struct instance *in, const char *path, __u32 flags)
@@ -139,8 +144,8 @@ static int move_pid(pid_t pid, void *parent)
 }
 
 /*
- * A cgroup that `sockhop run` made goes with it. Programs that outlive the run (daemons, or all of them after a
- * kill -9) move to the cgroup that they would have been in without us.
+ * A cgroup that `sockhop run` made goes with it. Programs that outlive the run (daemons, or all of them after
+ * a kill -9) move to the cgroup that they would have been in without us.
  */
 static void remove_owned(const char *path)
 {
@@ -182,7 +187,8 @@ static int report_left(const struct instance *in, int left)
 	if (left < 0)
 		msg_error("draining '%s' failed: %s", in->name, strerror(-left));
 	else
-		msg_error("%d sockets have not been read empty by their programs and stay until they are; their "
+		msg_error("%d sockets have not been read empty by their programs and stay until they are; "
+			  "their "
 			  "traffic takes the TCP path. Run `sockhop detach --all` again later",
 			  left);
 	return EXIT_FAIL;

@@ -26,8 +26,8 @@ int session_attach(struct instance *in, const char *path, __u32 flags);
 int session_resolve(const char *arg, char *path, size_t size);
 
 /*
- * Take the whole instance out: no new members, everyone leaves, pins go. The instance is closed. What could not
- * leave within timeout_ms stays, correct, on the TCP path, and is set aside for a later detach. Prints.
+ * Take the whole instance out: no new members, everyone leaves, pins go. The instance is closed. What could
+ * not leave within timeout_ms stays, correct, on the TCP path, and is set aside for a later detach. Prints.
  */
 int session_detach_all(struct instance *in, unsigned int timeout_ms);
 

@@ -22,16 +22,16 @@ static void vmsg(int prio, const char *prefix, const char *fmt, va_list ap)
 	fprintf(stderr, "sockhop: %s%s\n", prefix, text);
 }
 
-#define DEFINE_MSG(name, prio, prefix, level)                                                                \
-	void name(const char *fmt, ...)                                                                      \
-	{                                                                                                    \
-		va_list ap;                                                                                  \
-                                                                                                             \
-		if (log_level < (level))                                                                     \
-			return;                                                                              \
-		va_start(ap, fmt);                                                                           \
-		vmsg(prio, prefix, fmt, ap);                                                                 \
-		va_end(ap);                                                                                  \
+#define DEFINE_MSG(name, prio, prefix, level) \
+	void name(const char *fmt, ...)       \
+	{                                     \
+		va_list ap;                   \
+                                              \
+		if (log_level < (level))      \
+			return;               \
+		va_start(ap, fmt);            \
+		vmsg(prio, prefix, fmt, ap);  \
+		va_end(ap);                   \
 	}
 DEFINE_MSG(msg_error, LOG_ERR, "", 0)
 DEFINE_MSG(msg_warn, LOG_WARNING, "warning: ", 0)

@@ -89,7 +89,8 @@ static void publish(struct vetting *v, const struct hop_holder *h)
 
 	memcpy(vet.comm, h->comm, sizeof(vet.comm));
 	v->out->vetoed += vet.why != 0;
-	if (!bpf_map_lookup_elem(v->in->map[MAP_VETTED], &h->cookie, &old) && !memcmp(&old, &vet, sizeof(vet)))
+	if (!bpf_map_lookup_elem(v->in->map[MAP_VETTED], &h->cookie, &old) &&
+	    !memcmp(&old, &vet, sizeof(vet)))
 		return;
 	v->out->changed++;
 	bpf_map_update_elem(v->in->map[MAP_VETTED], &h->cookie, &vet, BPF_ANY);

@@ -121,8 +121,9 @@ static __noinline __maybe_unused int sock_quiet(__u64 addr)
 }
 
 /*
- * Nothing is queued for the reader of this member: neither skbs of the verdict program nor hop messages. In this
- * order: sk_psock_backlog() appends to ingress_msg before it takes the skb off ingress_skb, and needs no lock.
+ * Nothing is queued for the reader of this member: neither skbs of the verdict program nor hop messages. In
+ * this order: sk_psock_backlog() appends to ingress_msg before it takes the skb off ingress_skb, and needs no
+ * lock.
  */
 static __noinline __maybe_unused int sock_hop_queue_empty(__u64 addr)
 {
@@ -148,19 +149,21 @@ static __always_inline bool sock_is_mptcp(struct tcp_sock *tp)
 }
 
 /*
- * Options that only the TCP path honours: SO_TIMESTAMP and SO_TIMESTAMPING (hops carry no time stamps, and their
- * skbs in the error queue would count against the receive buffer), TCP_INQ (no control message), SO_PEEK_OFF
- * (ignored), a socket filter (not run).
+ * Options that only the TCP path honours: SO_TIMESTAMP and SO_TIMESTAMPING (hops carry no time stamps, and
+ * their skbs in the error queue would count against the receive buffer), TCP_INQ (no control message),
+ * SO_PEEK_OFF (ignored), a socket filter (not run).
  */
-#define HOP_TSTAMP_FLAGS (1ul << SOCK_RCVTSTAMP | 1ul << SOCK_RCVTSTAMPNS | 1ul << SOCK_TIMESTAMPING_RX_SOFTWARE)
+#define HOP_TSTAMP_FLAGS \
+	(1ul << SOCK_RCVTSTAMP | 1ul << SOCK_RCVTSTAMPNS | 1ul << SOCK_TIMESTAMPING_RX_SOFTWARE)
 
 static __always_inline bool sock_wants_more(struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;
 
 	return BPF_CORE_READ(sk, __sk_common.skc_flags) & HOP_TSTAMP_FLAGS ||
-	       BPF_CORE_READ_BITFIELD_PROBED(sk, sk_tsflags) /* u16 before 6.6 */ || BPF_CORE_READ(sk, sk_filter) ||
-	       BPF_CORE_READ(sk, sk_peek_off) >= 0 || BPF_CORE_READ_BITFIELD_PROBED(tp, recvmsg_inq);
+	       BPF_CORE_READ_BITFIELD_PROBED(sk, sk_tsflags) /* u16 before 6.6 */ ||
+	       BPF_CORE_READ(sk, sk_filter) || BPF_CORE_READ(sk, sk_peek_off) >= 0 ||
+	       BPF_CORE_READ_BITFIELD_PROBED(tp, recvmsg_inq);
 }
 
 /*

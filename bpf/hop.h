@@ -25,9 +25,9 @@
 /*
  * The derived ISN key of one end: (snd_una - bytes_acked, rcv_nxt - bytes_received), 32-bit arithmetic. It is
  * constant for the life of a TCP socket and equals its initial sequence numbers: (C, S+1) at the active
- * opener, (S+1, C+1) at the passive one, because the SYN's acknowledgement counts as one acked byte only where
- * tcp_ack() processes it (net/ipv4/tcp_input.c, tcp_snd_una_update()). The mirror of (a, b) is therefore
- * (b - 1, a) or (b, a + 1).
+ * opener, (S+1, C+1) at the passive one, because the SYN's acknowledgement counts as one acked byte only
+ * where tcp_ack() processes it (net/ipv4/tcp_input.c, tcp_snd_una_update()). The mirror of (a, b) is
+ * therefore (b - 1, a) or (b, a + 1).
  */
 struct hop_key {
 	__u32 a, b;
@@ -60,8 +60,8 @@ struct hop_end {
 	__u64 userns; /* struct user_namespace * that owns its network namespace; compared only */
 	__u32 gen;    /* config.policy_gen that it was last judged by */
 	__u32 dup;    /* a second socket claimed this key: never pairs (written by the claimer) */
-	__u32 ask;    /* enum hop_why: an option was set that no member may have (written by hop_setsockopt) */
-	__u32 next;   /* stream verdict program: sequence number of the first byte not handed over yet */
+	__u32 ask;  /* enum hop_why: an option was set that no member may have (written by hop_setsockopt) */
+	__u32 next; /* stream verdict program: sequence number of the first byte not handed over yet */
 };
 
 /*
@@ -71,8 +71,8 @@ struct hop_end {
 struct hop_sock {
 	struct hop_key self, peer;
 	__u64 cookie, peer_cookie;
-	__u64 peer_sk;	 /* struct tcp_sock * of the peer, for probe reads; 0 until known */
-	__u64 peer_file; /* struct file * of the peer, cached when the peer was found ready; 0 until then */
+	__u64 peer_sk;	  /* struct tcp_sock * of the peer, for probe reads; 0 until known */
+	__u64 peer_file;  /* struct file * of the peer, cached when the peer was found ready; 0 until then */
 	__u32 member;	  /* is in the sockhash */
 	__u32 stop;	  /* no hop may start from this end any more: it or its peer leaves */
 	__u32 burst;	  /* messages hopped since the peer's queue was last seen empty */
@@ -91,7 +91,7 @@ struct hop_sock {
 	__u32 last_stay; /* enum hop_stay of its latest stay */
 	__u64 hold_ns;	 /* held back until then (CLOCK_MONOTONIC); 0: not, or for good */
 	__u32 holds;
-	__u32 places;	 /* of config.members that it has taken: the first end of a pair takes two */
+	__u32 places; /* of config.members that it has taken: the first end of a pair takes two */
 };
 
 /* Messages of a member between two reviews (only stays? bulk?). */
@@ -108,80 +108,80 @@ struct hop_sock {
 /*
  * Why a message of a member took the TCP path. X(NAME, shown as, explanation). Order is ABI.
  */
-#define HOP_STAYS(X)                                                                                         \
-	X(NONE, "none", "no reason")                                                                         \
-	X(DRAINING, "draining", "the instance is being detached")                                            \
-	X(STOPPED, "leaving", "this end or its peer is leaving")                                             \
-	X(PEER_OUT, "peer-not-member", "the peer has not joined yet, or has left")                           \
-	X(NOT_READ, "peer-not-read", "the peer has not read since it joined")                                \
-	X(SHARED, "peer-file-shared", "several references to the peer's file: another call may be running")  \
-	X(ORDER, "order", "bytes of this direction are still on the TCP path")                               \
-	X(BACKLOG, "backlog-bytes", "the peer's queue is full in bytes")                                     \
-	X(MESSAGES, "backlog-messages", "the peer's queue is full in messages")                              \
-	X(SHUTDOWN, "shutdown", "one end has shut down")                                                     \
-	X(BLOCKING, "peer-blocking", "the peer's file lost O_NONBLOCK")                                      \
-	X(LOWAT, "peer-rcvlowat", "the peer set SO_RCVLOWAT above 1")                                        \
-	X(ULP, "ulp", "one end has an upper layer protocol such as kTLS")                                    \
-	X(ZEROCOPY, "zerocopy", "one end set SO_ZEROCOPY")                                                   \
-	X(OOB, "oob", "one end uses urgent data or SO_OOBINLINE")                                            \
-	X(NO_FILE, "peer-not-accepted", "the peer has no open file: not accepted yet, or closing")           \
-	X(REFUSED, "refused", "the kernel did not find the peer in the sockhash")                            \
-	X(REPAIR, "repair", "one end is in TCP_REPAIR mode")                                                 \
+#define HOP_STAYS(X)                                                                                        \
+	X(NONE, "none", "no reason")                                                                        \
+	X(DRAINING, "draining", "the instance is being detached")                                           \
+	X(STOPPED, "leaving", "this end or its peer is leaving")                                            \
+	X(PEER_OUT, "peer-not-member", "the peer has not joined yet, or has left")                          \
+	X(NOT_READ, "peer-not-read", "the peer has not read since it joined")                               \
+	X(SHARED, "peer-file-shared", "several references to the peer's file: another call may be running") \
+	X(ORDER, "order", "bytes of this direction are still on the TCP path")                              \
+	X(BACKLOG, "backlog-bytes", "the peer's queue is full in bytes")                                    \
+	X(MESSAGES, "backlog-messages", "the peer's queue is full in messages")                             \
+	X(SHUTDOWN, "shutdown", "one end has shut down")                                                    \
+	X(BLOCKING, "peer-blocking", "the peer's file lost O_NONBLOCK")                                     \
+	X(LOWAT, "peer-rcvlowat", "the peer set SO_RCVLOWAT above 1")                                       \
+	X(ULP, "ulp", "one end has an upper layer protocol such as kTLS")                                   \
+	X(ZEROCOPY, "zerocopy", "one end set SO_ZEROCOPY")                                                  \
+	X(OOB, "oob", "one end uses urgent data or SO_OOBINLINE")                                           \
+	X(NO_FILE, "peer-not-accepted", "the peer has no open file: not accepted yet, or closing")          \
+	X(REFUSED, "refused", "the kernel did not find the peer in the sockhash")                           \
+	X(REPAIR, "repair", "one end is in TCP_REPAIR mode")                                                \
 	X(OPTION, "socket-option", "one end asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")
 
 enum hop_stay {
 #define X(name, text, help) HOP_STAY_##name,
 	HOP_STAYS(X)
 #undef X
-	HOP_STAY_COUNT
+		HOP_STAY_COUNT
 };
 
 /*
  * Why an end is no member. X(NAME, shown as, explanation). Order is ABI.
  */
-#define HOP_WHYS(X)                                                                                          \
-	X(NONE, "none", "no reason")                                                                         \
-	X(YOUNG, "young", "too few segments so far")                                                         \
-	X(BULK, "bulk", "large segments: streams gain nothing from hopping")                                 \
-	X(SLOW, "slow", "too few messages per second")                                                       \
-	X(PEER_OUTSIDE, "peer-outside", "the peer is on another host, in no attached cgroup, or silent")     \
-	X(WAITING, "waiting", "the pair is complete; it joins in the next pass")                             \
-	X(BLOCKING, "blocking", "its file is not O_NONBLOCK")                                                \
-	X(LOWAT, "rcvlowat", "SO_RCVLOWAT is above 1")                                                       \
-	X(ULP, "ulp", "it has an upper layer protocol such as kTLS")                                         \
-	X(ZEROCOPY, "zerocopy", "SO_ZEROCOPY is set")                                                        \
-	X(OOB, "oob", "it uses urgent data or SO_OOBINLINE")                                                 \
-	X(STATE, "state", "it is not ESTABLISHED or has shut down")                                          \
-	X(NO_FILE, "not-accepted", "it has no open file: not accepted yet, or closing")                      \
-	X(OTHER_USER, "other-sockmap", "another program uses this socket (sk_user_data is taken)")           \
-	X(SLEEPER, "sleeper", "a thread sleeps in a call on it; it is tried again")                          \
-	X(REPAIR, "repair", "it is in TCP_REPAIR mode")                                                      \
-	X(MPTCP, "mptcp", "it is an MPTCP subflow")                                                          \
-	X(DUPLICATE, "duplicate-key", "a second socket claims the same sequence numbers")                    \
-	X(SEQUENCE, "sequence", "the sequence numbers of the two ends do not agree")                         \
-	X(ADDRESS, "address", "the addresses of the two ends do not mirror within one network namespace")    \
-	X(IDLE, "idle", "no traffic since it registered")                                                    \
-	X(POLICY, "policy", "a policy rule says never")                                                      \
-	X(SPLICE, "splice-capable", "its program can splice(2): see `sockhop status`")                       \
-	X(GO, "go-program", "its program is written in Go, which splices between sockets")                   \
-	X(FIONREAD, "fionread", "its program may use FIONREAD, which this kernel answers wrongly")           \
-	X(UNKNOWN, "program-unknown", "the program that holds it could not be examined")                     \
-	X(UNVETTED, "unvetted", "the agent has not examined its program yet")                                \
-	X(FULL, "full", "the connection limit is reached (--max-connections)")                               \
-	X(DRAINING, "draining", "the instance is being detached")                                            \
-	X(CGROUP, "cgroup", "its cgroup is no longer attached")                                              \
-	X(ONLY_STAYS, "only-stays", "as a member its messages nearly always took the TCP path")              \
-	X(PEER, "peer", "the other end cannot join, see there")                                              \
-	X(SHARED, "shared-file", "its file is shared by several processes or descriptors")                   \
-	X(ERROR, "error", "the kernel refused the insertion")                                                \
-	X(USERNS, "user-namespace", "the other end's network namespace belongs to another user namespace")   \
+#define HOP_WHYS(X)                                                                                        \
+	X(NONE, "none", "no reason")                                                                       \
+	X(YOUNG, "young", "too few segments so far")                                                       \
+	X(BULK, "bulk", "large segments: streams gain nothing from hopping")                               \
+	X(SLOW, "slow", "too few messages per second")                                                     \
+	X(PEER_OUTSIDE, "peer-outside", "the peer is on another host, in no attached cgroup, or silent")   \
+	X(WAITING, "waiting", "the pair is complete; it joins in the next pass")                           \
+	X(BLOCKING, "blocking", "its file is not O_NONBLOCK")                                              \
+	X(LOWAT, "rcvlowat", "SO_RCVLOWAT is above 1")                                                     \
+	X(ULP, "ulp", "it has an upper layer protocol such as kTLS")                                       \
+	X(ZEROCOPY, "zerocopy", "SO_ZEROCOPY is set")                                                      \
+	X(OOB, "oob", "it uses urgent data or SO_OOBINLINE")                                               \
+	X(STATE, "state", "it is not ESTABLISHED or has shut down")                                        \
+	X(NO_FILE, "not-accepted", "it has no open file: not accepted yet, or closing")                    \
+	X(OTHER_USER, "other-sockmap", "another program uses this socket (sk_user_data is taken)")         \
+	X(SLEEPER, "sleeper", "a thread sleeps in a call on it; it is tried again")                        \
+	X(REPAIR, "repair", "it is in TCP_REPAIR mode")                                                    \
+	X(MPTCP, "mptcp", "it is an MPTCP subflow")                                                        \
+	X(DUPLICATE, "duplicate-key", "a second socket claims the same sequence numbers")                  \
+	X(SEQUENCE, "sequence", "the sequence numbers of the two ends do not agree")                       \
+	X(ADDRESS, "address", "the addresses of the two ends do not mirror within one network namespace")  \
+	X(IDLE, "idle", "no traffic since it registered")                                                  \
+	X(POLICY, "policy", "a policy rule says never")                                                    \
+	X(SPLICE, "splice-capable", "its program can splice(2): see `sockhop status`")                     \
+	X(GO, "go-program", "its program is written in Go, which splices between sockets")                 \
+	X(FIONREAD, "fionread", "its program may use FIONREAD, which this kernel answers wrongly")         \
+	X(UNKNOWN, "program-unknown", "the program that holds it could not be examined")                   \
+	X(UNVETTED, "unvetted", "the agent has not examined its program yet")                              \
+	X(FULL, "full", "the connection limit is reached (--max-connections)")                             \
+	X(DRAINING, "draining", "the instance is being detached")                                          \
+	X(CGROUP, "cgroup", "its cgroup is no longer attached")                                            \
+	X(ONLY_STAYS, "only-stays", "as a member its messages nearly always took the TCP path")            \
+	X(PEER, "peer", "the other end cannot join, see there")                                            \
+	X(SHARED, "shared-file", "its file is shared by several processes or descriptors")                 \
+	X(ERROR, "error", "the kernel refused the insertion")                                              \
+	X(USERNS, "user-namespace", "the other end's network namespace belongs to another user namespace") \
 	X(OPTION, "socket-option", "it asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,
 	HOP_WHYS(X)
 #undef X
-	HOP_WHY_COUNT
+		HOP_WHY_COUNT
 };
 
 /* Per-CPU counters, map `counters`. Stay reasons follow at HOP_CNT_STAY, refusals at HOP_CNT_WHY. */
@@ -220,8 +220,8 @@ struct hop_event {
 
 /* What the agent found out about the program(s) that hold a socket: map `vetted`, keyed by socket cookie. */
 struct hop_vet {
-	__u32 why;   /* HOP_WHY_NONE: may join; else the veto */
-	__u32 pid;   /* one process that holds it */
+	__u32 why; /* HOP_WHY_NONE: may join; else the veto */
+	__u32 pid; /* one process that holds it */
 	char comm[16];
 };
 
@@ -233,41 +233,42 @@ struct hop_cgroup {
 };
 enum { HOP_CG_LEAVING = 1 << 0, HOP_CG_OWNED = 1 << 1 /* made by `sockhop run`: removed at detach */ };
 
-/* Run-time configuration and state: the one global of the programs, pinned as `config`, mapped by user space. */
+/* Run-time configuration and state: the one global of the programs, pinned as `config`, mapped by user space.
+ */
 struct hop_config {
-	__u32 abi;	      /* HOP_ABI */
-	__u32 draining;	      /* 1: nothing new registers or joins, members leave. Never goes back to 0 */
-	__u32 verdict;	      /* 1: the stream_verdict program is on the sockhash */
+	__u32 abi;	/* HOP_ABI */
+	__u32 draining; /* 1: nothing new registers or joins, members leave. Never goes back to 0 */
+	__u32 verdict;	/* 1: the stream_verdict program is on the sockhash */
 	__u32 hop_fionread_broken; /* 1: FIONREAD does not count hop bytes: veto its users */
-	__u32 keep_rtt;	      /* 1: never clear RTT_CB: other sockops programs are about, or passes cannot set it */
+	__u32 keep_rtt; /* 1: never clear RTT_CB: other sockops programs are about, or passes cannot set it */
 	__u32 setsockopt_iter; /* 1: bpf_setsockopt works in iter/tcp: old connections may join */
-	__u32 early;	      /* number of early rules: 0 spares the request-socket callback */
-	__u32 policy_slot;    /* which of the two policies is live */
-	__u32 policy_gen;     /* bumped by every policy change: members are looked at again */
-	__u32 min_segs;	      /* data segments (both ways) before a connection is looked at */
-	__u32 max_avg;	      /* bytes per segment above which traffic is bulk */
-	__u32 min_rate;	      /* segments per second below which traffic is too slow to gain */
-	__u32 max_burst;      /* bound of the peer's backlog in messages */
-	__u32 force;	      /* TEST ONLY: HOP_FORCE_* */
-	__u32 retry;	      /* written by passes: ends that could not join for a passing reason */
-	__u32 held;	      /* written by passes: ends that are held back for a while */
-	__u32 retry_leave;    /* written by passes: ends that could not leave yet */
-	__u32 members;	      /* members: a pair takes both places when its first end joins */
+	__u32 early;	       /* number of early rules: 0 spares the request-socket callback */
+	__u32 policy_slot;     /* which of the two policies is live */
+	__u32 policy_gen;      /* bumped by every policy change: members are looked at again */
+	__u32 min_segs;	       /* data segments (both ways) before a connection is looked at */
+	__u32 max_avg;	       /* bytes per segment above which traffic is bulk */
+	__u32 min_rate;	       /* segments per second below which traffic is too slow to gain */
+	__u32 max_burst;       /* bound of the peer's backlog in messages */
+	__u32 force;	       /* TEST ONLY: HOP_FORCE_* */
+	__u32 retry;	       /* written by passes: ends that could not join for a passing reason */
+	__u32 held;	       /* written by passes: ends that are held back for a while */
+	__u32 retry_leave;     /* written by passes: ends that could not leave yet */
+	__u32 members;	       /* members: a pair takes both places when its first end joins */
 	__u32 max_members;
-	__u32 leaving;	      /* number of cgroups that are being detached while others stay */
+	__u32 leaving; /* number of cgroups that are being detached while others stay */
 	__u32 agent_pid;
 	__u32 pad;
-	__u64 attached_ns;    /* CLOCK_MONOTONIC */
+	__u64 attached_ns; /* CLOCK_MONOTONIC */
 };
 
 /* Test-only switches (SOCKHOP_TEST_FORCE), each takes one rule away to show what it protects from. */
 enum hop_force {
 	HOP_FORCE_BLOCKING = 1 << 0, /* blocking files may be members */
 	HOP_FORCE_PROGRAM = 1 << 1,  /* no program veto */
-	HOP_FORCE_TRIM = 1 << 2,     /* segments are handed over whole, bytes that were read before included */
-	HOP_FORCE_ORDER = 1 << 3,    /* no order rule */
-	HOP_FORCE_BACKLOG = 1 << 4,  /* no backlog rule */
-	HOP_FORCE_LATCH = 1 << 5,    /* leave without waiting for quiet */
+	HOP_FORCE_TRIM = 1 << 2,    /* segments are handed over whole, bytes that were read before included */
+	HOP_FORCE_ORDER = 1 << 3,   /* no order rule */
+	HOP_FORCE_BACKLOG = 1 << 4, /* no backlog rule */
+	HOP_FORCE_LATCH = 1 << 5,   /* leave without waiting for quiet */
 	HOP_FORCE_SHUTDOWN = 1 << 6, /* no shutdown rule */
 	HOP_FORCE_OPTIONS = 1 << 7,  /* no socket option rules */
 };
@@ -291,10 +292,10 @@ struct hop_prefix {
 };
 
 struct hop_rule {
-	__u32 action;			  /* enum hop_action */
-	__u16 port_lo, port_hi;		  /* local or peer port */
-	__u16 local_lo, local_hi;	  /* local port */
-	__u16 peer_lo, peer_hi;		  /* peer port */
+	__u32 action;			    /* enum hop_action */
+	__u16 port_lo, port_hi;		    /* local or peer port */
+	__u16 local_lo, local_hi;	    /* local port */
+	__u16 peer_lo, peer_hi;		    /* peer port */
 	struct hop_prefix any, local, peer; /* local or peer address; local; peer */
 	char program[128]; /* "" any; with a '/': path of the executable; else its name (comm) */
 };
@@ -316,7 +317,7 @@ struct hop_show {
 	struct hop_tuple tuple;
 	__u32 family, netns, state, flags; /* flags: enum hop_show_flags */
 	__u32 why, last_stay, end_flags, segs;
-	__u64 bytes;	   /* TCP-path bytes both ways */
+	__u64 bytes; /* TCP-path bytes both ways */
 	__u64 hops, hop_bytes, stays;
 	__u64 cgroup;
 };

@@ -13,9 +13,9 @@
 #include "facts.h"
 
 /*
- * The peer is read at every message, so how it is read matters: a pointer from bpf_rdonly_cast() (6.2) is loaded
- * through directly, faults included, where bpf_probe_read_kernel() costs a call each. `cast` is a constant in each
- * of the two programs below; READ() folds to one or the other.
+ * The peer is read at every message, so how it is read matters: a pointer from bpf_rdonly_cast() (6.2) is
+ * loaded through directly, faults included, where bpf_probe_read_kernel() costs a call each. `cast` is a
+ * constant in each of the two programs below; READ() folds to one or the other.
  */
 extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
 
@@ -239,7 +239,8 @@ static __noinline int review(struct hop_sock *st)
 	if (bytes / HOP_REVIEW > cfg.max_avg)
 		return request_leave(st, HOP_WHY_BULK);
 	if (hops < HOP_REVIEW / 8)
-		return request_leave(st, st->last_stay == HOP_STAY_SHARED ? HOP_WHY_SHARED : HOP_WHY_ONLY_STAYS);
+		return request_leave(st,
+				     st->last_stay == HOP_STAY_SHARED ? HOP_WHY_SHARED : HOP_WHY_ONLY_STAYS);
 	return 0;
 }
 

@@ -51,7 +51,8 @@ int probe_iter(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
-/* Weak: a name that the kernel does not have would fail the whole object, not only the program that calls it. */
+/* Weak: a name that the kernel does not have would fail the whole object, not only the program that calls it.
+ */
 void *bpf_cast_to_kern_ctx(void *) __ksym __weak;
 
 /* Loads only where early joins work. */

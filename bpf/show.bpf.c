@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * show.bpf.c: what user space reads: a record per socket (`list`), a record per process that holds a registered
- * socket (the program veto), and an event when a program starts in an attached cgroup.
+ * show.bpf.c: what user space reads: a record per socket (`list`), a record per process that holds a
+ * registered socket (the program veto), and an event when a program starts in an attached cgroup.
  */
 #include "facts.h"
 
@@ -130,8 +130,8 @@ int hop_holders(struct bpf_iter__task_file *ctx)
 }
 
 /*
- * execve() in an attached cgroup while there are members: a descriptor may have reached a program that splices.
- * Runs for every exec of the host, so it looks at the member count first.
+ * execve() in an attached cgroup while there are members: a descriptor may have reached a program that
+ * splices. Runs for every exec of the host, so it looks at the member count first.
  */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(hop_exec, struct task_struct *task)

@@ -106,8 +106,8 @@ static __always_inline void want(struct hop_sock *st, struct hop_end *self)
 }
 
 /*
- * The traffic since the window was opened: what is it? Windows grow while nothing is gained, so a bulk or slow
- * connection is looked at ever more rarely.
+ * The traffic since the window was opened: what is it? Windows grow while nothing is gained, so a bulk or
+ * slow connection is looked at ever more rarely.
  */
 static __always_inline __u32 window_verdict(struct hop_sock *st, __u32 segs, __u64 bytes)
 {
@@ -128,7 +128,8 @@ static __always_inline __u32 window_verdict(struct hop_sock *st, __u32 segs, __u
 	return why;
 }
 
-static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct hop_sock *st, __u32 segs)
+static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct hop_sock *st,
+				  __u32 segs)
 {
 	struct hop_end *e;
 	__u32 why;
@@ -165,8 +166,9 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 }
 
 /*
- * With keep_rtt the callback comes although nobody asked for it: while an end wants to join, leaves or is held back
- * it must change nothing. Where passes cannot set the flag (6.1), this is how a refused end is watched again.
+ * With keep_rtt the callback comes although nobody asked for it: while an end wants to join, leaves or is
+ * held back it must change nothing. Where passes cannot set the flag (6.1), this is how a refused end is
+ * watched again.
  */
 static __always_inline bool not_watched(struct hop_sock *st)
 {
@@ -203,9 +205,10 @@ static __always_inline void on_rtt(struct bpf_sock_ops *ctx)
 }
 
 /*
- * A closing reader with unread bytes: with the verdict program on the map no RST tells the peer, and a blocked
- * sender would hang (75 s were measured). sock_map_close() has dropped the psock by now and the purge comes an
- * RCU grace period later, so sk_rmem_alloc still shows the bytes. shutdown(SHUT_RDWR) keeps its psock.
+ * A closing reader with unread bytes: with the verdict program on the map no RST tells the peer, and a
+ * blocked sender would hang (75 s were measured). sock_map_close() has dropped the psock by now and the purge
+ * comes an RCU grace period later, so sk_rmem_alloc still shows the bytes. shutdown(SHUT_RDWR) keeps its
+ * psock.
  */
 static __always_inline void on_fin_wait(struct tcp_sock *tp, struct hop_end *self)
 {
@@ -264,15 +267,15 @@ static __always_inline void on_state(struct bpf_sock_ops *ctx)
 		on_close(st, self);
 	else if (state == BPF_TCP_FIN_WAIT1 && st->member && self)
 		on_fin_wait(tp, self);
-	else if (state == BPF_TCP_CLOSE_WAIT && st->member)
+	else if (state == BPF_TCP_CLOSE_WAIT) /* also of one that has left before its peer could */
 		on_close_wait(ctx, st);
 }
 
 /*
  * Early joins. The listener's request socket (TIMEOUT_INIT with is_fullsock 0) knows both ISNs; if the policy
- * says so it leaves a mark under the key that the client will derive at ACTIVE_ESTABLISHED, which comes before
- * the server's PASSIVE_ESTABLISHED. The client joins if it finds the mark, the server if the client joined.
- * SYN cookies skip the callback, so those connections stay on TCP.
+ * says so it leaves a mark under the key that the client will derive at ACTIVE_ESTABLISHED, which comes
+ * before the server's PASSIVE_ESTABLISHED. The client joins if it finds the mark, the server if the client
+ * joined. SYN cookies skip the callback, so those connections stay on TCP.
  */
 struct mark {
 	__u64 userns;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * sockopt.bpf.c: a member that is about to set an option which no member may have leaves. The hook runs before the
- * kernel acts and without the socket lock, so it only leaves a note and wakes the agent; meanwhile the verdict
- * sees the option itself and sends nothing more to that socket.
+ * sockopt.bpf.c: a member that is about to set an option which no member may have leaves. The hook runs
+ * before the kernel acts and without the socket lock, so it only leaves a note and wakes the agent; meanwhile
+ * the verdict sees the option itself and sends nothing more to that socket.
  */
 #include "facts.h"
 
-#define HOP_SOL_SOCKET	  1
-#define HOP_SO_OOBINLINE  10
-#define HOP_SO_RCVLOWAT	  18
-#define HOP_SO_ZEROCOPY	  60
+#define HOP_SOL_SOCKET		1
+#define HOP_SO_OOBINLINE	10
+#define HOP_SO_RCVLOWAT		18
+#define HOP_SO_ZEROCOPY		60
 #define HOP_SO_ATTACH_FILTER	26
 #define HOP_SO_ATTACH_BPF	50
 #define HOP_SO_PEEK_OFF		42
@@ -18,10 +18,10 @@
 #define HOP_SO_TIMESTAMPING	37
 #define HOP_SO_TIMESTAMP_NEW	63
 #define HOP_SO_TIMESTAMPING_NEW 65
-#define HOP_SOL_TCP	  6
-#define HOP_TCP_REPAIR	  19
-#define HOP_TCP_ULP	  31
-#define HOP_TCP_INQ	  36
+#define HOP_SOL_TCP		6
+#define HOP_TCP_REPAIR		19
+#define HOP_TCP_ULP		31
+#define HOP_TCP_INQ		36
 
 static __always_inline __u32 option_why(__s32 level, __s32 name)
 {

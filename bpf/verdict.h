@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * verdict.h: the stream_verdict program. A part of sockops.bpf.c, because libbpf's linker (1.1) cannot merge two
- * objects that use the same kfunc.
+ * verdict.h: the stream_verdict program. A part of sockops.bpf.c, because libbpf's linker (1.1) cannot merge
+ * two objects that use the same kfunc.
  */
 #ifndef SOCKHOP_VERDICT_H
 #define SOCKHOP_VERDICT_H
@@ -24,10 +24,10 @@ static __always_inline struct hop_end *receiver(struct tcp_sock *tp)
 }
 
 /*
- * Cut off what came before, or the reader would get it twice: tcp_read_skb() hands over whole skbs. A retransmitted
- * segment may begin with bytes that were received already (tcp_data_queue() queues it whole, tcp_recvmsg() skips what
- * it knows); and when an end joins, the head of its queue may be partly read (848 and 2 553 faults in 2.6 GB
- * without this). False if that failed (no memory to make the header writable).
+ * Cut off what came before, or the reader would get it twice: tcp_read_skb() hands over whole skbs. A
+ * retransmitted segment may begin with bytes that were received already (tcp_data_queue() queues it whole,
+ * tcp_recvmsg() skips what it knows); and when an end joins, the head of its queue may be partly read (848
+ * and 2 553 faults in 2.6 GB without this). False if that failed (no memory to make the header writable).
  */
 static __always_inline bool trim(struct __sk_buff *skb, struct tcp_sock *tp, struct hop_end *self)
 {
@@ -39,8 +39,8 @@ static __always_inline bool trim(struct __sk_buff *skb, struct tcp_sock *tp, str
 	if (BPF_CORE_READ(cb, tcp_flags) & HOP_TCPHDR_SYN)
 		seq++;
 	/*
-	 * A call that began before the join may have read on from the receive queue after it. Later copied_seq is
-	 * behind: it moves when the reader takes what was handed over.
+	 * A call that began before the join may have read on from the receive queue after it. Later
+	 * copied_seq is behind: it moves when the reader takes what was handed over.
 	 */
 	if ((__s32)(tp->copied_seq - self->next) > 0)
 		self->next = tp->copied_seq;

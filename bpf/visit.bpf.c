@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * visit.bpf.c: the passes that the agent runs over the TCP sockets of one network namespace. iter/tcp calls the
- * program with lock_sock() held (bpf_iter_tcp_seq_show()), which is what makes every fact below binding.
+ * visit.bpf.c: the passes that the agent runs over the TCP sockets of one network namespace. iter/tcp calls
+ * the program with lock_sock() held (bpf_iter_tcp_seq_show()), which is what makes every fact below binding.
  *
  * hop_visit moves each registered end one step: join, leave, or settle. It may run at any time, any number of
  * times, in several processes at once: an end is only ever changed under its own lock, and only by itself.
@@ -9,7 +9,8 @@
 #include "facts.h"
 #include "policy.h"
 
-/* bpf_setsockopt(): include/uapi/linux/bpf.h, TCP_BPF_SOCK_OPS_CB_FLAGS. Works from iter/tcp since 6.? (probed). */
+/* bpf_setsockopt(): include/uapi/linux/bpf.h, TCP_BPF_SOCK_OPS_CB_FLAGS. Works from iter/tcp since 6.?
+ * (probed). */
 static __always_inline long cb_flags_add(struct tcp_sock *tp, __u32 add)
 {
 	int flags = BPF_CORE_READ(tp, bpf_sock_ops_cb_flags) | add;
@@ -70,7 +71,8 @@ static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *s
 		if (!tuple_mirrors(&a, &b))
 			return HOP_WHY_ADDRESS;
 	} else if (self->userns != peer->userns) {
-		/* the only ones who can forge a key across namespaces are masters of another user namespace */
+		/* the only ones who can forge a key across namespaces are masters of another user namespace
+		 */
 		return HOP_WHY_USERNS;
 	}
 	/* The connection must have moved on since it registered, with both ends still in step. */
@@ -133,15 +135,15 @@ static __always_inline void set_why(struct hop_sock *st, struct hop_end *self, _
 /* Only a new policy, another program or a new connection changes these. */
 static __always_inline bool final(__u32 why)
 {
-	return why == HOP_WHY_SPLICE || why == HOP_WHY_GO || why == HOP_WHY_FIONREAD || why == HOP_WHY_POLICY ||
-	       why == HOP_WHY_DUPLICATE || why == HOP_WHY_MPTCP || why == HOP_WHY_OTHER_USER ||
-	       why == HOP_WHY_CGROUP || why == HOP_WHY_DRAINING || why == HOP_WHY_ADDRESS || why == HOP_WHY_STATE ||
-	       why == HOP_WHY_USERNS;
+	return why == HOP_WHY_SPLICE || why == HOP_WHY_GO || why == HOP_WHY_FIONREAD ||
+	       why == HOP_WHY_POLICY || why == HOP_WHY_DUPLICATE || why == HOP_WHY_MPTCP ||
+	       why == HOP_WHY_OTHER_USER || why == HOP_WHY_CGROUP || why == HOP_WHY_DRAINING ||
+	       why == HOP_WHY_ADDRESS || why == HOP_WHY_STATE || why == HOP_WHY_USERNS;
 }
 
 /*
- * Out for now: no callbacks, no attempts. Unless the reason is final, a later pass (the agent's review) lets the
- * end prove itself again, each time after twice as long.
+ * Out for now: no callbacks, no attempts. Unless the reason is final, a later pass (the agent's review) lets
+ * the end prove itself again, each time after twice as long.
  */
 static __always_inline void hold(struct hop_sock *st, struct hop_end *self, __u32 why)
 {
@@ -193,9 +195,9 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	st->stop = st->burst = 0;
 	self->cseq = tp->copied_seq;
 	/*
-	 * Where the stream verdict program takes over. What waits in the receive queue is handed to it at the next
-	 * recv() or segment (tcp_bpf_recvmsg_parser(), sk_psock_verdict_data_ready()), and it cuts off what has
-	 * been read of a partly read skb.
+	 * Where the stream verdict program takes over. What waits in the receive queue is handed to it at the
+	 * next recv() or segment (tcp_bpf_recvmsg_parser(), sk_psock_verdict_data_ready()), and it cuts off
+	 * what has been read of a partly read skb.
 	 */
 	self->next = tp->copied_seq;
 	if (bpf_map_update_elem(&members, &cookie, (struct sock *)tp, BPF_NOEXIST)) {
@@ -265,10 +267,10 @@ static __always_inline bool peer_quiet(struct hop_sock *st, struct hop_end *peer
 }
 
 /*
- * Leave without losing a byte. Deleting a member discards its queue, and a redirect in flight to it is lost, so
- * an end goes only when (1) its peer can send no more hops (stop, under the peer's lock) and has none in flight
- * (the refcount latch), (2) its own queue is empty, and (3) it has latched quiet itself, because afterwards its
- * own psock can no longer be asked.
+ * Leave without losing a byte. Deleting a member discards its queue, and a redirect in flight to it is lost,
+ * so an end goes only when (1) its peer can send no more hops (stop, under the peer's lock) and has none in
+ * flight (the refcount latch), (2) its own queue is empty, and (3) it has latched quiet itself, because
+ * afterwards its own psock can no longer be asked.
  */
 static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
 				  struct hop_end *peer, __u32 why)
