@@ -104,7 +104,7 @@ static void pace(struct agent *a, int more, unsigned long long cost)
 	a->spent = 0;
 	if (a->leaves)
 		schedule(a, a->leave_passes < LEAVE_AT_ONCE ? 0 : LEAVE_SHARE * cost);
-	else if (more & (PASS_JOINS | PASS_LEAVES))
+	else if (more & (PASS_JOINS | PASS_LEAVES) || a->vet)
 		schedule(a, 0); /* not_before holds it back */
 	else
 		netns_list_clear(&a->dirty);
@@ -114,6 +114,7 @@ static int run_pass(struct agent *a)
 {
 	unsigned long long cost = 0, start = cpu_ns() - veto_cache_scan_ns(a->veto);
 	struct vet_result vetted;
+	unsigned int n = a->dirty.n;
 	int more, err;
 
 	a->due = 0;
@@ -128,7 +129,7 @@ static int run_pass(struct agent *a)
 	more = pass_visit(&a->in, &a->dirty, &cost);
 	if (more < 0)
 		return more;
-	msg_debug("pass over %u namespaces: %llu us, again %d", a->dirty.n, cost / 1000, more);
+	msg_debug("pass over %u namespaces: %llu us, again %d", n, cost / 1000, more);
 	pace(a, more, cost);
 	if (more & PASS_JOINS)
 		a->vet = true; /* one of them may be waiting for just that */

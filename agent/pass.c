@@ -64,20 +64,26 @@ int netns_list_all(struct netns_list *l, const struct instance *in)
 	return 0;
 }
 
-int pass_visit(struct instance *in, const struct netns_list *l, unsigned long long *ns)
+int pass_visit(struct instance *in, struct netns_list *l, unsigned long long *ns)
 {
 	unsigned long long start = cpu_ns();
+	unsigned int keep = 0, i;
 	int err = 0;
 
 	in->config->retry = in->config->retry_leave = in->config->held = 0;
-	for (unsigned int i = 0; i < l->n && !err; i++) {
+	for (i = 0; i < l->n && !err; i++) {
+		__u32 again = in->config->retry + in->config->retry_leave;
 		_cleanup_close_ int fd = instance_netns(in, l->inum[i]);
 
 		if (fd >= 0)
 			err = instance_iterate(in, ITER_VISIT, fd, 1, NULL, NULL);
 		else if (fd != -ENOENT)
 			err = fd;
+		if (in->config->retry + in->config->retry_leave != again)
+			l->inum[keep++] = l->inum[i];
 	}
+	if (!err)
+		l->n = keep;
 	if (ns)
 		*ns = cpu_ns() - start;
 	if (err)

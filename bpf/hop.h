@@ -80,6 +80,7 @@ struct hop_sock {
 	/* what it did as a member, and where that stood at the last review (HOP_REVIEW messages ago) */
 	__u64 hops, hop_bytes, stays, bytes;
 	__u64 review_at, review_hops, review_bytes;
+	__u32 alone, peer_reviews; /* reviews in a row since the peer had one; how many it has had */
 	/* the traffic window that decides whether the connection is chatty (on_rtt() in sockops.bpf.c) */
 	__u64 win_bytes, win_ns;
 	__u32 win_segs, win_len;
@@ -96,6 +97,13 @@ struct hop_sock {
 
 /* Messages of a member between two reviews (only stays? bulk?). */
 #define HOP_REVIEW 512
+/*
+ * Reviews in a row without one of the peer's after which the traffic is a stream, one that sends less than 1/16 as
+ * many messages back. Streams of small writes lose as members: TCP packs them into large segments, hops cannot
+ * (docs/benchmarks.md). Such a member leaves when its messages are smaller than HOP_STREAM_MIN bytes on average.
+ */
+#define HOP_STREAM_REVIEWS 16
+#define HOP_STREAM_MIN	   8192
 /* Segments per traffic window; doubled at each look that finds no gain, up to << HOP_WINDOW_SHIFT. */
 #define HOP_WINDOW	 64
 #define HOP_WINDOW_SHIFT 8

@@ -222,6 +222,29 @@ static __always_inline __u32 stay_to_why(enum hop_stay stay)
 	}
 }
 
+/* At a review: has the peer sent next to nothing for long, while this end sends small messages? */
+static __noinline int small_stream(struct hop_sock *st, __u64 avg)
+{
+	struct hop_end *e;
+	struct hop_key key;
+
+	if (!st)
+		return 0;
+	key = st->self;
+	e = bpf_map_lookup_elem(&ends, &key);
+	if (!e || e->cookie != st->cookie)
+		return 0;
+	e->reviews++;
+	key = st->peer;
+	e = bpf_map_lookup_elem(&ends, &key);
+	if (!e || e->reviews != st->peer_reviews) {
+		st->peer_reviews = e ? e->reviews : 0;
+		st->alone = 0;
+		return 0;
+	}
+	return ++st->alone >= HOP_STREAM_REVIEWS && avg < HOP_STREAM_MIN;
+}
+
 /* Every HOP_REVIEW messages: does membership pay? */
 static __noinline int review(struct hop_sock *st)
 {

@@ -168,16 +168,21 @@ static __always_inline void watch_again(struct tcp_sock *tp, struct hop_sock *st
 }
 
 /* Not now, or not at all. While it waits for its peer, an end costs nothing. */
-static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, __u32 why)
+static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, struct hop_end *peer, __u32 why)
 {
+	bool soon = passing(why);
+
 	set_why(st, self, why);
-	if (why == HOP_WHY_PEER_OUTSIDE || why == HOP_WHY_PEER)
+	if (why == HOP_WHY_PEER_OUTSIDE)
 		return;
-	if (passing(why) && ++st->tries < HOP_TRIES) {
+	if (why == HOP_WHY_PEER) /* while the peer tries, so does this end: what is in the peer's way may pass */
+		soon = peer && peer->flags & HOP_END_WANT;
+	if (soon && ++st->tries < HOP_TRIES) {
 		__sync_fetch_and_add(&cfg.retry, 1);
 		return;
 	}
-	hold(st, self, why);
+	if (why != HOP_WHY_PEER)
+		hold(st, self, why);
 }
 
 static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
@@ -187,12 +192,12 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	__u64 cookie = st->cookie;
 
 	if (why) {
-		put_off(st, self, why);
+		put_off(st, self, peer, why);
 		return;
 	}
 	st->peer_cookie = peer->cookie;
 	st->peer_sk = st->peer_file = 0;
-	st->stop = st->burst = 0;
+	st->stop = st->burst = st->alone = 0;
 	self->cseq = tp->copied_seq;
 	/*
 	 * Where the stream verdict program takes over. What waits in the receive queue is handed to it at the
@@ -201,7 +206,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	 */
 	self->next = tp->copied_seq;
 	if (bpf_map_update_elem(&members, &cookie, (struct sock *)tp, BPF_NOEXIST)) {
-		put_off(st, self, HOP_WHY_ERROR);
+		put_off(st, self, peer, HOP_WHY_ERROR);
 		return;
 	}
 	st->places = peer->flags & HOP_END_MEMBER ? 0 : 2;
