@@ -155,3 +155,19 @@ option_as_plain() {
 	timeout 60 "$SOCKHOP" run --instance "overlap-$$" --policy "$BATS_TEST_TMPDIR/policy" -- \
 		"$BATS_TEST_DIRNAME/overlap.py"
 }
+
+members_are() {
+	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq '.maps[] | select(.map == "members").used')" -eq "$1" ]
+}
+
+@test "a rule that names a program takes its members out, and its end lets them in again" {
+	attached_cgroup
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/rr" -c 4 -s 12
+	wait_for 10 members_are 8
+	"$SOCKHOP" policy add --instance "$INSTANCE" never program rr
+	wait_for 5 members_are 0
+	"$SOCKHOP" list --all --json --instance "$INSTANCE" | jq -e 'any(.[]; .why == "policy")' ||
+		"$SOCKHOP" list --all --json --instance "$INSTANCE" | grep -q policy
+	"$SOCKHOP" policy del --instance "$INSTANCE" 1
+	wait_for 10 members_are 8
+}
