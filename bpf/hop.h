@@ -62,6 +62,8 @@ struct hop_end {
 	__u32 dup;    /* a second socket claimed this key: never pairs (written by the claimer) */
 	__u32 ask;  /* enum hop_why: an option was set that no member may have (written by hop_setsockopt) */
 	__u32 next; /* stream verdict program: sequence number of the first byte not handed over yet */
+	__u32 reviews; /* HOP_REVIEWs of its messages as a member */
+	__u32 pad;
 };
 
 /*
@@ -98,9 +100,10 @@ struct hop_sock {
 /* Messages of a member between two reviews (only stays? bulk?). */
 #define HOP_REVIEW 512
 /*
- * Reviews in a row without one of the peer's after which the traffic is a stream, one that sends less than 1/16 as
- * many messages back. Streams of small writes lose as members: TCP packs them into large segments, hops cannot
- * (docs/benchmarks.md). Such a member leaves when its messages are smaller than HOP_STREAM_MIN bytes on average.
+ * Reviews in a row without one of the peer's after which the traffic is a stream, one that sends less than
+ * 1/16 as many messages back. Streams of small writes lose as members: TCP packs them into large segments,
+ * hops cannot (docs/benchmarks.md). Such a member leaves when its messages are smaller than HOP_STREAM_MIN
+ * bytes on average.
  */
 #define HOP_STREAM_REVIEWS 16
 #define HOP_STREAM_MIN	   8192
@@ -183,7 +186,8 @@ enum hop_stay {
 	X(SHARED, "shared-file", "its file is shared by several processes or descriptors")                 \
 	X(ERROR, "error", "the kernel refused the insertion")                                              \
 	X(USERNS, "user-namespace", "the other end's network namespace belongs to another user namespace") \
-	X(OPTION, "socket-option", "it asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")
+	X(OPTION, "socket-option", "it asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")    \
+	X(STREAM, "stream", "as a member it sent small messages one way: TCP packs those together")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,

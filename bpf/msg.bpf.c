@@ -264,6 +264,8 @@ static __noinline int review(struct hop_sock *st)
 	if (hops < HOP_REVIEW / 8)
 		return request_leave(st,
 				     st->last_stay == HOP_STAY_SHARED ? HOP_WHY_SHARED : HOP_WHY_ONLY_STAYS);
+	if (small_stream(st, bytes / HOP_REVIEW))
+		return request_leave(st, HOP_WHY_STREAM);
 	return 0;
 }
 

@@ -168,14 +168,16 @@ static __always_inline void watch_again(struct tcp_sock *tp, struct hop_sock *st
 }
 
 /* Not now, or not at all. While it waits for its peer, an end costs nothing. */
-static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, struct hop_end *peer, __u32 why)
+static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, struct hop_end *peer,
+				    __u32 why)
 {
 	bool soon = passing(why);
 
 	set_why(st, self, why);
 	if (why == HOP_WHY_PEER_OUTSIDE)
 		return;
-	if (why == HOP_WHY_PEER) /* while the peer tries, so does this end: what is in the peer's way may pass */
+	/* while the peer tries, so does this end: what is in the peer's way may pass */
+	if (why == HOP_WHY_PEER)
 		soon = peer && peer->flags & HOP_END_WANT;
 	if (soon && ++st->tries < HOP_TRIES) {
 		__sync_fetch_and_add(&cfg.retry, 1);
