@@ -25,9 +25,9 @@ int netns_list_all(struct netns_list *l, const struct instance *in);
 /*
  * One hop_visit pass over each namespace of the list. Returns -errno or a set of PASS_*: whether ends want
  * another pass soon, because they could not join (a queue was not empty) or leave (a redirect was in flight),
- * or later, because they are held back for a while. *ns (may be NULL) is the CPU time that it took. Namespaces
- * where nobody wants another pass soon, or where nobody is any more, are taken off the list: each costs a walk
- * over the whole hash table.
+ * or later, because they are held back for a while. *ns (may be NULL) is the CPU time that it took.
+ * Namespaces where nobody wants another pass soon, or where nobody is any more, are taken off the list: each
+ * costs a walk over the whole hash table.
  */
 enum { PASS_JOINS = 1 << 0, PASS_LEAVES = 1 << 1, PASS_HELD = 1 << 2 };
 int pass_visit(struct instance *in, struct netns_list *l, unsigned long long *ns);
