@@ -111,13 +111,22 @@ test-progs: $(UNIT) $(PROGS)
 
 # Without shared libraries: for hosts that have none of ours, and for the guests of tests/kernels. The C library warns
 # of name services: a static sockhop relay takes names only where the same C library is installed, numbers anywhere.
-STATIC   := $(B)/static/sockhop $(patsubst tests/kernel/%.c,$(B)/static/%,$(wildcard tests/kernel/*.c))
+STATIC   := $(B)/static/sockhop $(patsubst tests/kernel/%.c,$(B)/static/%,$(wildcard tests/kernel/*.c)) \
+            $(B)/static/catalogue $(B)/static/catalogue_splice
 
 static: $(STATIC) ## build/static/sockhop, which needs no shared libraries, and static test programs
 
 $(B)/static/sockhop: $(OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings $^ -o $@ $(shell pkg-config --static --libs $(PKGS)) -lpthread
+
+$(B)/static/catalogue: tests/lab/catalogue.c $(LAB_CASES) $(LAB_H)
+	@mkdir -p $(@D)
+	$(CC) $(HOP_CFLAGS) -static $(filter %.c,$^) -o $@ -lpthread -luring
+
+$(B)/static/catalogue_splice: tests/lab/catalogue.c tests/lab/cases_common.c tests/lab/cases_splice.c $(LAB_H)
+	@mkdir -p $(@D)
+	$(CC) $(HOP_CFLAGS) -static -DLAB_SPLICE $(filter %.c,$^) -o $@ -lpthread
 
 $(B)/static/%: tests/kernel/%.c $(wildcard tests/kernel/*.h)
 	@mkdir -p $(@D)

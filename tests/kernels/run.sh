@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# run.sh [-q] [SERIES]...: boots Debian's current 6.1 and 6.12 cloud kernels (or SERIES) in QEMU, one after the other,
+# run.sh [-q|-c] [SERIES]...: boots Debian's current 6.1 and 6.12 cloud kernels (or SERIES) in QEMU, one after the other,
 # with the static programs of build/static, runs guest.sh in each and prints one table, behaviour x kernel.
 #
 #   -q  the quick suite: what fits in CI
+#   -c  the behaviour catalogue (tests/lab), plain and attached; without an option: all but that
 #
 # Output of a run: build/kernels/SERIES.log (the tests), SERIES.console (the kernel). Exit status: 0 all passed,
 # 1 something failed or a kernel complained, 77 no kernel or no QEMU.
@@ -12,11 +13,11 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export BUILD=${BUILD:-$here/../../build}
 out=$BUILD/kernels
-suite=full limit=240
-if [ "${1:-}" = -q ]; then
-	suite=quick limit=90
-	shift
-fi
+suite=full limit=280
+case ${1:-} in
+-q) suite=quick limit=90 && shift ;;
+-c) suite=catalogue limit=280 && shift ;;
+esac
 [ $# -gt 0 ] || set -- 6.1 6.12
 
 for tool in qemu-system-x86_64 busybox cpio; do
@@ -63,6 +64,10 @@ judge() { # SERIES
 		echo "ROW all steps ran|pass|" >>"$log"
 	else
 		echo "ROW all steps ran|FAIL|the guest died or ran out of time" >>"$log"
+	fi
+	if [ "$suite" = catalogue ]; then
+		"$here/catalogue.py" "$log" >"$work/judged" || echo "ROW behaviour catalogue|FAIL|cannot be judged" >"$work/judged"
+		cat "$work/judged" >>"$log"
 	fi
 	if grep -aqE 'GUEST splat|Kernel panic|BUG:|WARNING:' "$console"; then
 		echo "ROW kernel log is clean|FAIL|see $1.console" >>"$log"
