@@ -46,14 +46,22 @@ detach() { run 30 sockhop detach --all --timeout 10; }
 
 # One row for each thing in which kernels differ, from the lines of `sockhop check`.
 check() {
+	again=
 	run 120 sockhop check
 	code=$?
+	# its self test gives up after seconds, which an emulated machine on a busy host may need; not silently
+	if [ $code -ne 0 ] && grep -q 'took too long' /tmp/out; then
+		again=" (second try: the first took too long)"
+		run 120 sockhop check
+		code=$?
+	fi
 	cp /tmp/out /tmp/check
-	verdict "sockhop check" $code "$(sed -n 's/^result: //p' /tmp/out)"
+	verdict "sockhop check" $code "$(sed -n 's/^result: //p' /tmp/out)$again"
 	grep -E '^[a-z]+ +(old connections|early joins|FIONREAD|splice|self test)' /tmp/out >/tmp/lines
 	while read -r state rest; do
 		name=${rest%%  *}
-		row "check: $name" pass "$state: $(echo "${rest#"$name"}" | sed 's/^ *//')"
+		case $state in ok | warning) result=pass ;; skipped) result=skip ;; *) result=FAIL ;; esac
+		row "check: $name" $result "$state: $(echo "${rest#"$name"}" | sed 's/^ *//')"
 	done </tmp/lines
 }
 
