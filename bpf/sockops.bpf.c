@@ -91,9 +91,14 @@ static __always_inline void want(struct hop_sock *st, struct hop_end *self)
 	struct hop_event ev = {.type = HOP_EV_PAIRED};
 	struct hop_end *peer;
 
-	self->flags |= HOP_END_WANT;
 	self->flags &= ~HOP_END_DEAD;
 	st->tries = 0;
+	/*
+	 * Both ends may do this at the same time on two CPUs; each sets its flag and then looks at the other's, and
+	 * one must see the other. The value of the atomic operation is used, so that it is a full barrier.
+	 */
+	if (__sync_fetch_and_or(&self->flags, HOP_END_WANT) & HOP_END_MEMBER)
+		return;
 	peer = find_peer(st);
 	if (!peer || !(peer->flags & (HOP_END_WANT | HOP_END_MEMBER)))
 		return;

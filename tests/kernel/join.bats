@@ -157,6 +157,7 @@ option_as_plain() {
 }
 
 members_are() {
+	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -c ".maps[0], .counters"
 	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq '.maps[] | select(.map == "members").used')" -eq "$1" ]
 }
 
@@ -170,4 +171,5 @@ members_are() {
 		"$SOCKHOP" list --all --json --instance "$INSTANCE" | grep -q policy
 	"$SOCKHOP" policy del --instance "$INSTANCE" 1
 	wait_for 10 members_are 8
+	wait "$SPAWN_PID"
 }
