@@ -11,7 +11,7 @@
  *     sockops setsockopt                                                  programs for cgroups
  *     cgroup-ID cgroup-ID-setsockopt                                      their links to an attached cgroup
  *     agent/               flock(2) on this folder is held by the resident agent
- *   sockhop/NAME.draining-N/ an instance that is detached but could not drain yet
+ *   sockhop/NAME-draining-N/ an instance that is detached but could not drain yet
  *
  * The folder is mode 0700: only its owner may read, steer or detach.
  */
