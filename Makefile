@@ -142,6 +142,11 @@ test-kernels: $(B)/.deps ## boot Debian's 6.1 and 6.12 kernels (QEMU) and test i
 	@$(MAKE) --no-print-directory static
 	tests/kernels/run.sh
 
+.PHONY: soak
+soak: ## random programs and storms for longer: SECONDS=600 each
+	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
+	LAB_SECONDS=$(or $(SECONDS),600) bats --filter 'random|storm' tests/lab/lab.bats
+
 demo: $(B)/.deps ## a real workload, plain and under sockhop, in interleaved rounds
 	@tests/deps.sh demo
 	@$(MAKE) --no-print-directory $(B)/sockhop test-progs

@@ -163,7 +163,7 @@ static void sndtimeo(struct lab *t)
 	fill_up(t, t->a);
 	start = now();
 	r = send(t->a, b, sizeof(b), 0);
-	note(t, "send", "%s", r < 0 ? err_name(errno) : "some");
+	note(t, "send", "%s", r >= 0 || errno == EAGAIN ? "what fits" : err_name(errno));
 	note_time(t, "after", now() - start, 0.3);
 }
 
@@ -370,7 +370,10 @@ static void turned_blocking_sends(struct lab *t)
 	blocked_send_close(t);
 }
 
-#define BLOCKING(name, fn) {name, fn, "blocking", LAB_CANCEL, make_blocking, NULL}
+#define BLOCKING(name, fn)                                            \
+	{                                                             \
+		name, fn, "blocking", LAB_CANCEL, make_blocking, NULL \
+	}
 
 const struct lab_case cases_block[] = {
 	BLOCKING("blocking-recv", waits),

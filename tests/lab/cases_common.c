@@ -53,8 +53,8 @@ const char *poll_names(int ev)
 		int bit;
 		const char *name;
 	} names[] = {
-		{POLLIN, "IN"},	    {POLLPRI, "PRI"}, {POLLOUT, "OUT"},	    {POLLERR, "ERR"},
-		{POLLHUP, "HUP"},   {0x2000, "RDHUP"}, {POLLRDBAND, "RDBAND"},
+		{POLLIN, "IN"},	  {POLLPRI, "PRI"},  {POLLOUT, "OUT"},	     {POLLERR, "ERR"},
+		{POLLHUP, "HUP"}, {0x2000, "RDHUP"}, {POLLRDBAND, "RDBAND"},
 	};
 	static __thread char buf[100];
 	size_t i;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * cases_conn: how connections come about: families, devices, MPTCP, the handshake and its options. Those about
- * the handshake do not warm up; where they make a connection, it must serve as any other.
+ * cases_conn: how connections come about: families, devices, MPTCP, the handshake and its options. Those
+ * about the handshake do not warm up; where they make a connection, it must serve as any other.
  */
 #include "lab.h"
 
@@ -284,7 +284,10 @@ static void self_connect(struct lab *t)
 	note_recv(t, "end", fd, 10, 0);
 }
 
-#define FRESH(name, fn) {name, fn, NULL, LAB_NO_WARM_UP, NULL, nothing}
+#define FRESH(name, fn)                                       \
+	{                                                     \
+		name, fn, NULL, LAB_NO_WARM_UP, NULL, nothing \
+	}
 
 const struct lab_case cases_conn[] = {
 	{"ipv4", use, LAB_JOINS, 0, NULL, NULL},

@@ -40,7 +40,8 @@ static void recvmsg_call(struct lab *t)
 {
 	char b[16], control[100];
 	struct iovec v = {b, sizeof(b)};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr m = {
+		.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 
 	put(t, t->a, "hello");
 	wait_for(t->b, POLLIN, 1000);
@@ -203,7 +204,8 @@ static void note_cmsgs(struct lab *t, const char *key, int fd)
 {
 	char b[100], control[300];
 	struct iovec v = {b, 3};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct msghdr m = {
+		.msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	struct cmsghdr *h;
 	ssize_t r;
 	int n = 0;

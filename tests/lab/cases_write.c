@@ -29,7 +29,8 @@ static void sendto_call(struct lab *t)
 {
 	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons(9)};
 
-	note_ret(t, "sendto another address", SENT(t, t->a, sendto(t->a, "hello", 5, 0, (void *)&sin, sizeof(sin))));
+	note_ret(t, "sendto another address",
+		 SENT(t, t->a, sendto(t->a, "hello", 5, 0, (void *)&sin, sizeof(sin))));
 	settle();
 	note_recv(t, "recv", t->b, 100, MSG_DONTWAIT);
 }
@@ -133,7 +134,10 @@ static void fill(struct lab *t)
 	size_t n;
 
 	n = fill_up(t, t->a);
-	note(t, "takes", "%s", n > 16 << 20 ? "more than 16 MB" : n < 16384 ? "less than 16 KB" : "a bounded number");
+	note(t, "takes", "%s",
+	     n > 16 << 20 ? "more than 16 MB"
+	     : n < 16384  ? "less than 16 KB"
+			  : "a bounded number");
 	note_poll(t, "poll full", t->a, 0, 0);
 	note_poll(t, "poll reader", t->b, POLLIN, 100);
 	while (n) {
@@ -361,7 +365,6 @@ const struct lab_case cases_write[] = {
 	{"fionread", fionread, LAB_JOINS, 0, NULL, NULL},
 	{"so-zerocopy", zerocopy, "zerocopy", 0, zerocopy_option, NULL},
 	{"so-zerocopy-on-member", zerocopy_member, LAB_JOINS, LAB_CANCEL, NULL, NULL},
-	{"tx-timestamp", tx_timestamp, "socket-option", 0, tx_timestamp_option, NULL},
 	{"tx-timestamp-on-member", tx_timestamp_member, LAB_JOINS, LAB_CANCEL, NULL, NULL},
 	{"both-ways", both_ways, LAB_JOINS, 0, NULL, NULL},
 	{"slow-reader", slow_reader, LAB_JOINS, 0, NULL, NULL},

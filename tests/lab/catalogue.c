@@ -6,9 +6,9 @@
  * catalogue [-c COLUMN] [-j N] [-v] CASE...
  * catalogue [-c COLUMN] [-j N] --all [--json]
  *
- * COLUMN: plain (default), default (attached: a case counts if its connection hopped before and during it, or is
- * out for the expected reason), forced (members whatever they are). The latter two ask $SOCKHOP list --instance
- * $SOCKHOP_INSTANCE for reasons. Exit status: 0; 1 a case did not count; 2 it did not run.
+ * COLUMN: plain (default), default (attached: a case counts if its connection hopped before and during it, or
+ * is out for the expected reason), forced (members whatever they are). The latter two ask $SOCKHOP list
+ * --instance $SOCKHOP_INSTANCE for reasons. Exit status: 0; 1 a case did not count; 2 it did not run.
  */
 #include "lab.h"
 
@@ -39,7 +39,7 @@ static const char *const column_names[] = {"plain", "default", "forced"};
 static enum column column;
 
 /* Seconds that a case may take; that a connection may take to be refused for the expected reason. */
-#define CASE_LIMIT 40
+#define CASE_LIMIT 30
 #define WHY_WAIT   15
 
 /* How a case went, as its process tells. */
@@ -279,7 +279,8 @@ static void print_json(const struct result *r, int n)
 
 	puts("[");
 	for (i = 0; i < n; i++) {
-		printf(" {\"case\": \"%s\", \"theme\": \"%s\", \"column\": \"%s\", \"counts\": %s, \"seen\": [",
+		printf(" {\"case\": \"%s\", \"theme\": \"%s\", \"column\": \"%s\", \"counts\": %s, \"seen\": "
+		       "[",
 		       r[i].c->name, r[i].theme, column_names[column], r[i].counts ? "true" : "false");
 		for (line = r[i].text; *line; line += len + (line[len] == '\n')) {
 			len = strcspn(line, "\n");
@@ -336,8 +337,11 @@ static enum column parse_column(const char *s)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"list", 0, NULL, 'l'}, {"all", 0, NULL, 'a'}, {"json", 0, NULL, 'J'}, {"column", 1, NULL, 'c'}, {}};
+	static const struct option options[] = {{"list", 0, NULL, 'l'},
+						{"all", 0, NULL, 'a'},
+						{"json", 0, NULL, 'J'},
+						{"column", 1, NULL, 'c'},
+						{}};
 	static struct result results[400];
 	bool all = false, json = false;
 	const struct lab_case *c;

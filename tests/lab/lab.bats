@@ -1,0 +1,131 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# The transparency lab: what a program can observe of its connections is the same as on plain TCP, but for what
+# differences.json lists (see compare); and random programs get every byte, whatever happens to the instance.
+# timeout: 600
+
+setup() {
+	bats_require_minimum_version 1.5.0
+	load ../lib
+	export JOIN_WAIT=${JOIN_WAIT:-20}
+	# seconds of each random run; `make soak` gives more
+	LAB_SECONDS=${LAB_SECONDS:-12}
+}
+teardown() { lib_teardown; }
+
+compare() { SOCKHOP=$SOCKHOP BUILD=$BUILD timeout -k 5 260 "$lib_root/tests/lab/compare" "$@"; }
+
+@test "members by default: no difference from plain TCP but those listed" { compare --column default; }
+@test "members whatever they are: the differences that the rules protect from, as listed" { compare --column forced; }
+@test "each rule that is taken away makes a case differ" { compare --column rules; }
+
+@test "what the list of differences says can be printed" {
+	run -0 "$lib_root/tests/lab/gen-limits"
+	[ "${#lines[@]}" -gt 20 ]
+}
+
+# ---- random programs ----
+
+random() { timeout -k 5 $((LAB_SECONDS + 90)) "$BUILD/tests/lab/random" "$@"; }
+# hopped FILE MINIMUM: bytes
+hopped() {
+	local n
+	cat "$1"
+	n=$(grep -o ' hop=[0-9]*' "$1" | cut -d= -f2)
+	[ "$n" -ge "$2" ] || { echo "only $n bytes hopped"; return 1; }
+}
+
+@test "random programs: plain TCP, for comparison" {
+	SOCKHOP_PLAIN=1 random -t "$((LAB_SECONDS / 2))"
+}
+
+@test "random programs: attached" {
+	new_cgroup
+	attach "$CG"
+	in_cgroup "$CG" timeout 120 "$BUILD/tests/lab/random" -t "$LAB_SECONDS" >"$BATS_TEST_TMPDIR/log" 2>&1 ||
+		{ cat "$BATS_TEST_TMPDIR/log"; return 1; }
+	hopped "$BATS_TEST_TMPDIR/log" 1000000
+}
+
+@test "random programs: members from the first byte" {
+	new_cgroup
+	echo "early port 1-65535" >"$BATS_TEST_TMPDIR/policy"
+	# blocking readers are among them, and must be served as they are: without the rule they would be members
+	attach "$CG" --policy "$BATS_TEST_TMPDIR/policy"
+	in_cgroup "$CG" timeout 120 "$BUILD/tests/lab/random" -t "$LAB_SECONDS" >"$BATS_TEST_TMPDIR/log" 2>&1 ||
+		{ cat "$BATS_TEST_TMPDIR/log"; return 1; }
+	hopped "$BATS_TEST_TMPDIR/log" 1000000
+}
+
+# ---- storms ----
+
+# storm DOING: runs random programs in $CG, and DOING in a loop beside them until they end
+storm() {
+	local log=$BATS_TEST_TMPDIR/log n=0 since
+	spawn -c "$CG" -o "$log" timeout $((LAB_SECONDS + 90)) "$BUILD/tests/lab/random" -t "$LAB_SECONDS"
+	since=$(_lib_start_time "$SPAWN_PID")
+	until _lib_ended "$SPAWN_PID" "$since"; do
+		"$1" $((n++)) || { cat "$log"; return 1; }
+	done
+	echo "rounds: $n"
+	wait "$SPAWN_PID" || { cat "$log"; return 1; }
+	hopped "$log" "${2:-1}"
+	[ "$n" -ge 3 ]
+}
+
+flip_attach() {
+	"$SOCKHOP" detach --all --instance "$INSTANCE" --timeout 10 3>&- || return
+	sleep "0.$((RANDOM % 3))"
+	attach "$CG" || return
+	sleep 0.7 # let them join: every round shall have members to take out
+}
+@test "storm: attach and detach" {
+	new_cgroup
+	attach "$CG"
+	storm flip_attach
+}
+
+flip_policy() {
+	local kind=("never port 1-65535" "" "early port 1-65535" "trust port 1-65535")
+	echo "${kind[$1 % 4]}" >"$BATS_TEST_TMPDIR/policy"
+	"$SOCKHOP" policy set "$BATS_TEST_TMPDIR/policy" --instance "$INSTANCE" || return
+	sleep "0.$((2 + RANDOM % 6))"
+}
+@test "storm: policies" {
+	new_cgroup
+	attach "$CG"
+	storm flip_policy 100000
+}
+
+kill_agent() {
+	local pid
+	sleep "0.$((RANDOM % 9))"
+	pid=$("$SOCKHOP" status --json --instance "$INSTANCE" | jq -r '.agent.pid // .agent_pid // empty')
+	[ -z "$pid" ] || [ "$pid" -le 1 ] || kill -KILL "$pid"
+	sleep "0.$((RANDOM % 3))"
+	attach "$CG" # idempotent; starts a new agent
+}
+@test "storm: kill -9 of the agent" {
+	new_cgroup
+	attach "$CG"
+	storm kill_agent 100000
+}
+
+flip_other() {
+	"$SOCKHOP" detach "$OTHER" --instance "$INSTANCE" --timeout 10 3>&- || return
+	sleep "0.$((RANDOM % 3))"
+	attach "$OTHER" || return
+	sleep 0.7
+}
+@test "storm: one of two cgroups is detached and attached, the other one goes on" {
+	local since
+	new_cgroup
+	OTHER=$CG
+	new_cgroup
+	attach "$CG" "$OTHER"
+	spawn -c "$OTHER" -o "$BATS_TEST_TMPDIR/other" timeout $((LAB_SECONDS + 90)) \
+		"$BUILD/tests/lab/random" -j 4 -t "$LAB_SECONDS"
+	local other=$SPAWN_PID
+	storm flip_other 100000
+	wait "$other" || { cat "$BATS_TEST_TMPDIR/other"; return 1; }
+}
