@@ -104,7 +104,7 @@ static void pace(struct agent *a, int more, unsigned long long cost)
 	a->spent = 0;
 	if (a->leaves)
 		schedule(a, a->leave_passes < LEAVE_AT_ONCE ? 0 : LEAVE_SHARE * cost);
-	else if (more & (PASS_JOINS | PASS_LEAVES) || a->vet)
+	else if (more & (PASS_JOINS | PASS_LEAVES))
 		schedule(a, 0); /* not_before holds it back */
 	else
 		netns_list_clear(&a->dirty);
@@ -115,10 +115,11 @@ static int run_pass(struct agent *a)
 	unsigned long long cost = 0, start = cpu_ns() - veto_cache_scan_ns(a->veto);
 	struct vet_result vetted;
 	unsigned int n = a->dirty.n;
+	bool unvetted = a->vet && a->leaves; /* whoever leaves does not wait for that */
 	int more, err;
 
 	a->due = 0;
-	if (a->vet && !a->leaves) { /* whoever leaves does not wait for that */
+	if (a->vet && !unvetted) {
 		err = vet_all(&a->in, a->veto, &vetted);
 		if (err)
 			return err;
@@ -131,6 +132,8 @@ static int run_pass(struct agent *a)
 		return more;
 	msg_debug("pass over %u namespaces: %llu us, again %d", n, cost / 1000, more);
 	pace(a, more, cost);
+	if (unvetted && !a->leaves)
+		look_at_all(a);
 	if (more & PASS_JOINS)
 		a->vet = true; /* one of them may be waiting for just that */
 	if ((a->in.config->members || more & PASS_HELD) && !a->review)
