@@ -89,7 +89,7 @@ as() { # UID CMD...
 	done
 	bpffs=$(awk '{ for (i = 7; $i != "-"; i++); if ($(i + 1) == "bpf") { print $5; exit } }' /proc/self/mountinfo)
 	run as $NOBODY find "$bpffs/sockhop" -mindepth 1
-	[ -z "$(grep -v denied <<<"$output")" ]
+	[[ $output == *denied* ]] && ! grep -qv denied <<<"$output"
 	[ "$(stat -c '%a %u' "$bpffs/sockhop/$INSTANCE")" = "700 0" ]
 	# and it is still attached, with its policy as it was
 	"$SOCKHOP" policy show --json --instance "$INSTANCE" | jq -e '[.. | objects | select(.action? == "never")] | length == 0'

@@ -125,7 +125,7 @@ static void options(struct side *d, unsigned int *seed, enum act act)
 
 	switch (act) {
 	case BUFFERS:
-		v = 32768 << rnd(seed, 5);
+		v = 65536 << rnd(seed, 4);
 		setsockopt(d->fd, SOL_SOCKET, rnd(seed, 2) ? SO_SNDBUF : SO_RCVBUF, &v, sizeof(v));
 		break;
 	case BLOCK: /* for a while; the other end sees what a blocking reader does */
