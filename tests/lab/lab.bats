@@ -58,7 +58,8 @@ hopped() {
 
 # ---- storms ----
 
-# storm DOING: runs random programs in $CG, and DOING in a loop beside them until they end
+# storm DOING [HOPPED [ROUNDS]]: runs random programs in $CG, and DOING in a loop beside them until they end; at
+# least so many bytes must hop and so many rounds pass
 storm() {
 	local log=$BATS_TEST_TMPDIR/log n=0 since
 	spawn -c "$CG" -o "$log" timeout $((2 * LAB_SECONDS + 90)) "$BUILD/tests/lab/random" -t $((2 * LAB_SECONDS))
@@ -69,7 +70,7 @@ storm() {
 	echo "rounds: $n"
 	wait "$SPAWN_PID" || { cat "$log"; return 1; }
 	hopped "$log" "${2:-1}"
-	[ "$n" -ge 3 ]
+	[ "$n" -ge "${3:-3}" ]
 }
 
 flip_attach() {
@@ -81,7 +82,7 @@ flip_attach() {
 @test "storm: attach and detach" {
 	new_cgroup
 	attach "$CG"
-	storm flip_attach
+	storm flip_attach 1 1 # a round takes seconds: readers are slow on purpose
 }
 
 flip_policy() {
