@@ -86,6 +86,7 @@ struct hop_sock {
 	/* the traffic window that decides whether the connection is chatty (on_rtt() in sockops.bpf.c) */
 	__u64 win_bytes, win_ns;
 	__u32 win_segs, win_len;
+	__u32 win_in, pad_win; /* of win_segs, those received */
 	/* sequence numbers at registration: an end joins only when the connection has moved on since */
 	__u32 reg_una, reg_rcv;
 	__u32 tries;	 /* passes that could not let it join for a passing reason */
@@ -106,7 +107,14 @@ struct hop_sock {
  * bytes on average.
  */
 #define HOP_STREAM_REVIEWS 16
-#define HOP_STREAM_MIN	   8192
+/*
+ * One-way traffic in large segments is bulk, which gains nothing either; large messages that are answered by
+ * large ones gain (request-response of 64 KB: 2.08 x plain). One-way: less than 1/8 of the segments of a
+ * window go the other way; for a member, so many reviews without one of the peer's.
+ */
+#define HOP_ONE_WAY	 8
+#define HOP_BULK_REVIEWS 4
+#define HOP_STREAM_MIN	 8192
 /* Segments per traffic window; doubled at each look that finds no gain, up to << HOP_WINDOW_SHIFT. */
 #define HOP_WINDOW	 64
 #define HOP_WINDOW_SHIFT 8

@@ -222,8 +222,8 @@ static __always_inline __u32 stay_to_why(enum hop_stay stay)
 	}
 }
 
-/* At a review: has the peer sent next to nothing for long, while this end sends small messages? */
-static __noinline int small_stream(struct hop_sock *st, __u64 avg)
+/* At a review: how many in a row were there since the peer had one, that is, sent HOP_REVIEW messages? */
+static __noinline int reviews_alone(struct hop_sock *st)
 {
 	struct hop_end *e;
 	struct hop_key key;
@@ -242,13 +242,14 @@ static __noinline int small_stream(struct hop_sock *st, __u64 avg)
 		st->alone = 0;
 		return 0;
 	}
-	return ++st->alone >= HOP_STREAM_REVIEWS && avg < HOP_STREAM_MIN;
+	return ++st->alone;
 }
 
 /* Every HOP_REVIEW messages: does membership pay? */
 static __noinline int review(struct hop_sock *st)
 {
 	__u64 hops, bytes;
+	int alone;
 
 	if (!st)
 		return 0;
@@ -257,14 +258,15 @@ static __noinline int review(struct hop_sock *st)
 	st->review_hops = st->hops;
 	st->review_bytes = st->bytes;
 	st->review_at = st->hops + st->stays;
+	alone = reviews_alone(st);
 	if (cfg.force)
 		return 0;
-	if (bytes / HOP_REVIEW > cfg.max_avg)
+	if (bytes / HOP_REVIEW > cfg.max_avg && alone >= HOP_BULK_REVIEWS)
 		return request_leave(st, HOP_WHY_BULK);
 	if (hops < HOP_REVIEW / 8)
 		return request_leave(st,
 				     st->last_stay == HOP_STAY_SHARED ? HOP_WHY_SHARED : HOP_WHY_ONLY_STAYS);
-	if (small_stream(st, bytes / HOP_REVIEW))
+	if (bytes / HOP_REVIEW < HOP_STREAM_MIN && alone >= HOP_STREAM_REVIEWS)
 		return request_leave(st, HOP_WHY_STREAM);
 	return 0;
 }

@@ -94,8 +94,9 @@ static __always_inline void want(struct hop_sock *st, struct hop_end *self)
 	self->flags &= ~HOP_END_DEAD;
 	st->tries = 0;
 	/*
-	 * Both ends may do this at the same time on two CPUs; each sets its flag and then looks at the other's, and
-	 * one must see the other. The value of the atomic operation is used, so that it is a full barrier.
+	 * Both ends may do this at the same time on two CPUs; each sets its flag and then looks at the
+	 * other's, and one must see the other. The value of the atomic operation is used, so that it is a
+	 * full barrier.
 	 */
 	if (__sync_fetch_and_or(&self->flags, HOP_END_WANT) & HOP_END_MEMBER)
 		return;
@@ -114,19 +115,21 @@ static __always_inline void want(struct hop_sock *st, struct hop_end *self)
  * The traffic since the window was opened: what is it? Windows grow while nothing is gained, so a bulk or
  * slow connection is looked at ever more rarely.
  */
-static __always_inline __u32 window_verdict(struct hop_sock *st, __u32 segs, __u64 bytes)
+static __always_inline __u32 window_verdict(struct hop_sock *st, __u32 segs, __u32 segs_in, __u64 bytes)
 {
 	__u64 now = bpf_ktime_get_ns(), ns = now - st->win_ns, moved = bytes - st->win_bytes;
-	__u32 n = segs - st->win_segs, why = HOP_WHY_NONE;
+	__u32 n = segs - st->win_segs, in = segs_in - st->win_in, why = HOP_WHY_NONE;
+	__u32 less = in < n - in ? in : n - in;
 
 	if (!n)
 		return HOP_WHY_YOUNG;
-	if (moved / n > cfg.max_avg)
+	if (moved / n > cfg.max_avg && less < n / HOP_ONE_WAY)
 		why = HOP_WHY_BULK;
 	else if (ns / n > 1000000000ull / (cfg.min_rate | 1))
 		why = HOP_WHY_SLOW;
 	st->win_ns = now;
 	st->win_bytes = bytes;
+	st->win_in = segs_in;
 	st->win_segs = segs;
 	if (why && st->win_len < HOP_WINDOW << HOP_WINDOW_SHIFT)
 		st->win_len *= 2;
@@ -142,13 +145,14 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 	if (!st->win_len) { /* the first look opens the window */
 		st->win_len = HOP_WINDOW;
 		st->win_segs = segs;
+		st->win_in = ctx->data_segs_in;
 		st->win_bytes = ctx->bytes_received + ctx->bytes_acked;
 		st->win_ns = bpf_ktime_get_ns();
 		return HOP_WHY_YOUNG;
 	}
 	if (segs - st->win_segs < st->win_len)
 		return st->why;
-	why = window_verdict(st, segs, ctx->bytes_received + ctx->bytes_acked);
+	why = window_verdict(st, segs, ctx->data_segs_in, ctx->bytes_received + ctx->bytes_acked);
 	if (why)
 		return why;
 	if (policy_action((__u64)(long)tp) == HOP_ACTION_NEVER) {
