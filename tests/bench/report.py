@@ -16,6 +16,12 @@ def latency(variants, key):
     return "-" if parts == ["-", "-"] else " / ".join(parts)
 
 
+def joined(w):
+    """In how many rounds the connections hopped: in none, the two columns measure the same thing, and the noise."""
+    got = [r["sockhop"] for r in w["rounds"] if r.get("sockhop")]
+    return f"{sum(s.get('hops', 0) > 100 for s in got)}/{len(got)}"
+
+
 def table(result, variants):
     others = [v for v in variants if v != "plain"]
     m = result["machine"]
@@ -23,13 +29,13 @@ def table(result, variants):
              f"{m['load']} before and {m['load_at_end']} after; {result['options']['rounds']} rounds.", "",
              "Operations a second as ratios to plain TCP of the same round: median (quartiles). CPU: time of all "
              "programs of the workload for each operation, sockhop to plain. Latencies in microseconds, plain / "
-             "sockhop.", "",
-             "| workload | plain, 1/s | " + " | ".join(others) + " | CPU | p50 | p99 | p99.9 |",
-             "|---|---:|" + "---|" * len(others) + "---|---|---|---|"]
+             "sockhop. Hopped: the rounds in which the connections under sockhop hopped at all.", "",
+             "| workload | plain, 1/s | hopped | " + " | ".join(others) + " | CPU | p50 | p99 | p99.9 |",
+             "|---|---:|---|" + "---|" * len(others) + "---|---|---|---|"]
     for w in result["workloads"]:
         v = w["variants"]
         plain = f"{v['plain']['rate']:.0f}" if "plain" in v else "-"
-        cells = [w["name"], plain, *(ratio(v.get(o)) for o in others), ratio(v.get("sockhop"), "cpu_ratio"),
+        cells = [w["name"], plain, joined(w), *(ratio(v.get(o)) for o in others), ratio(v.get("sockhop"), "cpu_ratio"),
                  *(latency(v, k) for k in ("p50_us", "p99_us", "p999_us"))]
         lines.append("| " + " | ".join(cells) + " |")
     if result["outside"]:
