@@ -20,7 +20,7 @@ counted() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq ".counters.$1";
 
 @test "an early rule joins every connection, and no byte is lost" {
 	early "early all"
-	member "$K/stream_check" -n 60 -s 5 -H 10
+	member "$K/stream_check" -n 60 -s 5 -H 2
 	[ "$(counted joined_early)" -ge 120 ]
 }
 

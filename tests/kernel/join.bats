@@ -10,7 +10,7 @@ teardown() { lib_teardown; }
 
 @test "streams, request-response and slow readers join in mid-stream without a fault" {
 	attached_cgroup
-	member "$K/stream_check" -n 60 -s 6 -H 10
+	member "$K/stream_check" -n 60 -s 6 -H 2
 }
 
 @test "a thousand connections join in mid-stream" {
@@ -20,17 +20,17 @@ teardown() { lib_teardown; }
 
 @test "one thread reads and another one writes the same members" {
 	attached_cgroup
-	member "$K/stream_check" -T -n 40 -s 5 -H 10
+	member "$K/stream_check" -T -n 40 -s 5 -H 2
 }
 
 @test "IPv6 connections join" {
 	attached_cgroup
-	member "$K/stream_check" -6 -n 20 -s 4 -H 10
+	member "$K/stream_check" -6 -n 20 -s 4 -H 2
 }
 
 @test "IPv4 and v4-mapped clients of an IPv6 listener join" {
 	attached_cgroup
-	member "$K/stream_check" -m -n 20 -s 4 -H 10
+	member "$K/stream_check" -m -n 20 -s 4 -H 2
 }
 
 @test "the checker fails when partly read segments are handed over whole" {

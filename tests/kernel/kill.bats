@@ -28,7 +28,7 @@ kill_agents() {
 
 @test "kill -9 of the agent at random moments under load: nothing is lost" {
 	attached_cgroup
-	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/stream_check" -n 100 -s 15 -H 5
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/stream_check" -n 100 -s 15 -H 2
 	kill_agents "$SPAWN_PID" "$(_lib_start_time "$SPAWN_PID")"
 	cat "$BATS_TEST_TMPDIR/log"
 	wait "$SPAWN_PID"
@@ -65,6 +65,6 @@ kill_agents() {
 @test "sockhop run gives back the exit status and ends attached connections losslessly" {
 	INSTANCE=$lib_id-run
 	_lib_note instance "$INSTANCE"
-	run -0 timeout 60 "$SOCKHOP" run --instance "$INSTANCE" -- "$K/stream_check" -n 30 -s 4 -H 5
+	run -0 timeout 60 "$SOCKHOP" run --instance "$INSTANCE" -- "$K/stream_check" -n 30 -s 4 -H 2
 	echo "$output"
 }

@@ -63,7 +63,7 @@ between() {
 	done
 	for i in 0 1; do
 		spawn -c "$CG" -n "${ns[i]}" -o "$BATS_TEST_TMPDIR/client$i" \
-			"$K/stream_check" client -p 7000 -n 30 -s 6 -H 5
+			"$K/stream_check" client -p 7000 -n 30 -s 6 -H 2
 		pids[i]=$SPAWN_PID
 	done
 	for i in 0 1; do
