@@ -101,20 +101,12 @@ struct hop_sock {
 /* Messages of a member between two reviews (only stays? bulk?). */
 #define HOP_REVIEW 512
 /*
- * Reviews in a row without one of the peer's after which the traffic is a stream, one that sends less than
- * 1/16 as many messages back. Streams of small writes lose as members: TCP packs them into large segments,
- * hops cannot (docs/benchmarks.md). Such a member leaves when its messages are smaller than HOP_STREAM_MIN
- * bytes on average.
- */
-#define HOP_STREAM_REVIEWS 16
-/*
- * One-way traffic in large segments is bulk, which gains nothing either; large messages that are answered by
+ * One-way traffic in large segments is bulk, which never joins; large messages that are answered by
  * large ones gain (request-response of 64 KB: 2.08 x plain). One-way: less than 1/8 of the segments of a
  * window go the other way; for a member, so many reviews without one of the peer's.
  */
 #define HOP_ONE_WAY	 8
 #define HOP_BULK_REVIEWS 4
-#define HOP_STREAM_MIN	 8192
 /* Segments per traffic window; doubled at each look that finds no gain, up to << HOP_WINDOW_SHIFT. */
 #define HOP_WINDOW	 64
 #define HOP_WINDOW_SHIFT 8
@@ -194,8 +186,7 @@ enum hop_stay {
 	X(SHARED, "shared-file", "its file is shared by several processes or descriptors")                 \
 	X(ERROR, "error", "the kernel refused the insertion")                                              \
 	X(USERNS, "user-namespace", "the other end's network namespace belongs to another user namespace") \
-	X(OPTION, "socket-option", "it asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")    \
-	X(STREAM, "stream", "as a member it sent small messages one way: TCP packs those together")
+	X(OPTION, "socket-option", "it asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,

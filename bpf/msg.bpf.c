@@ -266,8 +266,6 @@ static __noinline int review(struct hop_sock *st)
 	if (hops < HOP_REVIEW / 8)
 		return request_leave(st,
 				     st->last_stay == HOP_STAY_SHARED ? HOP_WHY_SHARED : HOP_WHY_ONLY_STAYS);
-	if (bytes / HOP_REVIEW < HOP_STREAM_MIN && alone >= HOP_STREAM_REVIEWS)
-		return request_leave(st, HOP_WHY_STREAM);
 	return 0;
 }
 
