@@ -14,14 +14,14 @@
 #include <sys/ioctl.h>
 
 /*
- * How many reads of a member that turned blocking may give EAGAIN: nobody can see the flip before the peer's next
- * message, here up to 50 ms or 10 signals later; then it takes a few passes to leave. Without leaving, nearly all.
+ * How many reads of a member that turned blocking may give EAGAIN: nobody can see the flip before the peer's
+ * next message, here up to 50 ms or 10 signals later; then it takes a few passes to leave. Without leaving,
+ * nearly all.
  */
 static int reads = 40, max_eagain = 18;
 
 /* A member that sets an option which none may have leaves within some milliseconds, with nothing to read. */
 #define LEAVE_MS 400
-
 
 struct ticker {
 	int fd, count;

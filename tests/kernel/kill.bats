@@ -16,7 +16,10 @@ kill_agents() {
 	while ! _lib_ended "$1" "$2"; do
 		sleep "0.$((RANDOM % 9))"
 		pid=$(agent_pid)
-		[ -n "$pid" ] && [ "$pid" -gt 1 ] || { attach "$CG"; continue; }
+		if [ "${pid:-0}" -le 1 ]; then
+			attach "$CG"
+			continue
+		fi
 		kill -KILL "$pid"
 		kills=$((kills + 1))
 		sleep "0.$((RANDOM % 5))"
