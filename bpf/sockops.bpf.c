@@ -8,7 +8,7 @@
  * share a cgroup.
  */
 #include "facts.h"
-#include "policy.h"
+#include "pair.h"
 
 void *bpf_cast_to_kern_ctx(void *) __ksym __weak;
 
@@ -19,38 +19,6 @@ static __always_inline void flags_set(struct bpf_sock_ops *ctx, __u32 add, __u32
 	if (cfg.keep_rtt)
 		drop = 0;
 	bpf_sock_ops_cb_flags_set(ctx, (ctx->bpf_sock_ops_cb_flags | add) & ~drop);
-}
-
-/* The action of the live policy for this end. */
-static __noinline int policy_action(__u64 addr)
-{
-	struct hop_tuple t;
-	struct hop_policy *p;
-	__u32 slot = cfg.policy_slot & 1;
-
-	p = bpf_map_lookup_elem(&policy, &slot);
-	if (!p || !p->count)
-		return HOP_ACTION_LATE;
-	sock_tuple((struct sock *)(long)addr, &t);
-	return hop_policy_eval(p, &t);
-}
-
-/*
- * Look for the other end: the one registered end whose key mirrors ours. Both candidates present means that
- * one is not what it claims: neither is taken. Writes the peer's key to st.
- */
-static __always_inline struct hop_end *find_peer(struct hop_sock *st)
-{
-	struct hop_end *e0, *e1;
-	struct hop_key m[2];
-
-	hop_key_mirrors(&st->self, m);
-	e0 = bpf_map_lookup_elem(&ends, &m[0]);
-	e1 = bpf_map_lookup_elem(&ends, &m[1]);
-	if (!!e0 == !!e1)
-		return NULL;
-	st->peer = e0 ? m[0] : m[1];
-	return e0 ? e0 : e1;
 }
 
 /* Enter the end into `ends` under its derived key. Returns enum hop_why. */
@@ -298,27 +266,12 @@ struct {
 	__type(value, struct mark);
 } marks SEC(".maps");
 
-static __noinline int request_action(__u64 addr)
-{
-	struct tcp_request_sock *req = (void *)(long)addr;
-	struct sock_common *skc = (void *)req;
-	struct hop_policy *p;
-	struct hop_tuple t = {};
-	__u32 slot = cfg.policy_slot & 1;
-
-	p = bpf_map_lookup_elem(&policy, &slot);
-	if (!p)
-		return HOP_ACTION_LATE;
-	sock_tuple((struct sock *)skc, &t); /* a request sock starts with sock_common, addresses included */
-	return hop_policy_eval(p, &t);
-}
-
 static __always_inline void on_request(struct bpf_sock_ops *ctx)
 {
 	struct bpf_sock_ops_kern *kern = bpf_cast_to_kern_ctx(ctx);
 	struct tcp_request_sock *req = (void *)kern->sk;
 	struct hop_key key;
-	struct mark mark = {.action = request_action((__u64)(long)req)};
+	struct mark mark = {.action = policy_action((__u64)(long)req)};
 
 	if (mark.action == HOP_ACTION_NEVER)
 		return;

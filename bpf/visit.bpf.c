@@ -7,7 +7,7 @@
  * times, in several processes at once: an end is only ever changed under its own lock, and only by itself.
  */
 #include "facts.h"
-#include "policy.h"
+#include "pair.h"
 
 /* bpf_setsockopt(): include/uapi/linux/bpf.h, TCP_BPF_SOCK_OPS_CB_FLAGS. Works from iter/tcp since 6.?
  * (probed). */
@@ -18,36 +18,15 @@ static __always_inline long cb_flags_add(struct tcp_sock *tp, __u32 add)
 	return bpf_setsockopt(tp, 6 /* SOL_TCP */, TCP_BPF_SOCK_OPS_CB_FLAGS, &flags, sizeof(flags));
 }
 
-static __noinline int visit_policy(__u64 addr)
-{
-	struct hop_tuple t;
-	struct hop_policy *p;
-	__u32 slot = cfg.policy_slot & 1;
-
-	p = bpf_map_lookup_elem(&policy, &slot);
-	if (!p || !p->count)
-		return HOP_ACTION_LATE;
-	sock_tuple((struct sock *)(long)addr, &t);
-	return hop_policy_eval(p, &t);
-}
-
 /* The record of the other end, if there is exactly one that mirrors us and it is still the one we know. */
 static __always_inline struct hop_end *peer_of(struct hop_sock *st)
 {
-	struct hop_end *e0, *e1;
-	struct hop_key m[2];
+	struct hop_end *e;
 
-	if (st->peer_cookie) {
-		e0 = bpf_map_lookup_elem(&ends, &st->peer);
-		return e0 && e0->cookie == st->peer_cookie ? e0 : NULL;
-	}
-	hop_key_mirrors(&st->self, m);
-	e0 = bpf_map_lookup_elem(&ends, &m[0]);
-	e1 = bpf_map_lookup_elem(&ends, &m[1]);
-	if (!!e0 == !!e1)
-		return NULL;
-	st->peer = e0 ? m[0] : m[1];
-	return e0 ? e0 : e1;
+	if (!st->peer_cookie)
+		return find_peer(st);
+	e = bpf_map_lookup_elem(&ends, &st->peer);
+	return e && e->cookie == st->peer_cookie ? e : NULL;
 }
 
 /* Is this really the other end of our connection? A key alone can be forged (TCP_REPAIR). */
@@ -248,7 +227,7 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 		return HOP_WHY_CGROUP;
 	if (self->gen != cfg.policy_gen) {
 		self->gen = cfg.policy_gen;
-		if (visit_policy((__u64)(long)tp) == HOP_ACTION_NEVER)
+		if (policy_action((__u64)(long)tp) == HOP_ACTION_NEVER)
 			return HOP_WHY_POLICY;
 	}
 	if (!(self->flags & HOP_END_EARLY)) {
@@ -310,7 +289,7 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 static __always_inline void new_policy(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	self->gen = cfg.policy_gen;
-	if (visit_policy((__u64)(long)tp) == HOP_ACTION_NEVER) {
+	if (policy_action((__u64)(long)tp) == HOP_ACTION_NEVER) {
 		set_why(st, self, HOP_WHY_POLICY);
 		hold(st, self, HOP_WHY_POLICY);
 	} else if (self->flags & HOP_END_DEAD || st->why == HOP_WHY_POLICY) {
@@ -352,7 +331,7 @@ static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struc
 /* Sockets without a record: refused by an earlier policy before they registered. */
 static __always_inline void visit_unregistered(struct tcp_sock *tp, struct hop_sock *st)
 {
-	if (st->why != HOP_WHY_POLICY || visit_policy((__u64)(long)tp) == HOP_ACTION_NEVER)
+	if (st->why != HOP_WHY_POLICY || policy_action((__u64)(long)tp) == HOP_ACTION_NEVER)
 		return;
 	st->why = HOP_WHY_YOUNG;
 	st->win_len = 0;

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * pair.h: what callbacks and passes both ask about an end: what the policy says, and who its peer is.
+ */
+#ifndef SOCKHOP_PAIR_H
+#define SOCKHOP_PAIR_H
+
+#include "facts.h"
+#include "policy.h"
+
+/* The action of the live policy for this end: a socket, or a request socket, which begins with the same
+ * addresses. */
+static __noinline int policy_action(__u64 addr)
+{
+	struct hop_tuple t;
+	struct hop_policy *p;
+	__u32 slot = cfg.policy_slot & 1;
+
+	p = bpf_map_lookup_elem(&policy, &slot);
+	if (!p || !p->count)
+		return HOP_ACTION_LATE;
+	sock_tuple((struct sock *)(long)addr, &t);
+	return hop_policy_eval(p, &t);
+}
+
+/*
+ * Look for the other end: the one registered end whose key mirrors ours. Both candidates present means that
+ * one is not what it claims: neither is taken. Writes the peer's key to st.
+ */
+static __always_inline struct hop_end *find_peer(struct hop_sock *st)
+{
+	struct hop_end *e0, *e1;
+	struct hop_key m[2];
+
+	hop_key_mirrors(&st->self, m);
+	e0 = bpf_map_lookup_elem(&ends, &m[0]);
+	e1 = bpf_map_lookup_elem(&ends, &m[1]);
+	if (!!e0 == !!e1)
+		return NULL;
+	st->peer = e0 ? m[0] : m[1];
+	return e0 ? e0 : e1;
+}
+
+#endif
