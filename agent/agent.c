@@ -25,6 +25,7 @@
 #define LEAVE_AT_ONCE 3		   /* passes that a leave takes when nothing is in its way */
 #define LEAVE_URGENT  20	   /* so many in a row; then they are as patient as joins */
 #define REVIEW	      (30000 * MS) /* while there are members: lost events, programs that hold them */
+#define HELD_PAUSE    (1000 * MS)  /* between looks at ends that are held back, at least */
 
 enum { SOURCE_EVENTS, SOURCE_POKE, SOURCE_EXTRA };
 
@@ -41,7 +42,7 @@ struct agent {
 	unsigned long long spent;      /* CPU time of the present pass, programs' examination included */
 	unsigned long long due;	       /* when the next pass may run, 0: none is needed */
 	unsigned long long not_before; /* what the last pass cost, in time to wait */
-	unsigned long long review;     /* when to look at everything again, 0: no members */
+	unsigned long long review;     /* when to look at everything again, 0: never */
 	unsigned long long lost;       /* events lost so far */
 	unsigned long long hops;       /* at the last review */
 };
@@ -110,9 +111,15 @@ static void pace(struct agent *a, int more, unsigned long long cost)
 		netns_list_clear(&a->dirty);
 }
 
+static void review_by(struct agent *a, unsigned long long at)
+{
+	if (!a->review || at < a->review)
+		a->review = at;
+}
+
 static int run_pass(struct agent *a)
 {
-	unsigned long long cost = 0, start = cpu_ns() - veto_cache_scan_ns(a->veto);
+	unsigned long long held_until, cost = 0, start = cpu_ns() - veto_cache_scan_ns(a->veto);
 	struct vet_result vetted;
 	unsigned int n = a->dirty.n;
 	bool unvetted = a->vet && a->leaves; /* whoever leaves does not wait for that */
@@ -128,6 +135,7 @@ static int run_pass(struct agent *a)
 		msg_debug("examined %u sockets, %u vetoed", vetted.sockets, vetted.vetoed);
 	}
 	more = pass_visit(&a->in, &a->dirty, &cost);
+	held_until = a->in.config->held_until;
 	if (more < 0)
 		return more;
 	msg_debug("pass over %u namespaces: %llu us, again %d", n, cost / 1000, more);
@@ -136,21 +144,28 @@ static int run_pass(struct agent *a)
 		look_at_all(a);
 	if (more & PASS_JOINS)
 		a->vet = true; /* one of them may be waiting for just that */
-	if ((a->in.config->members || more & PASS_HELD) && !a->review)
-		a->review = now_ns() + REVIEW;
-	a->held = more & PASS_HELD;
+	if (a->in.config->members)
+		review_by(a, now_ns() + REVIEW);
+	if (more & PASS_HELD) {
+		a->held = true;
+		review_by(a, held_until > now_ns() + HELD_PAUSE ? held_until : now_ns() + HELD_PAUSE);
+	}
 	return 0;
 }
 
-/* Every REVIEW while there are members: did events get lost, did a descriptor reach another program? */
+/*
+ * Every REVIEW while there are members: did events get lost, did a descriptor reach another program? And when
+ * the time of an end that was held back is over.
+ */
 static void review(struct agent *a)
 {
 	unsigned long long hops = instance_counter(&a->in, HOP_CNT_HOPS);
 	unsigned long long lost = instance_counter(&a->in, HOP_CNT_EVENTS_LOST);
 
-	a->review = a->in.config->members || a->held ? now_ns() + REVIEW : 0;
+	a->review = a->in.config->members ? now_ns() + REVIEW : 0;
 	if (hops != a->hops || lost != a->lost || a->held)
 		look_at_all(a);
+	a->held = false; /* the pass will tell again */
 	a->hops = hops;
 	a->lost = lost;
 }

@@ -70,7 +70,8 @@ int pass_visit(struct instance *in, struct netns_list *l, unsigned long long *ns
 	unsigned int keep = 0, i;
 	int err = 0;
 
-	in->config->retry = in->config->retry_leave = in->config->held = 0;
+	in->config->retry = in->config->retry_leave = 0;
+	in->config->held_until = 0;
 	for (i = 0; i < l->n && !err; i++) {
 		__u32 again = in->config->retry + in->config->retry_leave;
 		_cleanup_close_ int fd = instance_netns(in, l->inum[i]);
@@ -89,7 +90,7 @@ int pass_visit(struct instance *in, struct netns_list *l, unsigned long long *ns
 	if (err)
 		return err;
 	return (in->config->retry ? PASS_JOINS : 0) | (in->config->retry_leave ? PASS_LEAVES : 0) |
-	       (in->config->held ? PASS_HELD : 0);
+	       (in->config->held_until ? PASS_HELD : 0);
 }
 
 struct left {

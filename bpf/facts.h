@@ -26,6 +26,10 @@
 /* Sleepers in recv and send (sk_wait_data(), sk_stream_wait_memory()) wait with this function. */
 extern const void woken_wake_function __ksym __weak;
 
+/* Sleepers in poll(2) and select(2) wait with this one, each with a reference to the file (__pollwait(),
+ * fs/select.c). epoll takes none. */
+extern const void pollwake __ksym __weak;
+
 /* struct file: a counted reference before 6.13 (f_count), file_ref_t since (f_ref, 0 means one reference). */
 struct file___count {
 	atomic_long_t f_count;
@@ -41,14 +45,14 @@ static __always_inline bool file_nonblock(struct file *file)
 	return BPF_CORE_READ(file, f_flags) & HOP_O_NONBLOCK;
 }
 
-/* One reference: no thread is inside a system call on it but, perhaps, the only one that has it. */
-static __always_inline bool file_unshared(struct file *file)
+/* References to a file beyond the first. */
+static __always_inline long file_shares(struct file *file)
 {
 	struct file___count *old = (void *)file;
 
 	if (bpf_core_field_exists(old->f_count))
-		return BPF_CORE_READ(old, f_count.counter) == 1;
-	return BPF_CORE_READ(file, f_ref.refcnt.counter) == 0;
+		return BPF_CORE_READ(old, f_count.counter) - 1;
+	return BPF_CORE_READ(file, f_ref.refcnt.counter);
 }
 
 static __always_inline struct sk_psock *sock_psock(struct sock *sk)
@@ -77,8 +81,8 @@ static __always_inline int psock_users(struct sk_psock *psock)
 	return BPF_CORE_READ(psock, refcnt.refs.counter) - links;
 }
 
-/* Threads that sleep in a system call on the socket; epoll and poll waiters do not count. */
-static __always_inline int sock_sleepers(struct sock *sk)
+/* Entries of the socket's wait queue with this wake function, -1: too many to tell. */
+static __always_inline int sock_waiters(struct sock *sk, const void *func)
 {
 	struct socket_wq *wq = BPF_CORE_READ(sk, sk_wq);
 	struct list_head *head, *pos;
@@ -95,11 +99,30 @@ static __always_inline int sock_sleepers(struct sock *sk)
 		if (!pos || pos == head)
 			return n;
 		e = (void *)pos - bpf_core_field_offset(struct wait_queue_entry, entry);
-		if ((void *)BPF_CORE_READ(e, func) == &woken_wake_function)
+		if ((void *)BPF_CORE_READ(e, func) == func)
 			n++;
 		pos = BPF_CORE_READ(pos, next);
 	}
 	return -1;
+}
+
+/* Threads that sleep in a system call on the socket; epoll and poll waiters do not count. */
+static __always_inline int sock_sleepers(struct sock *sk)
+{
+	return sock_waiters(sk, &woken_wake_function);
+}
+
+/*
+ * Nobody is inside a system call on this socket but sleepers in poll(2) and, perhaps, the only thread that has
+ * the file (which takes no reference, fdget()).
+ */
+static __noinline __maybe_unused int sock_unshared(__u64 addr)
+{
+	struct sock *sk = (void *)(long)addr;
+	struct file *file = sock_file(sk);
+	long shares = file ? file_shares(file) : 0;
+
+	return !shares || (&pollwake && shares == sock_waiters(sk, &pollwake));
 }
 
 /*

@@ -262,14 +262,13 @@ struct hop_config {
 	__u32 max_burst;       /* bound of the peer's backlog in messages */
 	__u32 force;	       /* TEST ONLY: HOP_FORCE_* */
 	__u32 retry;	       /* written by passes: ends that could not join for a passing reason */
-	__u32 held;	       /* written by passes: ends that are held back for a while */
 	__u32 retry_leave;     /* written by passes: ends that could not leave yet */
 	__u32 members;	       /* members: a pair takes both places when its first end joins */
 	__u32 max_members;
 	__u32 leaving; /* number of cgroups that are being detached while others stay */
 	__u32 agent_pid;
-	__u32 pad;
 	__u64 attached_ns; /* CLOCK_MONOTONIC */
+	__u64 held_until;  /* written by passes: when the first of the ends held back may look again, 0: none is */
 };
 
 /* Test-only switches (SOCKHOP_TEST_FORCE), each takes one rule away to show what it protects from. */

@@ -92,7 +92,7 @@ static __noinline int become_ready(struct hop_sock *st)
 	file = sock_file((struct sock *)peer);
 	if (!file)
 		return HOP_STAY_NO_FILE;
-	if (!(e->flags & HOP_END_EARLY) && !file_unshared(file))
+	if (!(e->flags & HOP_END_EARLY) && !sock_unshared(e->sk))
 		return HOP_STAY_SHARED;
 	st->peer_sk = (__u64)(long)peer;
 	st->peer_file = (__u64)(long)file;

@@ -120,6 +120,13 @@ static __always_inline bool final(__u32 why)
 	       why == HOP_WHY_ADDRESS || why == HOP_WHY_STATE || why == HOP_WHY_USERNS;
 }
 
+/* Tells the agent when to come again. Passes that run at once may overwrite each other: the agent's review. */
+static __always_inline void held_until(__u64 ns)
+{
+	if (!cfg.held_until || ns < cfg.held_until)
+		cfg.held_until = ns;
+}
+
 /*
  * Out for now: no callbacks, no attempts. Unless the reason is final, a later pass (the agent's review) lets
  * the end prove itself again, each time after twice as long.
@@ -133,7 +140,7 @@ static __always_inline void hold(struct hop_sock *st, struct hop_end *self, __u3
 	st->hold_ns = final(why) ? 0 : bpf_ktime_get_ns() + (HOP_HOLD_NS << shift);
 	st->holds++;
 	if (st->hold_ns)
-		__sync_fetch_and_add(&cfg.held, 1);
+		held_until(st->hold_ns);
 }
 
 /* Watch the traffic again: the round-trip callback opens a new window. */
@@ -281,6 +288,7 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 	st->places = 0;
 	st->member = 0;
 	self->flags &= ~(HOP_END_MEMBER | HOP_END_EARLY);
+	__sync_fetch_and_add(&cfg.retry_leave, 1); /* the next pass settles it */
 	count(HOP_CNT_LEFT);
 	count(HOP_CNT_WHY + (why & 63));
 }
@@ -325,7 +333,7 @@ static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struc
 	if (bpf_ktime_get_ns() >= st->hold_ns)
 		watch_again(tp, st, self);
 	else
-		__sync_fetch_and_add(&cfg.held, 1);
+		held_until(st->hold_ns);
 }
 
 /* Sockets without a record: refused by an earlier policy before they registered. */
