@@ -4,7 +4,9 @@
 #
 # Each program runs twice at the same time of its life: once as it is, once in an attached cgroup. In each round both
 # are measured, one after the other, in changing order, and only after their connections have joined. DEMO_ROUNDS
-# (5) and DEMO_SECONDS (1.5, of each measurement) can be set. The exit status says whether all worked and hopped,
+# (5) and DEMO_SECONDS (1.5, of each measurement) can be set. The CPUs are kept awake by a request to the kernel's PM QoS
+# (/dev/cpu_dma_latency, as tuned's latency-performance profile does): otherwise one connection measures how long an idle
+# CPU takes to wake up, two times in each round trip. The rows "idle CPUs" show that too. The exit status says whether all worked and hopped,
 # not how fast it was. Needs root.
 set -uo pipefail
 
@@ -169,6 +171,17 @@ start_nginx() {
 
 # ---- rounds ----
 
+# CPUs stay awake while this file is open; the request is four zero bytes of latency. Plain and sockhop alike.
+keep_awake() {
+	exec {awake_fd}>/dev/cpu_dma_latency && printf '\0\0\0\0' >&"$awake_fd" && return
+	echo "demo.sh: cannot keep the CPUs awake: expect more noise" >&2
+	awake_fd=
+}
+
+let_sleep() {
+	[ -z "$awake_fd" ] || exec {awake_fd}>&-
+}
+
 # compare ROUND NAME MUST_HOP MEASURE ARGUMENT...: one line "NAME plain|hop RATE PER_CPU" for each, and "NAME bytes N"
 compare() {
 	local round=$1 name=$2 must_hop=$3 order=(plain hop) where before bytes
@@ -202,7 +215,7 @@ table() {
 	$2 == "bytes" { bytes[$1] += $3; next }
 	{ value[$1 FS $2, ++count[$1 FS $2]] = $3 + 0; value[$1 FS $2 "cpu", ++count[$1 FS $2 "cpu"]] = $4 + 0 }
 	END {
-		format = "%-26s %10s %11s %6s %13s %10s %11s\n"
+		format = "%-33s %10s %11s %6s %13s %10s %11s\n"
 		printf format, "workload", "plain /s", "sockhop /s", "ratio", "quartiles", "per CPU s", "hopped"
 		for (i = 1; i <= total; i++) {
 			w = names[i]
@@ -229,6 +242,7 @@ for where in plain hop; do
 	start_nginx "$where"
 done
 echo "$rounds rounds of plain and sockhop, ${seconds} s each, medians; $(nproc) CPUs, Linux $(uname -r), load $(cut -d' ' -f1 /proc/loadavg)" >&2
+keep_awake
 for ((round = 1; round <= rounds; round++)); do
 	echo "round $round" >&2
 	compare $round "redis-benchmark -c 1" yes measure_redis 1
@@ -237,6 +251,12 @@ for ((round = 1; round <= rounds; round++)); do
 	compare $round "request-response 64 B" yes measure_rr rr -z 64
 	compare $round "request-response 1 KB" yes measure_rr rr -z 1024
 done
+let_sleep
+for ((round = 1; round <= rounds; round++)); do
+	compare $round "redis-benchmark -c 1, idle CPUs" yes measure_redis 1
+	compare $round "request-response 64 B, idle CPUs" yes measure_rr rr -z 64
+done
+keep_awake
 # Last: the connections in TIME_WAIT that it leaves make every join pass longer.
 for ((round = 1; round <= rounds; round++)); do
 	compare $round "connect-request-close" no measure_rr crc -z 64
