@@ -4,20 +4,24 @@
  * socket pair with the sequence numbers and addresses of somebody else's connection. It must get none of
  * their bytes and give them none of its own.
  *
- * forge [-r ROUNDS] [-g CGROUP_PROCS] [-k SHIFT] [-o]
+ * forge [-r ROUNDS] [-g CGROUP_PROCS] [-k SHIFT] [-u UID] [-o]
  *   The victim a <-> b is made here; the forger talks in step with it, byte for byte, so that the sequence
  *   numbers agree all the time. -k: added to the forged sequence numbers (0: equal to b's; -1: the other
  * mirror) -g FILE: b is made by a process that first enters the cgroup of that cgroup.procs file (peer
- * outside) -o: the forger starts before the victim has exchanged a byte (default: after)
+ * outside) -u: the forger becomes this user first, without any privilege on the host (the victim's sequence
+ * numbers are told him: reading them takes privilege) -o: the forger starts before the victim has exchanged a
+ * byte (default: after)
  */
 #include "sock.h"
 
+#include <grp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
 static int rounds = 3000, shift;
+static uid_t forger_uid; /* 0: stays what we are */
 static const char *outside;
 static bool early;
 
@@ -55,6 +59,22 @@ static void write_file(const char *path, const char *text)
 
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
 		die("%s", path);
+	close(fd);
+}
+
+/* Give up root for good. That we may not repair sockets any more is tried, not taken for granted. */
+static void become(uid_t uid)
+{
+	int fd, one = 1;
+
+	if (setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
+		die("become uid %u", uid);
+	/* a change of uid without an execve() makes /proc/self root's: no uid_map could be written */
+	if (prctl(PR_SET_DUMPABLE, 1))
+		die("PR_SET_DUMPABLE");
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (!setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &one, sizeof(one)) || errno != EPERM)
+		die("uid %u may repair sockets", uid);
 	close(fd);
 }
 
@@ -128,6 +148,8 @@ static void forger(int in, int out)
 	int f[2];
 	char c;
 
+	if (forger_uid)
+		become(forger_uid);
 	own_namespaces();
 	if (read(in, &t, sizeof(t)) != sizeof(t))
 		exit(EXIT_SETUP);
@@ -168,7 +190,7 @@ static int accept_outside(int listener)
 
 	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, sv))
 		die("socketpair");
-	pid = fork();
+	pid = fork_with_us();
 	if (!pid) {
 		write_file(outside, "0");
 		listener = tcp_listen("127.0.0.1", 0);
@@ -218,13 +240,15 @@ int main(int argc, char **argv)
 	struct target t = {};
 	pid_t pid;
 
-	while ((c = getopt(argc, argv, "r:g:k:o")) != -1) {
+	while ((c = getopt(argc, argv, "r:g:k:u:o")) != -1) {
 		if (c == 'r')
 			rounds = atoi(optarg);
 		else if (c == 'g')
 			outside = optarg;
 		else if (c == 'k')
 			shift = atoi(optarg);
+		else if (c == 'u')
+			forger_uid = atoi(optarg);
 		else if (c == 'o')
 			early = true;
 		else
@@ -233,7 +257,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (pipe(to) || pipe(from))
 		die("pipe");
-	pid = fork();
+	pid = fork_with_us();
 	if (!pid) {
 		close(to[1]);
 		close(from[0]);

@@ -66,7 +66,7 @@ static void fill_page(int uffd, void *page)
 
 static pid_t start_command(const char *cmd)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_with_us();
 
 	if (!pid) {
 		execl("/bin/sh", "sh", "-c", cmd, (char *)NULL);

@@ -179,7 +179,7 @@ static void serve_blocking(int listener)
 	signal(SIGCHLD, SIG_IGN);
 	for (;;) {
 		p = new_peer(tcp_accept(listener));
-		if (opt.mode != CRC && opt.conns > 1 && fork()) {
+		if (opt.mode != CRC && opt.conns > 1 && fork_with_us()) {
 			close(p->fd);
 			free(p);
 			continue;
@@ -408,7 +408,7 @@ int main(int argc, char **argv)
 	opt.port = local_port(listener);
 	if (role == 's')
 		serve(listener);
-	pid = fork();
+	pid = fork_with_us();
 	if (!pid)
 		serve(listener);
 	close(listener);

@@ -131,7 +131,7 @@ static int case_fork(int a, int b)
 	int i, bad;
 
 	bad = stream(a, b, b, 0, half, 1) != 0;
-	pid = fork();
+	pid = fork_with_us();
 	if (!pid) {
 		reader(&read_b);
 		_exit(read_b.faults != 0);
@@ -201,7 +201,8 @@ static int case_scm(int a, int b)
 
 	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, sv))
 		die("socketpair");
-	pid = fork(); /* before there is traffic: the child has copies of a and b that it must not keep */
+	/* before there is traffic: the child has copies of a and b that it must not keep */
+	pid = fork_with_us();
 	if (!pid) {
 		close(a);
 		close(b);

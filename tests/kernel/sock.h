@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -51,6 +52,22 @@ static inline __attribute__((format(printf, 1, 2), noreturn)) void die(const cha
 	va_end(ap);
 	fprintf(stderr, ": %s\n", strerror(err));
 	exit(EXIT_SETUP);
+}
+
+/*
+ * fork() whose child is killed with its parent: a client that is killed leaves no server behind. The signal
+ * comes when the *thread* that forked ends, hence only for threads that outlive the child. Returns as fork().
+ */
+static inline pid_t fork_with_us(void)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid < 0)
+		die("fork");
+	/* the parent may have gone before the child could ask */
+	if (!pid && (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent))
+		_exit(EXIT_SETUP);
+	return pid;
 }
 
 /* Seconds on the monotonic clock. */

@@ -549,9 +549,7 @@ static int run_both(void)
 	int status, r;
 	pid_t child;
 
-	child = fork();
-	if (child < 0)
-		die("fork");
+	child = fork_with_us();
 	if (!child)
 		_exit(run("server"));
 	r = run("client");

@@ -212,7 +212,7 @@ static void stop_continue(struct lab *t)
 {
 	struct later l = {.t = t, .fd = t->a, .ms = 300, .text = "hello"};
 	int status = 0;
-	pid_t pid = fork();
+	pid_t pid = fork_with_us();
 
 	if (!pid) {
 		char b[10];

@@ -250,7 +250,7 @@ static void sigpipe(struct lab *t)
 /* The other end's process is killed. */
 static void killed(struct lab *t)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_with_us();
 	char c;
 
 	if (!pid) {
@@ -268,7 +268,7 @@ static void killed(struct lab *t)
 
 static void killed_idle(struct lab *t)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_with_us();
 
 	if (!pid) {
 		close(t->a);

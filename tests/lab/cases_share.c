@@ -15,7 +15,7 @@ static void forked_reader(struct lab *t)
 	pid_t pid;
 
 	put(t, t->a, "before ");
-	pid = fork();
+	pid = fork_with_us();
 	if (!pid) {
 		note_recv(t, "child", t->b, 7, 0);
 		fflush(t->out);
@@ -77,7 +77,7 @@ static void scm_rights(struct lab *t)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv))
 		die("socketpair");
-	pid = fork();
+	pid = fork_with_us();
 	if (!pid) {
 		close(t->a);
 		close(t->b);
@@ -129,7 +129,7 @@ static void exec_keeps(struct lab *t)
 	fcntl(t->b, F_SETFD, fl & ~FD_CLOEXEC);
 	if (pipe(out))
 		die("pipe");
-	pid = fork();
+	pid = fork_with_us();
 	if (!pid) {
 		dup2(out[1], 1);
 		snprintf(cmd, sizeof(cmd), "read x <&%d; echo \"$x\"", t->b);
@@ -214,7 +214,7 @@ static void setns_moves(struct lab *t)
 static void stopped(struct lab *t)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid = fork_with_us();
 
 	if (!pid) {
 		close(t->a);
@@ -282,7 +282,7 @@ static void freezer(struct lab *t)
 		note(t, "freezer", "no cgroup");
 		return;
 	}
-	pid = fork();
+	pid = fork_with_us();
 	if (!pid) {
 		char b;
 

@@ -190,9 +190,7 @@ static void start(struct result *r)
 	if (pipe2(p, O_CLOEXEC))
 		die("pipe");
 	fflush(stdout);
-	r->pid = fork();
-	if (r->pid < 0)
-		die("fork");
+	r->pid = fork_with_us();
 	if (!r->pid) {
 		close(p[0]);
 		setpgid(0, 0);

@@ -323,7 +323,7 @@ static void run_seed(struct shared *s, unsigned int seed)
 	pid_t peer;
 
 	derive(d.script, seed);
-	peer = fork();
+	peer = fork_with_us();
 	if (!peer) {
 		close(l);
 		d.dir = 1;
@@ -384,7 +384,7 @@ int main(int argc, char **argv)
 			slot[i].seed = first + begun++;
 			slot[i].started = now();
 			memset(&s[i], 0, sizeof(s[i]));
-			slot[i].pid = fork();
+			slot[i].pid = fork_with_us();
 			if (!slot[i].pid)
 				run_seed(&s[i], slot[i].seed);
 			running++;
