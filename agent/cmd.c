@@ -113,6 +113,12 @@ static int set_number(const char *cmd, const char *name, const char *text, unsig
 
 static int set_value(const char *cmd, const struct cmd_option *o, const char *value)
 {
+	struct cmd_list *list = o->value;
+
+	if (o->type == CMD_LIST) {
+		list->word[list->count++] = value;
+		return 0;
+	}
 	if (o->type == CMD_NUMBER)
 		return set_number(cmd, o->name, value, o->value);
 	*(const char **)o->value = value;

@@ -48,6 +48,13 @@ enum cmd_option_type {
 	CMD_FLAG,   /* bool: set to true */
 	CMD_STRING, /* const char *: points into argv */
 	CMD_NUMBER, /* unsigned int, decimal */
+	CMD_LIST,   /* struct cmd_list: an option that may be given several times */
+};
+
+/* Points into argv; the caller gives `word` room for argc words. */
+struct cmd_list {
+	const char **word;
+	size_t count;
 };
 
 /* An option of a command, by its long name without dashes. A table of them ends with .name = NULL. */

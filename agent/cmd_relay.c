@@ -3,7 +3,6 @@
  * cmd_relay.c: `sockhop relay pair` and `sockhop relay forward`: options, worker processes.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -22,42 +21,11 @@
 #define FILES_PER_PAIR 6
 #define FILES_SPARE    64
 
-enum {
-	OPT_LISTEN = 256,
-	OPT_TO,
-	OPT_SOURCE,
-	OPT_PROXY,
-	OPT_WORKERS,
-	OPT_MAX,
-	OPT_CONNECT,
-	OPT_IDLE,
-	OPT_DRAIN,
-	OPT_ONCE,
-	OPT_PATH,
-};
-
-static const struct option options[] = {
-	{"listen", required_argument, NULL, OPT_LISTEN},
-	{"to", required_argument, NULL, OPT_TO},
-	{"source", required_argument, NULL, OPT_SOURCE},
-	{"proxy-protocol", required_argument, NULL, OPT_PROXY},
-	{"workers", required_argument, NULL, OPT_WORKERS},
-	{"max-connections", required_argument, NULL, OPT_MAX},
-	{"connect-timeout", required_argument, NULL, OPT_CONNECT},
-	{"idle-timeout", required_argument, NULL, OPT_IDLE},
-	{"drain-timeout", required_argument, NULL, OPT_DRAIN},
-	{"once", no_argument, NULL, OPT_ONCE},
-	{"path", required_argument, NULL, OPT_PATH},
-	{"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'},
-	{NULL, 0, NULL, 0},
-};
-
 /* What the options said, before names are resolved. */
 struct wishes {
-	const char *listen, *source;
-	const char **to;
-	size_t n_to;
+	const char *listen, *source, *proxy, *path;
+	const char *workers, *max, *connect, *idle, *drain;
+	struct cmd_list to;
 };
 
 static int bad(const char *option, const char *value, const char *why)
@@ -65,11 +33,14 @@ static int bad(const char *option, const char *value, const char *why)
 	return cmd_usage_error("relay", "--%s %s: %s", option, value, why);
 }
 
+/* text NULL: not given. */
 static int number(const char *option, const char *text, unsigned int min, unsigned int max, unsigned int *out)
 {
 	unsigned long n;
 	char *end;
 
+	if (!text)
+		return EXIT_OK;
 	errno = 0;
 	n = strtoul(text, &end, 10);
 	if (*text < '0' || *text > '9' || *end || errno || n < min || n > max)
@@ -86,6 +57,8 @@ static int path(const char *text, enum relay_path *out)
 					    [RELAY_SPLICE] = "splice",
 					    [RELAY_COPY] = "copy"};
 
+	if (!text)
+		return EXIT_OK;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (!strcmp(text, names[i])) {
 			*out = i;
@@ -95,74 +68,32 @@ static int path(const char *text, enum relay_path *out)
 	return bad("path", text, "it is one of auto, kernel, splice, copy");
 }
 
-static int set_option(int opt, struct relay_conf *c, struct wishes *w)
+static int values(struct relay_conf *c, const struct wishes *w)
 {
 	const unsigned int day = 86400;
+	int status = EXIT_OK;
 
-	switch (opt) {
-	case OPT_LISTEN:
-		w->listen = optarg;
-		return EXIT_OK;
-	case OPT_TO:
-		w->to[w->n_to++] = optarg;
-		return EXIT_OK;
-	case OPT_SOURCE:
-		w->source = optarg;
-		return EXIT_OK;
-	case OPT_PROXY:
-		if (strcmp(optarg, "v2"))
-			return bad("proxy-protocol", optarg, "only v2 is known");
-		c->proxy_v2 = true;
-		return EXIT_OK;
-	case OPT_ONCE:
-		c->once = true;
-		return EXIT_OK;
-	case OPT_WORKERS:
-		return number("workers", optarg, 1, WORKERS_MAX, &c->workers);
-	case OPT_MAX:
-		return number("max-connections", optarg, 1, 1000000, &c->max_pairs);
-	case OPT_CONNECT:
-		return number("connect-timeout", optarg, 0, day, &c->connect_timeout);
-	case OPT_IDLE:
-		return number("idle-timeout", optarg, 0, 365 * day, &c->idle_timeout);
-	case OPT_DRAIN:
-		return number("drain-timeout", optarg, 0, 365 * day, &c->drain_timeout);
-	case OPT_PATH:
-		return path(optarg, &c->path);
-	case 'v':
-		log_level++;
-		return EXIT_OK;
-	default:
-		return EXIT_USAGE;
-	}
+	if (w->proxy && strcmp(w->proxy, "v2"))
+		return bad("proxy-protocol", w->proxy, "only v2 is known");
+	c->proxy_v2 = w->proxy;
+	status = status ?: number("workers", w->workers, 1, WORKERS_MAX, &c->workers);
+	status = status ?: number("max-connections", w->max, 1, 1000000, &c->max_pairs);
+	status = status ?: number("connect-timeout", w->connect, 0, day, &c->connect_timeout);
+	status = status ?: number("idle-timeout", w->idle, 0, 365 * day, &c->idle_timeout);
+	status = status ?: number("drain-timeout", w->drain, 0, 365 * day, &c->drain_timeout);
+	return status ?: path(w->path, &c->path);
 }
 
-static int parse(int argc, char **argv, struct relay_conf *c, struct wishes *w, bool *help)
+static int mode(int operands, char **argv, enum relay_mode *out)
 {
-	int opt, status = EXIT_OK;
-
-	optind = 0;
-	opterr = 0;
-	while (status == EXIT_OK && (opt = getopt_long(argc, argv, ":vh", options, NULL)) != -1) {
-		*help = opt == 'h';
-		if (*help)
-			return EXIT_OK;
-		if (opt == '?' || opt == ':')
-			return cmd_usage_error(
-				"relay", opt == ':' ? "option '%s' wants a value" : "unknown option '%s'",
-				argv[optind - 1]);
-		status = set_option(opt, c, w);
-	}
-	if (status)
-		return status;
-	if (optind + 1 != argc)
+	if (operands != 1)
 		return cmd_usage_error("relay", "say `pair` or `forward`");
-	if (!strcmp(argv[optind], "pair"))
-		c->mode = RELAY_PAIR;
-	else if (!strcmp(argv[optind], "forward"))
-		c->mode = RELAY_FORWARD;
+	if (!strcmp(argv[1], "pair"))
+		*out = RELAY_PAIR;
+	else if (!strcmp(argv[1], "forward"))
+		*out = RELAY_FORWARD;
 	else
-		return cmd_usage_error("relay", "'%s' is neither `pair` nor `forward`", argv[optind]);
+		return cmd_usage_error("relay", "'%s' is neither `pair` nor `forward`", argv[1]);
 	return EXIT_OK;
 }
 
@@ -170,11 +101,11 @@ static int check(const struct relay_conf *c, const struct wishes *w)
 {
 	if (!w->listen)
 		return cmd_usage_error("relay", "--listen ADDR:PORT is missing");
-	if (c->mode == RELAY_FORWARD && !w->n_to)
+	if (c->mode == RELAY_FORWARD && !w->to.count)
 		return cmd_usage_error("relay", "forward wants --to HOST:PORT");
 	if (c->mode == RELAY_FORWARD && c->once)
 		return cmd_usage_error("relay", "--once goes with pair only");
-	if (c->mode == RELAY_PAIR && (w->n_to || w->source || c->proxy_v2))
+	if (c->mode == RELAY_PAIR && (w->to.count || w->source || c->proxy_v2))
 		return cmd_usage_error("relay", "--to, --source and --proxy-protocol go with forward only");
 	/* two clients of a pair would end up in two processes and never meet */
 	if (c->mode == RELAY_PAIR && c->workers > 1)
@@ -190,17 +121,17 @@ static int resolve(struct relay_conf *c, const struct wishes *w)
 		return bad("listen", w->listen, why);
 	if (w->source && relay_addr_source(w->source, &c->source, &why))
 		return bad("source", w->source, why);
-	c->targets = calloc(w->n_to + 1, sizeof(*c->targets));
+	c->targets = calloc(w->to.count + 1, sizeof(*c->targets));
 	if (!c->targets) {
 		msg_error("relay: %s", strerror(ENOMEM));
 		return EXIT_FAIL;
 	}
-	for (size_t i = 0; i < w->n_to; i++) {
-		if (!relay_target_resolve(w->to[i], &c->targets[c->n_targets], &why)) {
+	for (size_t i = 0; i < w->to.count; i++) {
+		if (!relay_target_resolve(w->to.word[i], &c->targets[c->n_targets], &why)) {
 			c->n_targets++;
 			continue;
 		}
-		msg_error("relay: cannot resolve --to %s: %s", w->to[i], why);
+		msg_error("relay: cannot resolve --to %s: %s", w->to.word[i], why);
 		return EXIT_FAIL;
 	}
 	return EXIT_OK;
@@ -326,17 +257,28 @@ int cmd_relay(int argc, char **argv)
 			       .connect_timeout = DEFAULT_CONNECT,
 			       .drain_timeout = DEFAULT_DRAIN};
 	_cleanup_free_ const char **to = calloc(argc + 1, sizeof(*to));
-	struct wishes w = {.to = to};
-	bool help = false;
-	int status;
+	struct wishes w = {.to.word = to};
+	const struct cmd_option options[] = {{"listen", CMD_STRING, &w.listen},
+					     {"to", CMD_LIST, &w.to},
+					     {"source", CMD_STRING, &w.source},
+					     {"proxy-protocol", CMD_STRING, &w.proxy},
+					     {"workers", CMD_STRING, &w.workers},
+					     {"max-connections", CMD_STRING, &w.max},
+					     {"connect-timeout", CMD_STRING, &w.connect},
+					     {"idle-timeout", CMD_STRING, &w.idle},
+					     {"drain-timeout", CMD_STRING, &w.drain},
+					     {"once", CMD_FLAG, &c.once},
+					     {"path", CMD_STRING, &w.path},
+					     {0}};
+	int n, status;
 
 	if (!to)
 		return EXIT_FAIL;
-	status = parse(argc, argv, &c, &w, &help);
-	if (help) {
-		usage_print(stdout, "relay");
-		return EXIT_OK;
-	}
+	n = cmd_parse(argc, argv, options, CMD_PERMUTE);
+	if (n < 0)
+		return cmd_parse_status(n);
+	status = values(&c, &w);
+	status = status ?: mode(n, argv, &c.mode);
 	status = status ?: check(&c, &w);
 	status = status ?: resolve(&c, &w);
 	if (!status) {

@@ -218,3 +218,29 @@ asks() { socat -u "TCP:127.0.0.1:$RELAY_PORT" -; }
 		[[ $output == *"--help"* ]]
 	done
 }
+
+# says TEXT ARGUMENT...: a usage error that says so
+says() {
+	local text=$1
+	shift
+	run -2 "$SOCKHOP" relay "$@"
+	[[ $output == *"$text"* ]] || {
+		echo "relay $*: $output"
+		return 1
+	}
+}
+
+@test "options are spelled out, as with the other commands, and errors say which one" {
+	says "unknown option '--list'" pair --list 127.0.0.1:0
+	says "did you mean '--listen'?" pair --listn 127.0.0.1:0
+	says "option '--once' takes no value" pair --listen 127.0.0.1:0 --once=yes
+	says "option '--to' wants a value" forward --listen 127.0.0.1:0 --to
+	says "--workers wants a number from 1 to 256, not '257'" forward --workers=257
+	says "--proxy-protocol v1: only v2 is known" forward --proxy-protocol v1
+	says "it is one of auto, kernel, splice, copy" forward --path ker
+	says "--listen ADDR:PORT is missing" -- pair
+	says "neither" --listen 127.0.0.1:0 both
+	says "say \`pair\` or \`forward\`" --listen 127.0.0.1:0 pair forward
+	run -0 "$SOCKHOP" relay pair --listen 127.0.0.1:0 --help
+	[[ $output == *"sockhop relay pair"* ]]
+}
