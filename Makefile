@@ -35,7 +35,7 @@ PROGS    := $(patsubst %.c,$(B)/%,$(filter-out %.bpf.c,$(wildcard tests/kernel/*
 LAB_CASES := $(filter-out %/cases_splice.c,$(wildcard tests/lab/cases_*.c))
 LAB_H    := $(wildcard tests/lab/*.h tests/kernel/*.h)
 
-.PHONY: all deps demo static test test-kernels lint format install uninstall clean help test-progs
+.PHONY: all asan deps demo static test test-kernels lint format install uninstall clean help test-progs
 .DELETE_ON_ERROR:
 
 all: $(B)/.deps ## build build/sockhop (installs missing packages first, where apt-get is)
@@ -132,6 +132,29 @@ $(B)/static/%: tests/kernel/%.c $(wildcard tests/kernel/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(HOP_CFLAGS) -static $< -o $@ -lpthread $(shell grep -qs liburing.h $< && echo -luring)
 
+# With AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer: build/asan/sockhop and the unit tests
+# (tests/lab/leaks.bats). The BPF side is the one of build/.
+ASAN_FLAGS := $(HOP_CFLAGS) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+ASAN_LIB := $(LIBOBJ:$(B)/%=$(B)/asan/%)
+ASAN     := $(B)/asan/sockhop $(UNIT:$(B)/%=$(B)/asan/%)
+
+asan: $(ASAN) ## build/asan/sockhop and unit tests with sanitizers
+
+$(B)/asan/agent/%.o: agent/%.c $(SKELS)
+	@mkdir -p $(@D)
+	$(CC) $(ASAN_FLAGS) -MMD -MP -c $< -o $@
+
+$(B)/asan/cgroup/%.o: cgroup/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ASAN_FLAGS) -MMD -MP -c $< -o $@
+
+$(B)/asan/sockhop: $(ASAN_LIB) $(B)/asan/agent/main.o
+	$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+$(B)/asan/tests/unit/%: tests/unit/%.c $(ASAN_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(ASAN_FLAGS) -MMD -MP $< $(ASAN_LIB) -o $@ $(LIBS) -lcmocka
+
 test: deps ## all tests on the real kernel (root); prints "N passed, N failed"
 	@$(MAKE) --no-print-directory $(B)/.deps
 	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
@@ -202,4 +225,4 @@ clean: ## remove build/
 help:
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
--include $(wildcard $(B)/agent/*.d $(B)/cgroup/*.d $(B)/tests/unit/*.d)
+-include $(wildcard $(B)/agent/*.d $(B)/cgroup/*.d $(B)/tests/unit/*.d $(B)/asan/*/*.d $(B)/asan/tests/unit/*.d)
