@@ -45,6 +45,7 @@ struct agent {
 	unsigned long long review;     /* when to look at everything again, 0: never */
 	unsigned long long lost;       /* events lost so far */
 	unsigned long long hops;       /* at the last review */
+	unsigned long long moved;      /* when `hops` last changed, or members were last looked at for being idle */
 };
 
 static void schedule(struct agent *a, unsigned long long delay)
@@ -111,6 +112,13 @@ static void pace(struct agent *a, int more, unsigned long long cost)
 		netns_list_clear(&a->dirty);
 }
 
+static unsigned long long review_interval(const struct agent *a)
+{
+	unsigned long long idle = a->in.config->idle_ns;
+
+	return idle && idle < REVIEW ? idle : REVIEW;
+}
+
 static void review_by(struct agent *a, unsigned long long at)
 {
 	if (!a->review || at < a->review)
@@ -145,7 +153,7 @@ static int run_pass(struct agent *a)
 	if (more & PASS_JOINS)
 		a->vet = true; /* one of them may be waiting for just that */
 	if (a->in.config->members)
-		review_by(a, now_ns() + REVIEW);
+		review_by(a, now_ns() + review_interval(a));
 	if (more & PASS_HELD) {
 		a->held = true;
 		review_by(a, held_until > now_ns() + HELD_PAUSE ? held_until : now_ns() + HELD_PAUSE);
@@ -161,10 +169,13 @@ static void review(struct agent *a)
 {
 	unsigned long long hops = instance_counter(&a->in, HOP_CNT_HOPS);
 	unsigned long long lost = instance_counter(&a->in, HOP_CNT_EVENTS_LOST);
+	unsigned long long idle = a->in.config->idle_ns;
 
-	a->review = a->in.config->members ? now_ns() + REVIEW : 0;
-	if (hops != a->hops || lost != a->lost || a->held)
+	a->review = a->in.config->members ? now_ns() + review_interval(a) : 0;
+	if (hops != a->hops || lost != a->lost || a->held || (idle && now_ns() - a->moved > idle)) {
 		look_at_all(a);
+		a->moved = now_ns();
+	}
 	a->held = false; /* the pass will tell again */
 	a->hops = hops;
 	a->lost = lost;

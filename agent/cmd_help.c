@@ -11,12 +11,14 @@
 const struct cmd_usage cmd_usage[] = {
 	{
 		.name = "attach",
-		.args = "CGROUP... [--policy FILE] [--max-connections N] [--no-agent]",
+		.args = "CGROUP... [--policy FILE] [--max-connections N] [--idle-timeout S] [--no-agent]",
 		.summary = "put cgroups under sockhop and start the agent",
 		.options =
 			"  --policy FILE          rules that say which connections may hop (see `sockhop "
 			"policy`)\n"
 			"  --max-connections N    limit of connections that hop at a time (65536)\n"
+			"  --idle-timeout S       a pair silent for S seconds goes back to TCP until it talks again\n"
+			"                         (300; 0: never)\n"
 			"  --no-agent             start no agent: a service manager runs `sockhop agent`\n",
 		.text = "A CGROUP is a folder of the cgroup v2 tree, absolute or below its mount. All "
 			"cgroups of an\n"
@@ -36,10 +38,11 @@ const struct cmd_usage cmd_usage[] = {
 	},
 	{
 		.name = "run",
-		.args = "[--policy FILE] [--max-connections N] [--] CMD [ARG...]",
+		.args = "[--policy FILE] [--max-connections N] [--idle-timeout S] [--] CMD [ARG...]",
 		.summary = "run a command in a cgroup of its own, attached while it runs",
 		.options = "  --policy FILE          as for attach\n"
-			   "  --max-connections N    as for attach\n",
+			   "  --max-connections N    as for attach\n"
+			   "  --idle-timeout S       as for attach\n",
 		.text = "Signals, standard input and the exit status pass through. A killed `sockhop run` "
 			"harms no\n"
 			"connection; `sockhop detach` cleans up after it.\n",

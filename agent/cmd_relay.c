@@ -162,11 +162,7 @@ static void raise_files(struct relay_conf *c)
 
 static int run_worker(struct relay_conf *c, unsigned int index, int fd)
 {
-	int err = relay_worker_run(c, index, fd);
-
-	if (err)
-		msg_error("relay: %s", strerror(-err));
-	return exit_status(err);
+	return exit_status(relay_worker_run(c, index, fd));
 }
 
 static void kill_all(const pid_t *pids, unsigned int n, int sig)

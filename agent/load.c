@@ -221,6 +221,7 @@ static int build(struct hop_bpf *skel, const char *dir, const struct probe *prob
 	int err;
 
 	set_defaults((struct hop_config *)&skel->data_config->cfg, probe, n);
+	skel->data_config->cfg.idle_ns = o->idle_s * 1000000000ull;
 	bpf_program__set_autoload(skel->progs.hop_sockops, probe->kern_ctx);
 	bpf_program__set_autoload(skel->progs.hop_sockops_late, !probe->kern_ctx);
 	/* bpf_rdonly_cast() came with bpf_cast_to_kern_ctx() (6.2, kernel commits a35b9af4ec2c and

@@ -12,9 +12,11 @@
 #include "probe.h"
 
 #define DEFAULT_MAX_CONNECTIONS 65536
+#define DEFAULT_IDLE_TIMEOUT	300 /* seconds */
 
 struct load_options {
 	unsigned int max_connections;	 /* 0: the default */
+	unsigned int idle_s;		 /* a pair silent for so long leaves, 0: never */
 	const struct hop_policy *policy; /* NULL: empty */
 };
 

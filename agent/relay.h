@@ -129,6 +129,7 @@ struct relay_worker {
 	int epoll_fd, listen_fd, signal_fd, state_fd;
 	struct relay_event on_listen, on_signal, on_state, on_ring;
 	struct relay_kern *kern; /* NULL: user space carries everything */
+	const char *no_kernel;	 /* why --path kernel cannot be had */
 	uint64_t events_lost;
 	struct relay_pairs pairs, connecting, dead;
 	struct relay_dirs polls;
@@ -156,7 +157,7 @@ struct relay_worker {
 
 /*
  * Run one worker on a listening socket, which it takes over, until SIGTERM or the end of --once. SIGTERM,
- * SIGINT must be blocked. Returns 0 or -errno.
+ * SIGINT must be blocked. Returns 0 or -errno, having said what failed.
  */
 int relay_worker_run(const struct relay_conf *conf, unsigned int index, int listen_fd);
 /* Add, change, or (events 0) remove an fd of the epoll set. */

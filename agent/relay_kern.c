@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "relay_kern.h"
@@ -144,21 +145,58 @@ static int quiet_print(enum libbpf_print_level level, const char *fmt, va_list a
 	return vfprintf(stderr, fmt, ap);
 }
 
-int relay_kern_open(struct relay_kern **out, unsigned int pairs)
+/*
+ * What the programs need and this kernel has not, NULL if nothing: asked before they are loaded, for the
+ * verifier only says EINVAL. Without bpf_cast_to_kern_ctx() the verdict cannot see sequence numbers, and
+ * bytes that come twice would be forwarded twice.
+ */
+static const char *kernel_lacks(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	const char *lacks = NULL;
+
+	if (!btf)
+		return "the kernel has no BTF, /sys/kernel/btf/vmlinux";
+	if (btf__find_by_name_kind(btf, "bpf_cast_to_kern_ctx", BTF_KIND_FUNC) < 0)
+		lacks = "the kernel has no bpf_cast_to_kern_ctx(), which came with Linux 6.2";
+	btf__free(btf);
+	return lacks;
+}
+
+static int load_quietly(struct relay_kern *k, unsigned int n, const char **why)
+{
+	/* the caller says what a failure means; libbpf's own words only help with -vv */
+	libbpf_print_fn_t print = libbpf_set_print(quiet_print);
+	int err = 0;
+
+	*why = kernel_lacks();
+	if (*why)
+		err = -EOPNOTSUPP;
+	err = err ?: load(k, n);
+	libbpf_set_print(print);
+	return err;
+}
+
+int relay_kern_open(struct relay_kern **out, unsigned int pairs, const char **why)
 {
 	struct relay_kern *k = calloc(1, sizeof(*k));
-	libbpf_print_fn_t print;
 	int err;
 
-	if (!k)
+	*why = NULL;
+	if (!k) {
+		*why = strerror(ENOMEM);
 		return -ENOMEM;
-	/* the caller says what a failure means; libbpf's own words only help with -vv */
-	print = libbpf_set_print(quiet_print);
-	err = load(k, pairs * 2);
-	libbpf_set_print(print);
+	}
+	err = load_quietly(k, pairs * 2, why);
 	err = err ?: set_up(k, pairs * 2);
-	err = err ?: relay_probe(k);
+	if (!err) {
+		err = relay_probe(k);
+		if (err == -EOPNOTSUPP)
+			*why = "the proof on a loopback connection failed";
+	}
 	if (err) {
+		if (!*why)
+			*why = strerror(-err);
 		relay_kern_close(k);
 		return err;
 	}

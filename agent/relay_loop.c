@@ -320,17 +320,20 @@ static bool all_unix(const struct relay_conf *conf)
 static int open_kern(struct relay_worker *w)
 {
 	unsigned int pairs = w->conf->max_pairs < KERN_PAIRS_MAX ? w->conf->max_pairs : KERN_PAIRS_MAX;
+	const char *why;
 	int err;
 
 	if (w->conf->path == RELAY_SPLICE || w->conf->path == RELAY_COPY || all_unix(w->conf))
 		return 0;
-	err = relay_kern_open(&w->kern, pairs);
+	err = relay_kern_open(&w->kern, pairs, &why);
 	if (!err)
 		return relay_epoll(w, EPOLL_CTL_ADD, relay_kern_ring_fd(w->kern), EPOLLIN, &w->on_ring);
-	if (w->conf->path == RELAY_KERNEL)
+	if (w->conf->path == RELAY_KERNEL) {
+		w->no_kernel = why;
 		return err;
+	}
 	if (!w->index)
-		msg_warn("relay: no kernel path (%s); user space carries the bytes", strerror(-err));
+		msg_warn("relay: no kernel path (%s); user space carries all bytes", why);
 	return 0;
 }
 
@@ -389,6 +392,10 @@ int relay_worker_run(const struct relay_conf *conf, unsigned int index, int list
 	TAILQ_INIT(&w.polls);
 	err = open_worker(&w);
 	err = err ?: loop(&w);
+	if (w.no_kernel)
+		msg_error("relay: no kernel path (%s), and --path kernel allows no other", w.no_kernel);
+	else if (err)
+		msg_error("relay: %s", strerror(-err));
 	if (w.n_pairs)
 		msg_warn("relay: %zu connections are cut off", w.n_pairs);
 	close_worker(&w);

@@ -34,7 +34,11 @@ static int read_policy(const struct session_options *o, struct hop_policy *polic
 
 static int create(const struct session_options *o, const struct hop_policy *policy)
 {
-	struct load_options lo = {.max_connections = o->max_connections, .policy = policy};
+	struct load_options lo = {
+		.max_connections = o->max_connections,
+		.idle_s = o->idle_timeout,
+		.policy = policy,
+	};
 	int err = instance_create(o->instance, &lo);
 
 	return err ? exit_status(err) : EXIT_OK;

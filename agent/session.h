@@ -11,6 +11,7 @@ struct session_options {
 	const char *instance;
 	const char *policy_file; /* NULL: none */
 	unsigned int max_connections;
+	unsigned int idle_timeout; /* seconds; see load_options.idle_s */
 };
 
 /*

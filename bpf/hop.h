@@ -17,7 +17,7 @@
 #define SOCKHOP_HOP_H
 
 /* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
-#define HOP_ABI 1
+#define HOP_ABI 2
 
 /* Largest number of rules in a policy; the kernel side walks them linearly when an end registers. */
 #define HOP_RULES_MAX 64
@@ -42,6 +42,7 @@ enum hop_end_flags {
 	HOP_END_CLOSED = 1 << 4, /* was closed with unread hop bytes: the peer must fail promptly */
 	HOP_END_DEAD = 1 << 5,	 /* refused: no join attempt until its traffic or the policy asks again */
 	HOP_END_WANT = 1 << 6,	 /* chatty: joins as soon as its peer wants to as well */
+	HOP_END_IDLE = 1 << 7,	 /* a member that has sent nothing for config.idle_ns */
 };
 
 /*
@@ -93,6 +94,7 @@ struct hop_sock {
 	__u32 joins;	 /* how often it became a member: hysteresis */
 	__u32 why;	 /* enum hop_why */
 	__u32 last_stay; /* enum hop_stay of its latest stay */
+	__u64 seen_msgs, seen_ns; /* messages as a member, and when a pass first saw that number */
 	__u64 hold_ns;	 /* held back until then (CLOCK_MONOTONIC); 0: not, or for good */
 	__u32 holds;
 	__u32 places; /* of config.members that it has taken: the first end of a pair takes two */
@@ -171,7 +173,7 @@ enum hop_stay {
 	X(DUPLICATE, "duplicate-key", "a second socket claims the same sequence numbers")                  \
 	X(SEQUENCE, "sequence", "the sequence numbers of the two ends do not agree")                       \
 	X(ADDRESS, "address", "the addresses of the two ends do not mirror within one network namespace")  \
-	X(IDLE, "idle", "no traffic since it registered")                                                  \
+	X(IDLE, "idle", "no traffic for a while")                                                          \
 	X(POLICY, "policy", "a policy rule says never")                                                    \
 	X(SPLICE, "splice-capable", "its program can splice(2): see `sockhop status`")                     \
 	X(GO, "go-program", "its program is written in Go, which splices between sockets")                 \
@@ -268,6 +270,7 @@ struct hop_config {
 	__u32 leaving; /* number of cgroups that are being detached while others stay */
 	__u32 agent_pid;
 	__u64 attached_ns; /* CLOCK_MONOTONIC */
+	__u64 idle_ns;	   /* a pair that was silent for so long leaves, 0: never */
 	__u64 held_until;  /* written by passes: when the first of the ends held back may look again, 0: none is */
 };
 

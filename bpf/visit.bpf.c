@@ -205,11 +205,33 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	st->review_at = st->hops + st->stays;
 	st->review_hops = st->hops;
 	st->review_bytes = st->bytes;
+	st->seen_ns = 0;
 	st->why = HOP_WHY_NONE;
 	self->why = HOP_WHY_NONE;
 	self->flags &= ~HOP_END_WANT;
 	self->flags |= HOP_END_MEMBER;
 	count(HOP_CNT_JOINED);
+}
+
+/*
+ * Neither end has sent anything for a long time, and nothing waits to be read (that could not leave): give the
+ * places and the memory back. Early members are the operator's wish.
+ */
+static __always_inline bool pair_idle(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self, struct hop_end *peer)
+{
+	__u64 now = bpf_ktime_get_ns(), msgs = st->hops + st->stays;
+
+	if (!cfg.idle_ns || self->flags & HOP_END_EARLY)
+		return false;
+	if (!st->seen_ns || st->seen_msgs != msgs) {
+		st->seen_msgs = msgs;
+		st->seen_ns = now;
+		self->flags &= ~HOP_END_IDLE;
+	} else if (now - st->seen_ns >= cfg.idle_ns) {
+		self->flags |= HOP_END_IDLE;
+	}
+	return self->flags & HOP_END_IDLE && peer && peer->flags & HOP_END_IDLE &&
+	       sock_hop_queue_empty((__u64)(long)tp) && sock_hop_queue_empty(peer->sk);
 }
 
 /* Must this member go? Returns enum hop_why. */
@@ -242,7 +264,7 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 		if (cg && cg != HOP_WHY_UNVETTED)
 			return cg;
 	}
-	return HOP_WHY_NONE;
+	return pair_idle(tp, st, self, peer) ? HOP_WHY_IDLE : HOP_WHY_NONE;
 }
 
 /* The peer cannot have a redirect into us in flight: it latched quiet, or is no more. */
@@ -314,7 +336,9 @@ static __always_inline void settle(struct tcp_sock *tp, struct hop_sock *st, str
 		__sync_fetch_and_add(&cfg.retry_leave, 1);
 		return;
 	}
-	self->flags &= ~(HOP_END_LEAVE | HOP_END_QUIET);
+	self->flags &= ~(HOP_END_LEAVE | HOP_END_QUIET | HOP_END_IDLE);
+	if (self->why == HOP_WHY_IDLE) /* nothing to hold against it: it may come back as soon as it talks */
+		st->holds = 0;
 	self->ask = HOP_WHY_NONE;
 	st->peer_cookie = 0;
 	st->peer_sk = st->peer_file = 0;

@@ -15,9 +15,9 @@ _sockhop_instances() {
 _sockhop_options() {
 	local common="--instance --verbose --help"
 	case $1 in
-	attach) echo "--policy --max-connections --no-agent $common" ;;
+	attach) echo "--policy --max-connections --idle-timeout --no-agent $common" ;;
 	detach) echo "--all --timeout $common" ;;
-	run) echo "--policy --max-connections $common" ;;
+	run) echo "--policy --max-connections --idle-timeout $common" ;;
 	status | check) echo "--json $common" ;;
 	list) echo "--json --all $common" ;;
 	relay)

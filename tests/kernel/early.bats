@@ -34,10 +34,6 @@ counted() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq ".counters.$1";
 	wait_for 5 no_members
 }
 
-no_members() {
-	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq '.maps[] | select(.map == "members").used')" -eq 0 ]
-}
-
 @test "half-closes of early members: no gap, no EPIPE" {
 	early "early all"
 	member "$K/half_close" -n 500

@@ -29,3 +29,8 @@ attached_cgroup() {
 
 # has FILE PATTERN
 has() { grep -q "$2" "$1"; }
+
+# no end of this instance is a member
+no_members() {
+	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq '.maps[] | select(.map == "members").used')" -eq 0 ]
+}

@@ -86,3 +86,31 @@ cycle() {
 	wait "$SPAWN_PID"
 	detach_all 10
 }
+
+_idle_pair() {
+	"$SOCKHOP" list --all --json --instance "$INSTANCE" |
+		jq -e 'map(select(.a.member != true and .b.member != true and .a.why_not == "idle")) | length == 1' >/dev/null
+}
+
+# Python could splice, but these ends do not
+pausing() {
+	echo "trust all" >"$BATS_TEST_TMPDIR/policy"
+	attached_cgroup --policy "$BATS_TEST_TMPDIR/policy" "$@"
+	spawn -c "$CG" python3 "$BATS_TEST_DIRNAME/pause.py" 6 6
+	wait_list 6 'map(select(.state == "hopping" and .a.messages_hopped > 10 and .b.messages_hopped > 10)) | length == 1' "$INSTANCE"
+}
+
+@test "a pair that falls silent leaves, and joins again when it talks" {
+	pausing --idle-timeout 1
+	wait_for 10 _idle_pair
+	no_members
+	# held back for 2 s, then it proves itself again
+	wait_list 10 'map(select(.state == "hopping")) | length == 1' "$INSTANCE"
+	wait "$SPAWN_PID"
+}
+
+@test "an idle timeout of 0 keeps silent pairs" {
+	pausing --idle-timeout 0
+	wait "$SPAWN_PID"
+	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .counters.left)" -eq 0 ]
+}
