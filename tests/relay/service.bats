@@ -209,6 +209,29 @@ asks() { socat -u "TCP:127.0.0.1:$RELAY_PORT" -; }
 	[ "$(grep -c 'no kernel path' "$RELAY_LOG")" -eq 1 ]
 }
 
+# As on Linux 6.1: the kernel's types without bpf_cast_to_kern_ctx(), for COMMAND... alone.
+without_cast() {
+	sed 's/bpf_cast_to_kern_ctx/bpf_cast_to_kern_XXX/g' /sys/kernel/btf/vmlinux >"$BATS_TEST_TMPDIR/btf"
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	exec unshare -m --propagation private bash -c 'mount --bind "$0" /sys/kernel/btf/vmlinux && exec "$@"' \
+		"$BATS_TEST_TMPDIR/btf" "$@"
+}
+
+@test "a kernel without bpf_cast_to_kern_ctx(): it says so once, and carries the bytes in user space" {
+	TARGET_PORT=$(free_port)
+	spawn without_cast "$SOCKHOP" relay forward --listen 127.0.0.1:0 --to "127.0.0.1:$TARGET_PORT" --workers 2
+	RELAY_PID=$SPAWN_PID RELAY_LOG=$SPAWN_LOG
+	wait_for 10 _printed_port "$RELAY_LOG"
+	RELAY_PORT=$(grep -oE ':[0-9]+$' "$RELAY_LOG" | head -1 | tr -d :)
+	load half 20
+	load mixed 2
+	[ "$(grep -c . "$RELAY_LOG")" -eq 2 ]
+	grep -qF "no kernel path (the kernel has no bpf_cast_to_kern_ctx(), which came with Linux 6.2); user space carries all bytes" "$RELAY_LOG"
+	run -5 without_cast "$SOCKHOP" relay pair --listen 127.0.0.1:0 --path kernel
+	[ "$(grep -c 'no kernel path (the kernel has no bpf_cast' <<<"$output")" -eq 1 ]
+	[ "$(grep -c . <<<"$output")" -eq 2 ]
+}
+
 @test "usage errors" {
 	for args in "" "pair" "forward --listen 1" "pair --listen 1 --to a:1" "both --listen 1" "forward --listen 1 --to 1 --workers x" \
 		"pair --listen ::1:80" "forward --listen 127.0.0.1:0 --to 127.0.0.1:1 --path tunnel" "forward --listen"; do
