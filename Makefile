@@ -133,8 +133,10 @@ $(B)/static/%: tests/kernel/%.c $(wildcard tests/kernel/*.h)
 	$(CC) $(HOP_CFLAGS) -static $< -o $@ -lpthread $(shell grep -qs liburing.h $< && echo -luring)
 
 # With AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer: build/asan/sockhop and the unit tests
-# (tests/lab/leaks.bats). The BPF side is the one of build/.
-ASAN_FLAGS := $(HOP_CFLAGS) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+# (tests/lab/leaks.bats). The BPF side is the one of build/. Static runtimes: of the shared ones that of UBSan does
+# not write to log_path, and a daemon's stderr is nowhere.
+ASAN_FLAGS := $(HOP_CFLAGS) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+            -static-libasan -static-libubsan
 ASAN_LIB := $(LIBOBJ:$(B)/%=$(B)/asan/%)
 ASAN     := $(B)/asan/sockhop $(UNIT:$(B)/%=$(B)/asan/%)
 
@@ -157,7 +159,7 @@ $(B)/asan/tests/unit/%: tests/unit/%.c $(ASAN_LIB)
 
 test: deps ## all tests on the real kernel (root); prints "N passed, N failed"
 	@$(MAKE) --no-print-directory $(B)/.deps
-	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
+	@$(MAKE) --no-print-directory $(B)/sockhop test-progs asan
 	tests/run.sh
 
 test-kernels: $(B)/.deps ## boot Debian's 6.1 and 6.12 kernels (QEMU) and test in them; prints a table

@@ -1,0 +1,196 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# Nothing leaks: user space under AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer (`make asan`), kernel
+# memory after many connections, and what tests/run.sh says of a test that leaves things behind.
+#
+# SOCKHOP_LEAK_CONNECTIONS: short connections of the kernel memory test (5000).
+# timeout: 600
+
+setup() {
+	bats_require_minimum_version 1.5.0
+	load ../lib
+	K=$BUILD/tests/kernel
+	export JOIN_WAIT=${JOIN_WAIT:-20}
+}
+teardown() { lib_teardown; }
+
+# ---- user space ----
+
+# sanitized: from now on SOCKHOP is the program with sanitizers; each process of it writes what it finds to a file.
+sanitized() {
+	REPORTS=$BATS_TEST_TMPDIR/reports
+	mkdir "$REPORTS"
+	[ -x "$BUILD/asan/sockhop" ] || skip "no build/asan/sockhop: run make asan"
+	export SOCKHOP=$BUILD/asan/sockhop
+	local common=log_path=$REPORTS/report:exitcode=99
+	export ASAN_OPTIONS=$common:detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1
+	export UBSAN_OPTIONS=$common:print_stacktrace=1
+}
+
+# no_reports: fails and shows them if there are any. A process reports when it ends.
+no_reports() {
+	[ -z "$(ls -A "$REPORTS")" ] || {
+		head -n 60 "$REPORTS"/*
+		return 1
+	}
+}
+
+# does STATUS ARGUMENT...: sockhop with sanitizers ends with that status
+does() {
+	local want=$1 got=0
+	shift
+	timeout -k 5 60 "$SOCKHOP" "$@" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- || got=$?
+	[ "$got" -eq "$want" ] || {
+		echo "sockhop $*: exit status $got instead of $want"
+		cat "$BATS_TEST_TMPDIR/out" "$REPORTS"/* 2>/dev/null
+		return 1
+	}
+}
+
+agent_pid() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq -r '.agent.pid // .agent_pid // 0'; }
+members() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq '.maps[] | select(.map == "members").used'; }
+has_members() { [ "$(members)" -ge "$1" ]; }
+
+@test "the sanitizers see a leak, a read beyond the end and an overflow" {
+	sanitized
+	local program=$BATS_TEST_TMPDIR/faulty
+	gcc -xc -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -static-libasan -static-libubsan \
+		-o "$program" - <<-'END'
+		#include <stdlib.h>
+		static void *volatile p;
+		int main(int argc, char **argv)
+		{
+			volatile int big = 0x7fffffff;
+			p = malloc(40);
+			if (argv[1][0] == 'l') /* leaked */
+				p = 0;
+			if (argv[1][0] == 'r') /* read */
+				return ((volatile char *)p)[40 * (argc - 1)];
+			if (argv[1][0] == 'o') /* overflow */
+				big += argc;
+			return 0;
+		}
+	END
+	"$program" none
+	no_reports
+	for fault in leak read overflow; do
+		run ! "$program" $fault
+		run ! no_reports
+		echo "$fault: $output"
+		rm "$REPORTS"/*
+	done
+}
+
+@test "unit tests with sanitizers" {
+	local test n=0
+	sanitized
+	for test in "$BUILD"/asan/tests/unit/*; do
+		[[ $test != *.d ]] || continue
+		timeout -k 5 100 "$test" >"$BATS_TEST_TMPDIR/out" 2>&1 || { cat "$BATS_TEST_TMPDIR/out"; no_reports; return 1; }
+		n=$((n + 1))
+	done
+	no_reports
+	[ "$n" -ge 5 ]
+}
+
+@test "commands with sanitizers, and what they refuse" {
+	local first on
+	sanitized
+	new_cgroup
+	first=$CG
+	new_cgroup
+	printf 'never port 1\nearly port 2-3\ntrust program nobody\n' >"$BATS_TEST_TMPDIR/policy"
+	echo 'nonsense' >"$BATS_TEST_TMPDIR/bad"
+	on=(--instance "$lib_id")
+	does 3 status "${on[@]}"
+	run ! attach "$first" --policy "$BATS_TEST_TMPDIR/bad"
+	run ! attach "$first/none"
+	attach "$first" --policy "$BATS_TEST_TMPDIR/policy"
+	attach "$CG" # and attached again: nothing changes
+	attach "$CG"
+	[ "/proc/$(agent_pid)/exe" -ef "$SOCKHOP" ]
+	for json in "" --json; do
+		for cmd in status list "list --all" "policy show" check version; do
+			# shellcheck disable=SC2086
+			case $cmd in
+			check | version) does 0 $cmd $json ;;
+			*) does 0 $cmd $json "${on[@]}" ;;
+			esac
+		done
+	done
+	does 0 policy add "never program x" --at 1 "${on[@]}"
+	does 0 policy add trust port 5 "${on[@]}"
+	does 0 policy del 1 "${on[@]}"
+	does 2 policy add nonsense "${on[@]}"
+	run ! does 0 policy del 99 "${on[@]}"
+	run ! does 0 policy set "$BATS_TEST_TMPDIR/bad" "${on[@]}"
+	run ! does 0 policy set "$BATS_TEST_TMPDIR/none" "${on[@]}"
+	does 0 policy set "$BATS_TEST_TMPDIR/policy" "${on[@]}"
+	run ! does 0 agent "${on[@]}" # there is one
+	does 2 list --nonsense "${on[@]}"
+	does 0 help
+	does 0 help attach
+	does 2 nonsense
+	does 0 detach "$CG" "${on[@]}"
+	run ! does 0 detach "$CG" "${on[@]}"
+	does 0 detach --all "${on[@]}"
+	does 3 list "${on[@]}"
+	no_reports
+}
+
+@test "the agent in the foreground under load, with sanitizers" {
+	local agent load
+	sanitized
+	new_cgroup
+	attach "$CG" --no-agent
+	spawn "$SOCKHOP" agent --instance "$INSTANCE"
+	agent=$SPAWN_PID
+	spawn -c "$CG" "$K/stream_check" -n 20 -s 5
+	load=$SPAWN_PID
+	spawn -c "$CG" "$K/rr" crc -s 4
+	wait_for 20 has_members 4
+	does 0 list --all --instance "$INSTANCE"
+	does 0 list --all --json --instance "$INSTANCE"
+	does 0 policy add never program rr --instance "$INSTANCE" # makes it look at all programs again
+	does 0 detach "$CG" --instance "$INSTANCE"                # members leave; the instance goes with its last cgroup
+	wait "$load" || { cat "$BATS_TEST_TMPDIR"/spawn.*; return 1; }
+	end_pid "$agent"
+	no_reports
+}
+
+@test "sockhop run with sanitizers: a program that hops, one that fails, one that is none" {
+	sanitized
+	does 0 run -- "$K/stream_check" -n 10 -s 2
+	does 7 run -- sh -c 'exit 7'
+	does 127 run -- /nonexistent
+	no_reports
+}
+
+listens_on() { PORT=$(grep -oE ':[0-9]+$' "$1" | head -1 | tr -d :); [ -n "$PORT" ]; }
+# relay SCENARIO... -- ARGUMENT...: a sanitized relay carries them (relay_load's, by name and count), then ends
+relay() {
+	local scenario=() pid target=0
+	while [ "$1" != -- ]; do scenario+=("$1"); shift; done
+	shift
+	[ "$1" = pair ] || { target=$(free_port); set -- "$@" --to "127.0.0.1:$target"; }
+	spawn "$SOCKHOP" relay "$@" --listen 127.0.0.1:0
+	pid=$SPAWN_PID
+	wait_for 10 listens_on "$SPAWN_LOG" || { cat "$SPAWN_LOG"; return 1; }
+	for s in "${scenario[@]}"; do
+		timeout -k 5 60 "$K/relay_load" "${s% *}" "$PORT" "$target" "${s#* }"
+	done
+	does 3 status --json --instance none-of-ours # shows relays all the same
+	kill "$pid"
+	wait "$pid" || { cat "$SPAWN_LOG"; return 1; }
+	no_reports
+}
+
+@test "a relay with sanitizers: forward by each path, two workers, and pair" {
+	local path
+	sanitized
+	for path in auto kernel splice copy; do
+		relay "sizes 100" "half 21" "rst 10" "early 10" "bulk 16" "many 50" -- forward --path $path
+	done
+	relay "sizes 100" "many 50" -- forward --workers 2
+	relay "early 10" "half 20" "rst 10" "many 50" -- pair
+}
