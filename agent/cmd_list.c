@@ -10,6 +10,7 @@
 #include "instance.h"
 #include "output.h"
 #include "reasons.h"
+#include "relay_state.h"
 #include "show.h"
 #include "util.h"
 
@@ -286,42 +287,106 @@ static const struct output_column columns[] = {
 	{"/meaning", "MEANING", OUTPUT_TEXT},
 	{0},
 };
-static const struct output_section view[] = {{OUTPUT_TABLE, NULL, NULL, columns}, {0}};
+static const struct output_column relay_columns[] = {
+	{"/state", "STATE", OUTPUT_TEXT},
+	{"/a/peer", "A", OUTPUT_ADDRESS},
+	{"/a/local", "RELAY TO A", OUTPUT_ADDRESS},
+	{"/b/local", "RELAY TO B", OUTPUT_ADDRESS},
+	{"/b/peer", "B", OUTPUT_ADDRESS},
+	{"/relay", "RELAY", OUTPUT_PROGRAM},
+	{"/a_to_b/path", "A>B PATH", OUTPUT_TEXT},
+	{"/a_to_b/bytes", "A>B BYTES", OUTPUT_BYTES},
+	{"/b_to_a/path", "B>A PATH", OUTPUT_TEXT},
+	{"/b_to_a/bytes", "B>A BYTES", OUTPUT_BYTES},
+	{0},
+};
+static const struct output_section view[] = {
+	{OUTPUT_TABLE, "/pairs", NULL, columns},
+	{OUTPUT_TABLE, "/relayed", "relayed connections", relay_columns},
+	{0},
+};
+
+/* JSON is one array, whatever carries a connection; text is a table for each kind. */
+static int print_list(json_object *pairs, json_object *relayed, bool json, bool attached)
+{
+	_cleanup_json_ json_object *both = json_object_new_object();
+
+	if (json) {
+		for (size_t i = 0; i < json_object_array_length(relayed); i++)
+			json_object_array_add(pairs, json_object_get(json_object_array_get_idx(relayed, i)));
+		return output_print(pairs, view, json);
+	}
+	add(both, "pairs", json_object_get(pairs));
+	add(both, "relayed", json_object_get(relayed));
+	return output_print(both, attached ? view : view + 1, json);
+}
+
+/*
+ * Relays belong to no instance: who names one asks about that one alone. Their pairs are listed without an
+ * instance, too.
+ */
+static json_object *load_relayed(const char *name)
+{
+	json_object *o = json_object_new_array();
+	int err = name ? 0 : relay_list_pairs(o);
+
+	if (err)
+		msg_warn("cannot ask the running relays: %s", strerror(-err));
+	return o;
+}
+
+static int list_instance(struct instance *in, bool all, json_object *out)
+{
+	struct list list = {.in = in, .all = all};
+	int err = list_build(&list, out);
+
+	free(list.pair);
+	show_free(&list.show);
+	return err;
+}
+
+/* As cmd_open(); but when there is something else to list, it is no error that nothing is attached. */
+static int open_instance(struct instance *in, const char *name, bool else_to_list)
+{
+	int err = instance_open(in, name, INSTANCE_READ);
+
+	if (!err)
+		return EXIT_OK;
+	if (err == -ENOENT && else_to_list)
+		return EXIT_NOT_ATTACHED;
+	return cmd_open(in, name, INSTANCE_READ);
+}
 
 int cmd_list(int argc, char **argv)
 {
 	const char *name = NULL;
-	bool json = false;
-	struct list list = {0};
-	const struct cmd_option options[] = {{"instance", CMD_STRING, &name},
-					     {"json", CMD_FLAG, &json},
-					     {"all", CMD_FLAG, &list.all},
-					     {0}};
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), status, err;
-	_cleanup_json_ json_object *out = NULL;
+	bool json = false, all = false;
+	const struct cmd_option options[] = {
+		{"instance", CMD_STRING, &name}, {"json", CMD_FLAG, &json}, {"all", CMD_FLAG, &all}, {0}};
+	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), status, printed, err = 0;
+	_cleanup_json_ json_object *pairs = NULL, *relayed = NULL;
 	struct instance in;
+	bool attached;
 
 	if (n < 0)
 		return cmd_parse_status(n);
 	if (n)
 		return cmd_usage_error(argv[0], "unexpected argument '%s'", argv[1]);
-	status = cmd_open(&in, name, INSTANCE_READ);
-	if (status != EXIT_OK && status != EXIT_NOT_ATTACHED)
+	relayed = load_relayed(name);
+	status = open_instance(&in, name, json_object_array_length(relayed));
+	attached = status == EXIT_OK;
+	if (!attached && status != EXIT_NOT_ATTACHED)
 		return status;
-	out = json_object_new_array();
-	if (status == EXIT_NOT_ATTACHED) {
-		if (json)
-			output_print(out, view, json);
-		return status;
+	pairs = json_object_new_array();
+	if (attached) {
+		err = list_instance(&in, all, pairs);
+		instance_close(&in);
+	} else if (json_object_array_length(relayed)) {
+		status = EXIT_OK;
 	}
-	list.in = &in;
-	err = list_build(&list, out);
-	status = output_print(out, view, json);
-	free(list.pair);
-	show_free(&list.show);
-	instance_close(&in);
+	printed = print_list(pairs, relayed, json, attached);
 	if (!err)
-		return status;
+		return status ?: printed;
 	msg_error("cannot list all connections: %s", strerror(-err));
 	return exit_status(err);
 }

@@ -132,7 +132,12 @@ static void format_address(char *buf, size_t size, json_object *value)
 	const char *address = member_text(value, "address");
 	bool v6 = strchr(address, ':');
 
-	snprintf(buf, size, "%s%s%s:%s", v6 ? "[" : "", address, v6 ? "]" : "", member_text(value, "port"));
+	/* what has no port is no IP address */
+	if (!json_object_object_get(value, "port"))
+		snprintf(buf, size, "%s", address);
+	else
+		snprintf(buf, size, "%s%s%s:%s", v6 ? "[" : "", address, v6 ? "]" : "",
+			 member_text(value, "port"));
 }
 
 static void format_program(char *buf, size_t size, json_object *value)

@@ -18,7 +18,7 @@ enum output_format {
 	OUTPUT_BYTES,	/* an integer: bytes, in binary units: "1.5 MiB" */
 	OUTPUT_PERCENT, /* a number: "12.5 %" */
 	OUTPUT_YES_NO,	/* a boolean */
-	OUTPUT_ADDRESS, /* {"address": "::1", "port": 80}: "[::1]:80" */
+	OUTPUT_ADDRESS, /* {"address": "::1", "port": 80}: "[::1]:80"; without a port: as it is */
 	OUTPUT_PROGRAM, /* {"program": "redis-server", "pid": 1}: "redis-server/1" */
 	OUTPUT_SECONDS, /* an integer: "2 d 3 h", "5 min 10 s" */
 };

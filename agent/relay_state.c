@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
@@ -10,6 +11,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include "output.h"
 #include "relay.h"
 #include "relay_kern.h"
 #include "relay_state.h"
@@ -59,6 +61,51 @@ static void add_peer(json_object *o, const char *key, int fd)
 	add_text(o, key, text);
 }
 
+/* {"address", "port"} as for hops; a Unix socket has no port. NULL: there is none. */
+static json_object *describe_address(const struct relay_addr *a)
+{
+	const struct sockaddr_in6 *in6 = (const void *)&a->ss;
+	const struct sockaddr_in *in = (const void *)&a->ss;
+	struct in6_addr mapped = {.s6_addr = {[10] = 0xff, 0xff}};
+	json_object *o;
+	char text[160];
+
+	if (a->ss.ss_family == AF_INET6)
+		return output_address(in6->sin6_addr.s6_addr, ntohs(in6->sin6_port));
+	if (a->ss.ss_family == AF_INET) {
+		mapped.s6_addr32[3] = in->sin_addr.s_addr;
+		return output_address(mapped.s6_addr, ntohs(in->sin_port));
+	}
+	relay_addr_format(a, text, sizeof(text));
+	o = json_object_new_object();
+	json_object_object_add(o, "address", output_string(text, strlen(text)));
+	json_object_object_add(o, "port", NULL);
+	return o;
+}
+
+static json_object *describe_end(int fd)
+{
+	json_object *o = json_object_new_object();
+	struct relay_addr a = {.len = sizeof(a.ss)};
+
+	/* zeroed up to the end of sun_path: the kernel need not terminate it */
+	if (fd >= 0 && !getsockname(fd, (struct sockaddr *)&a.ss, &a.len))
+		json_object_object_add(o, "local", describe_address(&a));
+	a = (struct relay_addr){.len = sizeof(a.ss)};
+	if (fd >= 0 && !getpeername(fd, (struct sockaddr *)&a.ss, &a.len))
+		json_object_object_add(o, "peer", describe_address(&a));
+	return o;
+}
+
+static json_object *describe_ends(const struct relay_pair *p)
+{
+	json_object *ends = json_object_new_array();
+
+	json_object_array_add(ends, describe_end(p->sock[0].fd));
+	json_object_array_add(ends, describe_end(p->sock[1].fd));
+	return ends;
+}
+
 static json_object *describe_pair(const struct relay_pair *p)
 {
 	static const char *const states[] = {[PAIR_WAITING] = "waiting",
@@ -69,6 +116,7 @@ static json_object *describe_pair(const struct relay_pair *p)
 
 	add_peer(o, "a", p->sock[0].fd);
 	add_peer(o, "b", p->sock[1].fd);
+	json_object_object_add(o, "ends", describe_ends(p));
 	add_text(o, "state", states[p->state]);
 	add(o, "seconds", (p->worker->now - p->start_ns) / RELAY_NS);
 	json_object_object_add(o, "a_to_b", describe_dir(&p->dir[0]));
@@ -103,6 +151,7 @@ static json_object *describe(const struct relay_worker *w)
 	for (size_t i = 0; i < w->conf->n_targets; i++)
 		json_object_array_add(targets, json_object_new_string(w->conf->targets[i].name));
 	relay_addr_format(&w->conf->listen, text, sizeof(text));
+	add_text(o, "program", program_invocation_short_name);
 	add(o, "pid", getpid());
 	add(o, "worker", w->index);
 	add_text(o, "mode", w->conf->mode == RELAY_PAIR ? "pair" : "forward");

@@ -114,8 +114,9 @@ class Rr(Workload):
 class Load(Workload):
     """tests/bench/load, a server for each sample."""
 
-    def __init__(self, name, args, server_args="", quick=False):
+    def __init__(self, name, args, server_args="", quick=False, warm=WARM):
         super().__init__(name, TCP + ("unix",), quick)
+        self.warm = warm
         self.args, self.server_args = args.split(), server_args.split()
 
     def measure(self, place):
@@ -134,9 +135,9 @@ class Load(Workload):
                 break
             except OSError:
                 time.sleep(0.02)
-        client = place.spawn(LOAD, "ask", *self.args, *where, "-w", WARM, "-s", SPAN)
+        client = place.spawn(LOAD, "ask", *self.args, *where, "-w", self.warm, "-s", SPAN)
         try:
-            return self.from_json(client, over_span(place))
+            return self.from_json(client, over_span(place, warm=self.warm))
         finally:
             place.end(client)
             place.end(server)
@@ -330,7 +331,8 @@ def all_workloads():
     return [
         *(Load(f"request-response {size}", f"-z {size}", f"-z {size}", quick=size in (64, 4096, 16384))
           for size in (1, 64, 1024, 4096, 16384, 65536)),
-        *(Load(f"request-response 64, {c} connections", f"-z 64 -c {c}", "-z 64", quick=c == 100)
+        *(Load(f"request-response 64, {c} connections", f"-z 64 -c {c}", "-z 64", quick=c == 100,
+               warm=5 if c == 1000 else WARM)
           for c in (10, 100, 1000)),
         Load("request 100, answer 8192, 8 connections", "-z 100 -r 8192 -c 8", "-z 100 -r 8192"),
         Load("frames of 100 both ways, 16 outstanding", "-z 100 -P 16", "-z 100", quick=True),
