@@ -87,22 +87,28 @@ cycle() {
 	detach_all 10
 }
 
-_idle_pair() {
+# left_for REASON: the pair is out again
+left_for() {
 	"$SOCKHOP" list --all --json --instance "$INSTANCE" |
-		jq -e 'map(select(.a.member != true and .b.member != true and .a.why_not == "idle")) | length == 1' >/dev/null
+		jq -e "map(select(.a.member != true and .b.member != true and .a.why_not == \"$1\")) | length == 1" >/dev/null
 }
 
 # Python could splice, but these ends do not
+# pausing ARGUMENTS-OF-PAUSE.PY [OPTION-OF-ATTACH...]
 pausing() {
 	echo "trust all" >"$BATS_TEST_TMPDIR/policy"
-	attached_cgroup --policy "$BATS_TEST_TMPDIR/policy" "$@"
-	spawn -c "$CG" python3 "$BATS_TEST_DIRNAME/pause.py" 6 6
+	attached_cgroup --policy "$BATS_TEST_TMPDIR/policy" "${@:2}"
+	# shellcheck disable=SC2086
+	spawn -c "$CG" python3 "$BATS_TEST_DIRNAME/pause.py" $1
 	wait_list 6 'map(select(.state == "hopping" and .a.messages_hopped > 10 and .b.messages_hopped > 10)) | length == 1' "$INSTANCE"
 }
 
 @test "a pair that falls silent leaves, and joins again when it talks" {
-	pausing --idle-timeout 1
-	wait_for 10 _idle_pair
+	pausing "4 8" --idle-timeout 1
+	wait_for 10 left_for idle || {
+		"$SOCKHOP" list --all --json --instance "$INSTANCE"
+		return 1
+	}
 	no_members
 	# held back for 2 s, then it proves itself again
 	wait_list 10 'map(select(.state == "hopping")) | length == 1' "$INSTANCE"
@@ -110,7 +116,13 @@ pausing() {
 }
 
 @test "an idle timeout of 0 keeps silent pairs" {
-	pausing --idle-timeout 0
+	pausing "4 3" --idle-timeout 0
 	wait "$SPAWN_PID"
 	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .counters.left)" -eq 0 ]
+}
+
+@test "a member whose traffic turns to bulk leaves" {
+	pausing "3 6 bulk"
+	wait_for 10 left_for bulk
+	wait "$SPAWN_PID"
 }
