@@ -200,7 +200,7 @@ static void check_others(struct checks *c)
 			   strerror(-err));
 		return;
 	}
-	if (cgroup_sockops_exclusive(path, where, sizeof(where)) == 1) {
+	if (cgroup_hook_exclusive(path, BPF_CGROUP_SOCK_OPS, where, sizeof(where)) == 1) {
 		snprintf(fix, sizeof(fix),
 			 "have it attached with BPF_F_ALLOW_MULTI (`bpftool cgroup show %s`), or use cgroups "
 			 "elsewhere",

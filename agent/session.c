@@ -107,17 +107,21 @@ int session_resolve(const char *arg, char *path, size_t size)
 
 static void explain_eperm(const char *path)
 {
+	static const struct {
+		enum bpf_attach_type type;
+		const char *name;
+	} hooks[] = {{BPF_CGROUP_SOCK_OPS, "sockops"}, {BPF_CGROUP_SETSOCKOPT, "setsockopt"}};
 	char where[PATH_MAX];
 
-	if (cgroup_sockops_exclusive(path, where, sizeof(where)) == 1)
-		msg_error(
-			"cannot attach to %s: another program holds the sockops hook of %s exclusively (see "
-			"`bpftool cgroup show %s`); it must attach with BPF_F_ALLOW_MULTI",
-			path, where, where);
-	else
-		msg_error(
-			"cannot attach to %s: no permission; run as root, or with CAP_BPF and CAP_NET_ADMIN",
-			path);
+	for (unsigned int i = 0; i < ARRAY_SIZE(hooks); i++) {
+		if (cgroup_hook_exclusive(path, hooks[i].type, where, sizeof(where)) != 1)
+			continue;
+		msg_error("cannot attach to %s: another program holds the %s hook of %s exclusively (see "
+			  "`bpftool cgroup show %s`); it must attach with BPF_F_ALLOW_MULTI",
+			  path, hooks[i].name, where, where);
+		return;
+	}
+	msg_error("cannot attach to %s: no permission; run as root, or with CAP_BPF and CAP_NET_ADMIN", path);
 }
 
 int session_attach(struct instance *in, const char *path, __u32 flags)

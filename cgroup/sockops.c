@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The sockops programs of a cgroup. */
+/* The programs of a cgroup. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -28,17 +28,17 @@ int cgroup_sockops_progs(const char *path, bool effective, __u32 *ids, __u32 *co
 }
 
 /* How many programs the cgroup itself has, and the flags that they were attached with. */
-static int query(const char *path, __u32 *flags, __u32 *count)
+static int query(const char *path, enum bpf_attach_type type, __u32 *flags, __u32 *count)
 {
 	_cleanup_close_ int fd = open_dir(path);
 
 	if (fd < 0)
 		return fd;
 	*flags = *count = 0;
-	return bpf_prog_query(fd, BPF_CGROUP_SOCK_OPS, 0, flags, NULL, count);
+	return bpf_prog_query(fd, type, 0, flags, NULL, count);
 }
 
-int cgroup_sockops_exclusive(const char *path, char *where, size_t size)
+int cgroup_hook_exclusive(const char *path, enum bpf_attach_type type, char *where, size_t size)
 {
 	char at[PATH_MAX], mount[PATH_MAX];
 	__u32 allowed = BPF_F_ALLOW_MULTI, flags, count;
@@ -47,7 +47,7 @@ int cgroup_sockops_exclusive(const char *path, char *where, size_t size)
 	if (!err)
 		err = path_copy(at, sizeof(at), path);
 	while (!err) {
-		err = query(at, &flags, &count);
+		err = query(at, type, &flags, &count);
 		if (err)
 			break;
 		if (count && !(flags & allowed)) {

@@ -581,15 +581,20 @@ static void below_is_by_whole_names(void **state)
 	assert_false(cgroup_is_below("/cg", "/cg/a"));
 }
 
-/* ---- sockops programs ---- */
+/* ---- programs of a cgroup ---- */
 
-static int load_sockops(void)
+/* What the helpers below load and attach. */
+static enum bpf_attach_type hook = BPF_CGROUP_SOCK_OPS;
+
+static int load_prog(void)
 {
 	const struct bpf_insn insns[] = {
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
-	int fd = bpf_prog_load(BPF_PROG_TYPE_SOCK_OPS, "test_cgroup", "GPL", insns, ARRAY_SIZE(insns), NULL);
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = hook);
+	int fd = bpf_prog_load(hook == BPF_CGROUP_SOCK_OPS ? BPF_PROG_TYPE_SOCK_OPS : BPF_PROG_TYPE_CGROUP_SOCKOPT,
+			       "test_cgroup", "GPL", insns, ARRAY_SIZE(insns), &opts);
 
 	assert_true(fd >= 0);
 	return fd;
@@ -608,16 +613,16 @@ static void attach(int prog, const char *name, unsigned int flags)
 {
 	int fd = open(in_base(name), O_RDONLY | O_DIRECTORY);
 
-	assert_int_equal(bpf_prog_attach(prog, fd, BPF_CGROUP_SOCK_OPS, flags), 0);
+	assert_int_equal(bpf_prog_attach(prog, fd, hook, flags), 0);
 	close(fd);
 }
 
-/* What cgroup_sockops_exclusive() predicts, having checked it against a real attempt. */
+/* What cgroup_hook_exclusive() predicts, having checked it against a real attempt. */
 static int exclusive(int prog, const char *name, char *where)
 {
-	int ret = cgroup_sockops_exclusive(in_base(name), where, PATH_MAX);
+	int ret = cgroup_hook_exclusive(in_base(name), hook, where, PATH_MAX);
 	int fd = open(in_base(name), O_RDONLY | O_DIRECTORY);
-	int link = bpf_link_create(prog, fd, BPF_CGROUP_SOCK_OPS, NULL);
+	int link = bpf_link_create(prog, fd, hook, NULL);
 
 	assert_int_equal(ret, link >= 0 ? 0 : link == -EPERM ? 1 : -1);
 	if (link >= 0)
@@ -628,7 +633,7 @@ static int exclusive(int prog, const char *name, char *where)
 
 static void sockops_programs_are_listed(void **state)
 {
-	int one = load_sockops(), two = load_sockops();
+	int one = load_prog(), two = load_prog();
 	__u32 ids[64], count = 64;
 
 	(void)state;
@@ -655,7 +660,7 @@ static void sockops_programs_are_listed(void **state)
 
 static void exclusive_predicts_whether_a_link_attaches(void **state)
 {
-	int prog = load_sockops(), mine = load_sockops();
+	int prog = load_prog(), mine = load_prog();
 	char where[PATH_MAX] = "untouched";
 
 	(void)state;
@@ -680,6 +685,13 @@ static void exclusive_predicts_whether_a_link_attaches(void **state)
 	assert_string_equal(where, in_base("none"));
 	close(prog);
 	close(mine);
+}
+
+static void exclusive_predicts_for_setsockopt_too(void **state)
+{
+	hook = BPF_CGROUP_SETSOCKOPT;
+	exclusive_predicts_whether_a_link_attaches(state);
+	hook = BPF_CGROUP_SOCK_OPS;
 }
 
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -711,6 +723,7 @@ int main(void)
 		cmocka_unit_test(below_is_by_whole_names),
 		T(sockops_programs_are_listed),
 		T(exclusive_predicts_whether_a_link_attaches),
+		T(exclusive_predicts_for_setsockopt_too),
 	};
 
 	return cmocka_run_group_tests(tests, find_mount, NULL);
