@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/types.h>
+#include <linux/bpf.h>
 #include <linux/types.h>
 
 /* One cgroup2 mount: where it is, and which cgroup is its top as seen from our cgroup namespace. */
