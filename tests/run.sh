@@ -6,7 +6,7 @@
 # of these programs or .bats files. Without arguments all suites that exist are run.
 #
 # A file may take 300 s, or what its comment line "# timeout: SECONDS" says; all together may take
-# RUN_LIMIT seconds (3000). The last line is "N passed, N failed[, N skipped]". Exit status: 0 all passed;
+# RUN_LIMIT seconds (3000). One run at a time: they wait for each other at the lock file RUN_LOCK. The last line is "N passed, N failed[, N skipped]". Exit status: 0 all passed;
 # 1 a test failed, none ran, or all were skipped; 2 no such suite or file; 4 not root.
 #
 # Tests get SOCKHOP (the program), BUILD (the build folder), BATS_LIB_PATH (tests/, for lib.bash) and
@@ -32,7 +32,8 @@ die() {
 
 [ "$(id -u)" -eq 0 ] || die 4 "the tests attach BPF programs to cgroups of their own: run them as root"
 # one run at a time: "nothing left behind" cannot tell two runs apart
-exec 9>/run/lock/sockhop-tests || die 1 "cannot write /run/lock"
+run_lock=${RUN_LOCK:-/run/lock/sockhop-tests}
+exec 9>"$run_lock" || die 1 "cannot write $run_lock"
 flock -n 9 || {
 	echo "run.sh: waiting for another run of the tests to end" >&2
 	flock -w 1800 9 || die 1 "another run of the tests is under way on this machine"
@@ -100,6 +101,27 @@ plan() {
 
 mount_of() { awk -v type="$1" '{ for (i = 7; $i != "-"; i++); if ($(i + 1) == type) { print $5; exit } }' /proc/self/mountinfo; }
 
+# Our programs, maps and links in the kernel, by the names in bpf/ (the kernel keeps 15 characters). Those of systemd
+# and of others come and go.
+bpf_objects() {
+	local maps progs
+	maps=$(grep -ohE '\w+ SEC\("\.maps"\)' "$root"/bpf/*.[ch] | awk '{ printf "%s ", substr($1, 1, 15) }')
+	progs=$(bpftool prog show | awk '$3 == "name" && $4 ~ /^(hop|relay|probe)_/ { print $1, $4 }')
+	[ -z "$progs" ] || awk '{ print "BPF program", $2 ", id", $1 + 0 }' <<<"$progs"
+	bpftool map show | awk -v ours=" $maps" '$3 == "name" && (index(ours, " " $4 " ") ||
+		$4 ~ /^(hop|relay|probe)_bpf?\.|^\.data\.config$/) { print "BPF map", $4 ", id", $1 + 0 }'
+	bpftool link show | awk -v progs="$progs" '
+		BEGIN { n = split(progs, p, "\n"); for (i = 1; i <= n; i++) { split(p[i], f, ": *"); name[f[1]] = f[2] } }
+		$3 == "prog" && $4 in name { print "BPF link of", name[$4] ", id", $1 + 0 }'
+}
+
+# What runs our programs, whatever it calls itself: the agent and servers of tests.
+processes() {
+	find /proc -maxdepth 2 -path '/proc/[0-9]*/exe' \
+		\( -lname '*/sockhop' -o -lname "$(realpath "$SOCKHOP")" -o -lname "$(realpath "$BUILD")/*" \) \
+		-printf '%l %h\n' 2>/dev/null | sed -E 's|.*/([^/ ]+) /proc/([0-9]+)$|process \1, pid \2|'
+}
+
 # One line for each thing that a test could leave. systemd's units come and go; in them only our names count.
 snapshot() {
 	local cg bpf
@@ -109,14 +131,15 @@ snapshot() {
 		awk '/sockhop/ || !/\.(service|scope|slice|socket|mount|swap|target)(\/|$)/'
 	[ -z "$bpf" ] || find "$bpf/sockhop" -mindepth 1 -printf 'pin %p\n' 2>/dev/null
 	ip netns list 2>/dev/null | awk '{ print "network namespace", $1 }'
-	pgrep -x sockhop | sed 's/^/process sockhop, pid /'
+	processes
+	bpf_objects 2>/dev/null
 }
 
 left_behind() { snapshot | sort | comm -13 "$work/before" -; }
 
-# Prints what is left and returns 1; gives what is just ending five seconds.
+# Prints what is left and returns 1; gives what is just ending, or waits for a grace period, ten seconds.
 check_leftovers() {
-	local left deadline=$((SECONDS + 5))
+	local left deadline=$((SECONDS + 10))
 	while left=$(left_behind); [ -n "$left" ] && [ $SECONDS -lt $deadline ]; do sleep 0.1; done
 	[ -n "$left" ] || return 0
 	echo "not ok: nothing left behind"
@@ -228,7 +251,7 @@ summary() {
 [ $# -gt 0 ] || set -- $suites
 plan "$@" >"$work/plan"
 snapshot | sort >"$work/before"
-grep -E 'process|pin ' "$work/before" | sed 's/^/there before the run: /' >&2
+grep -E '^(process|pin) ' "$work/before" | sed 's/^/there before the run: /' >&2
 : >"$work/results"
 while read -r suite file <&8; do
 	run_file "$suite" "$file"

@@ -194,3 +194,50 @@ relay() {
 	relay "sizes 100" "many 50" -- forward --workers 2
 	relay "early 10" "half 20" "rst 10" "many 50" -- pair
 }
+
+# ---- the kernel ----
+
+@test "kernel memory is back after thousands of short connections and hundreds of members" {
+	timeout -k 20 500 "$lib_root/tests/lab/memory.sh" "${SOCKHOP_LEAK_CONNECTIONS:-5000}"
+}
+
+@test "members that are still open show in the kernel's memory" {
+	run timeout -k 20 200 "$lib_root/tests/lab/memory.sh" -l 1000
+	echo "$output"
+	[ "$status" -eq 1 ]
+	for kind in ends members storages slab; do
+		[[ $output =~ (^|$'\n')$kind:\ [^$'\n']*growth=([0-9]+)\ at_most=([0-9]+) ]]
+		[ "${BASH_REMATCH[2]}" -gt "${BASH_REMATCH[3]}" ]
+	done
+}
+
+# ---- what tests leave behind ----
+
+@test "the runner of these tests names all that a test leaves behind, and fails" {
+	local other=$lib_id-left at=@ # bats takes every line that begins with the word for a test of this file
+	_lib_note cgroup "$(cgroup2_mount)/sockhop-$other"
+	_lib_note instance "$other"
+	_lib_note netns "$other"
+	cat >"$BATS_TEST_TMPDIR/careless.bats" <<-END
+		${at}test "it leaves an instance, a cgroup, a network namespace and a server" {
+			mkdir "$(cgroup2_mount)/sockhop-$other"
+			ip netns add $other
+			"$SOCKHOP" attach "$(cgroup2_mount)/sockhop-$other" --instance $other 3>&-
+			"$K/rr" server -p $(free_port) >/dev/null 2>&1 3>&- &
+			echo \$! >"$BATS_TEST_TMPDIR/server"
+		}
+	END
+	# a clean environment: bats in bats; and a lock of its own, for the one that runs us is held
+	run env -i PATH="${PATH//"$BATS_LIBEXEC:"/}" BUILD="$BUILD" SOCKHOP="$SOCKHOP" RUN_LOCK="$BATS_TEST_TMPDIR/lock" \
+		timeout -k 5 60 "$lib_root/tests/run.sh" "$BATS_TEST_TMPDIR/careless.bats"
+	echo "$output"
+	note_pid "$(cat "$BATS_TEST_TMPDIR/server")"
+	[ "$status" -eq 1 ]
+	[[ $output == *"1 passed, 1 failed"* ]]
+	[[ $output == *"not ok: nothing left behind"* ]]
+	for left in "cgroup $(cgroup2_mount)/sockhop-$other" "network namespace $other" "pin .*/sockhop/$other" \
+		"pin .*/sockhop/$other/members" "process $(basename "$SOCKHOP"), pid [0-9]+" "process rr, pid [0-9]+" "BPF program hop_msg, id [0-9]+" \
+		"BPF map members, id [0-9]+" "BPF map socks, id [0-9]+" "BPF link of hop_sockops, id [0-9]+"; do
+		grep -qxE "    $left" <<<"$output" || { echo "not named: $left"; return 1; }
+	done
+}
