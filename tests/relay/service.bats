@@ -195,6 +195,53 @@ asks() { socat -u "TCP:127.0.0.1:$RELAY_PORT" -; }
 	[ ! -e "/run/sockhop/relay-$RELAY_PID.sock" ]
 }
 
+# The rows of our relay in `sockhop list --json`, by a jq expression over their array. Relays belong to no instance.
+rows() { "$SOCKHOP" list --json | jq -c --argjson p "$RELAY_PID" "[.[] | select(.relay.pid == \$p)] | $1"; }
+rows_are() { [ "$(rows "$1")" = "$2" ]; }
+
+@test "list shows relayed connections: four addresses, path and bytes each way; nothing need be attached" {
+	local client
+	forward auto
+	spawn socat "TCP-LISTEN:$TARGET_PORT,fork" EXEC:cat
+	wait_listen "$TARGET_PORT"
+	exec 8<>"/dev/tcp/127.0.0.1/$RELAY_PORT"
+	client=$(ss -Htn state established "dport = :$RELAY_PORT" | awk '{print $3}')
+	for _ in {1..100}; do
+		echo hello >&8
+		read -r -u 8 _
+	done
+	wait_for 5 rows_are '.[0] | .state, .a_to_b.path, .b_to_a.path' $'"relayed"\n"kernel"\n"kernel"'
+	rows_are length 1
+	rows_are '.[0] | .a_to_b.bytes, .b_to_a.bytes, (.a_to_b | .kernel + .splice + .copy)' $'600\n600\n600'
+	rows_are '.[0] | .a.peer, .a.local, .b.peer | "\(.address):\(.port)"' \
+		"\"$client\""$'\n'"\"127.0.0.1:$RELAY_PORT\""$'\n'"\"127.0.0.1:$TARGET_PORT\""
+	rows_are '.[0].b.local | .address, .port > 0' $'"127.0.0.1"\ntrue'
+	rows_are '.[0].relay | .program, .mode' "\"$(basename "$SOCKHOP")\""$'\n"forward"'
+	run -0 "$SOCKHOP" list
+	[[ $output == *"relayed connections"*"relayed  $client "*" $(basename "$SOCKHOP")/$RELAY_PID "*kernel*"600 B"*kernel*"600 B"* ]]
+	# who names an instance asks about that one alone
+	run -3 --separate-stderr "$SOCKHOP" list --json --instance none-of-ours
+	[ "$(jq length <<<"$output")" -eq 0 ]
+	exec 8>&-
+	wait_for 5 rows_are length 0
+}
+
+@test "list shows a client that waits for another, and a Unix target" {
+	start_relay pair --listen '[::1]:0'
+	exec 8<>"/dev/tcp/::1/$RELAY_PORT"
+	wait_for 5 rows_are '.[] | .state, .a.local.address, .b.peer' $'"waiting"\n"::1"\nnull'
+	"$SOCKHOP" list | grep -qF "[::1]:$RELAY_PORT"
+	exec 8>&-
+	end_pid "$RELAY_PID"
+	spawn socat "UNIX-LISTEN:$BATS_TEST_TMPDIR/s,fork" EXEC:cat
+	wait_for 5 test -S "$BATS_TEST_TMPDIR/s"
+	start_relay forward --listen 127.0.0.1:0 --to "unix:$BATS_TEST_TMPDIR/s"
+	exec 8<>"/dev/tcp/127.0.0.1/$RELAY_PORT"
+	wait_for 5 rows_are '.[] | .state, .b.peer' "\"relayed\""$'\n'"{\"address\":\"unix:$BATS_TEST_TMPDIR/s\",\"port\":null}"
+	"$SOCKHOP" list | grep -qF " unix:$BATS_TEST_TMPDIR/s "
+	exec 8>&-
+}
+
 @test "without privileges it says so once, and carries the bytes in user space" {
 	TARGET_PORT=$(free_port)
 	cp "$SOCKHOP" "$BATS_TEST_TMPDIR/sockhop"
