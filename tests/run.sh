@@ -6,8 +6,10 @@
 # of these programs or .bats files. Without arguments all suites that exist are run.
 #
 # A file may take 300 s, or what its comment line "# timeout: SECONDS" says; all together may take
-# RUN_LIMIT seconds (3000). One run at a time: they wait for each other at the lock file RUN_LOCK. The last line is "N passed, N failed[, N skipped]". Exit status: 0 all passed;
-# 1 a test failed, none ran, or all were skipped; 2 no such suite or file; 4 not root.
+# RUN_LIMIT seconds (3000). One run at a time: they wait for each other at the lock file RUN_LOCK. What is left behind
+# at the end is given LEFTOVER_WAIT seconds (10) to go. The last line is "N passed, N failed[, N skipped]". Exit
+# status: 0 all passed; 1 a test failed, none ran, all were skipped, or something was left behind; 2 no such suite or
+# file; 4 not root.
 #
 # Tests get SOCKHOP (the program), BUILD (the build folder), BATS_LIB_PATH (tests/, for lib.bash) and
 # SOCKHOP_JOURNAL (where lib.bash notes what it made: undone here if a file was cut short).
@@ -129,6 +131,9 @@ snapshot() {
 	bpf=$(mount_of bpf)
 	[ -z "$cg" ] || find "$cg" -mindepth 1 -type d -printf 'cgroup %p\n' 2>/dev/null |
 		awk '/sockhop/ || !/\.(service|scope|slice|socket|mount|swap|target)(\/|$)/'
+	# of other hierarchies (cgroup v1) only our names
+	awk '{ for (i = 7; $i != "-"; i++); if ($(i + 1) == "cgroup") print $5 }' /proc/self/mountinfo |
+		xargs -r -I{} find {} -maxdepth 2 -name 'sockhop-*' -printf 'cgroup %p\n' 2>/dev/null
 	[ -z "$bpf" ] || find "$bpf/sockhop" -mindepth 1 -printf 'pin %p\n' 2>/dev/null
 	ip netns list 2>/dev/null | awk '{ print "network namespace", $1 }'
 	processes
@@ -137,9 +142,9 @@ snapshot() {
 
 left_behind() { snapshot | sort | comm -13 "$work/before" -; }
 
-# Prints what is left and returns 1; gives what is just ending, or waits for a grace period, ten seconds.
+# Prints what is left and returns 1; gives what is just ending, or waits for a grace period, time to go.
 check_leftovers() {
-	local left deadline=$((SECONDS + 10))
+	local left deadline=$((SECONDS + ${LEFTOVER_WAIT:-10}))
 	while left=$(left_behind); [ -n "$left" ] && [ $SECONDS -lt $deadline ]; do sleep 0.1; done
 	[ -n "$left" ] || return 0
 	echo "not ok: nothing left behind"

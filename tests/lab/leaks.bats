@@ -145,9 +145,9 @@ has_members() { [ "$(members)" -ge "$1" ]; }
 	attach "$CG" --no-agent
 	spawn "$SOCKHOP" agent --instance "$INSTANCE"
 	agent=$SPAWN_PID
-	spawn -c "$CG" "$K/stream_check" -n 20 -s 5
+	spawn -c "$CG" "$K/stream_check" -n 20 -s 4
 	load=$SPAWN_PID
-	spawn -c "$CG" "$K/rr" crc -s 4
+	spawn -c "$CG" "$K/rr" crc -s 3
 	wait_for 20 has_members 4
 	does 0 list --all --instance "$INSTANCE"
 	does 0 list --all --json --instance "$INSTANCE"
@@ -160,7 +160,7 @@ has_members() { [ "$(members)" -ge "$1" ]; }
 
 @test "sockhop run with sanitizers: a program that hops, one that fails, one that is none" {
 	sanitized
-	does 0 run -- "$K/stream_check" -n 10 -s 2
+	does 0 run -- "$K/stream_check" -n 10 -s 1
 	does 7 run -- sh -c 'exit 7'
 	does 127 run -- /nonexistent
 	no_reports
@@ -228,7 +228,7 @@ relay() {
 		}
 	END
 	# a clean environment: bats in bats; and a lock of its own, for the one that runs us is held
-	run env -i PATH="${PATH//"$BATS_LIBEXEC:"/}" BUILD="$BUILD" SOCKHOP="$SOCKHOP" RUN_LOCK="$BATS_TEST_TMPDIR/lock" \
+	run env -i PATH="${PATH//"$BATS_LIBEXEC:"/}" BUILD="$BUILD" SOCKHOP="$SOCKHOP" RUN_LOCK="$BATS_TEST_TMPDIR/lock" LEFTOVER_WAIT=1 \
 		timeout -k 5 60 "$lib_root/tests/run.sh" "$BATS_TEST_TMPDIR/careless.bats"
 	echo "$output"
 	note_pid "$(cat "$BATS_TEST_TMPDIR/server")"

@@ -146,7 +146,7 @@ for round in 1 2 3; do
 	echo "round $round: $total short connections, $(($(counter joined) - joined)) members"
 	# what waits for a grace period or a worker is given a moment
 	back=1
-	wait_for 10 is_back >/dev/null || back=0
+	wait_for "${leave:-10}" is_back >/dev/null || back=0
 	for kind in "${!now[@]}"; do
 		echo "$kind: before=${before[$kind]} after=${now[$kind]} growth=$((now[$kind] - before[$kind]))" \
 			"at_most=${bound[$kind]}"
