@@ -68,6 +68,7 @@ const struct cmd_usage cmd_usage[] = {
 		.options =
 			"  --json                 print JSON\n"
 			"  --all                  also connections that do not hop, each with the reason\n",
+		.text = "Connections of running relays follow, unless --instance is given.\n",
 	},
 	{
 		.name = "check",
