@@ -241,3 +241,25 @@ relay() {
 		grep -qxE "    $left" <<<"$output" || { echo "not named: $left"; return 1; }
 	done
 }
+
+children_of() { pgrep -P "$1"; }
+has_children() { [ -n "$(children_of "$1")" ]; }
+@test "a test program that is killed takes its other processes with it" {
+	local parent child since children
+	for cmd in "kernel/rr -s 60" "kernel/rr -b -c 3 -s 60" "kernel/stream_check -n 3 -s 60" "lab/random -t 60"; do
+		# shellcheck disable=SC2086
+		SOCKHOP_PLAIN=1 spawn "$BUILD"/tests/$cmd
+		parent=$SPAWN_PID
+		wait_for 5 has_children "$parent"
+		children=()
+		for child in $(children_of "$parent"); do
+			since=$(_lib_start_time "$child")
+			[ -z "$since" ] || children+=("$child $since")
+		done
+		kill -KILL "$parent"
+		for child in "${children[@]}"; do
+			# shellcheck disable=SC2086
+			wait_for 5 _lib_ended $child || { echo "$cmd: its process lives on: $child"; _lib_note pid $child; return 1; }
+		done
+	done
+}
