@@ -45,7 +45,7 @@ as() { # UID CMD...
 	for i in 0 1; do
 		spawn -c "${cg[i]}" -n "${ns[i]}" -o "$BATS_TEST_TMPDIR/client$i" \
 			setpriv --reuid $((3000 + i)) --regid $((3000 + i)) --clear-groups \
-			"$BIN/stream_check" client -p 7000 -n 30 -s 6 -H 5
+			"$BIN/stream_check" client -p 7000 -n 30 -s 6 -H 1
 		pids[i]=$SPAWN_PID
 	done
 	for i in 0 1; do
