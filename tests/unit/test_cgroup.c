@@ -593,7 +593,8 @@ static int load_prog(void)
 		{.code = BPF_JMP | BPF_EXIT},
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = hook);
-	int fd = bpf_prog_load(hook == BPF_CGROUP_SOCK_OPS ? BPF_PROG_TYPE_SOCK_OPS : BPF_PROG_TYPE_CGROUP_SOCKOPT,
+	int fd = bpf_prog_load(hook == BPF_CGROUP_SOCK_OPS ? BPF_PROG_TYPE_SOCK_OPS
+							   : BPF_PROG_TYPE_CGROUP_SOCKOPT,
 			       "test_cgroup", "GPL", insns, ARRAY_SIZE(insns), &opts);
 
 	assert_true(fd >= 0);
