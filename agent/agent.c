@@ -24,6 +24,7 @@
 #define LEAVE_SHARE   4		   /* passes for leaves, which an application may be waiting for */
 #define LEAVE_AT_ONCE 3		   /* passes that a leave takes when nothing is in its way */
 #define LEAVE_URGENT  20	   /* so many in a row; then they are as patient as joins */
+#define VET_PATIENCE  (200 * MS)   /* so long passes for leaves go before the examination of programs */
 #define REVIEW	      (30000 * MS) /* while there are members: lost events, programs that hold them */
 #define HELD_PAUSE    (1000 * MS)  /* between looks at ends that are held back, at least */
 
@@ -35,7 +36,7 @@ struct agent {
 	struct ring_buffer *events;
 	struct veto_cache *veto;
 	struct netns_list dirty;       /* namespaces that need a pass */
-	bool vet;		       /* programs must be examined before it */
+	unsigned long long vet_by;     /* programs must be examined, by then even if somebody leaves; 0: no need */
 	bool leaves;		       /* somebody is leaving */
 	bool held;		       /* somebody is held back for a while */
 	unsigned int leave_passes;     /* in a row */
@@ -58,6 +59,12 @@ static void schedule(struct agent *a, unsigned long long delay)
 		a->due = at;
 }
 
+static void want_vet(struct agent *a)
+{
+	if (!a->vet_by)
+		a->vet_by = now_ns() + VET_PATIENCE;
+}
+
 static int on_event(void *ctx, void *data, size_t size)
 {
 	struct agent *a = ctx;
@@ -67,7 +74,7 @@ static int on_event(void *ctx, void *data, size_t size)
 		return 0;
 	switch (e->type) {
 	case HOP_EV_PAIRED:
-		a->vet = true;
+		want_vet(a);
 		netns_list_add(&a->dirty, e->netns);
 		netns_list_add(&a->dirty, e->peer_netns);
 		schedule(a, COALESCE);
@@ -80,7 +87,7 @@ static int on_event(void *ctx, void *data, size_t size)
 		schedule(a, MS);
 		break;
 	case HOP_EV_EXEC:
-		a->vet = true;
+		want_vet(a);
 		netns_list_all(&a->dirty, &a->in);
 		schedule(a, COALESCE);
 		break;
@@ -91,7 +98,7 @@ static int on_event(void *ctx, void *data, size_t size)
 /* Look at everything: at the start, after a change of policy, when events were lost. */
 static void look_at_all(struct agent *a)
 {
-	a->vet = true;
+	want_vet(a);
 	netns_list_all(&a->dirty, &a->in);
 	if (a->dirty.n)
 		schedule(a, COALESCE);
@@ -130,15 +137,16 @@ static int run_pass(struct agent *a)
 	unsigned long long held_until, cost = 0, start = cpu_ns() - veto_cache_scan_ns(a->veto);
 	struct vet_result vetted;
 	unsigned int n = a->dirty.n;
-	bool unvetted = a->vet && a->leaves; /* whoever leaves does not wait for that */
+	/* whoever leaves does not wait for that; but where somebody always leaves, others want to join */
+	bool unvetted = a->vet_by && a->leaves && now_ns() < a->vet_by;
 	int more, err;
 
 	a->due = 0;
-	if (a->vet && !unvetted) {
+	if (a->vet_by && !unvetted) {
 		err = vet_all(&a->in, a->veto, &vetted);
 		if (err)
 			return err;
-		a->vet = false;
+		a->vet_by = 0;
 		a->spent += cpu_ns() - veto_cache_scan_ns(a->veto) - start;
 		msg_debug("examined %u sockets, %u vetoed", vetted.sockets, vetted.vetoed);
 	}
@@ -151,7 +159,7 @@ static int run_pass(struct agent *a)
 	if (unvetted && !a->leaves)
 		look_at_all(a);
 	if (more & PASS_JOINS)
-		a->vet = true; /* one of them may be waiting for just that */
+		want_vet(a); /* one of them may be waiting for just that */
 	if (a->in.config->members)
 		review_by(a, now_ns() + review_interval(a));
 	if (more & PASS_HELD) {
