@@ -122,7 +122,10 @@ pausing() {
 }
 
 @test "a member whose traffic turns to bulk leaves" {
-	pausing "3 6 bulk"
-	wait_for 10 left_for bulk
-	wait "$SPAWN_PID"
+	pausing "3 30 bulk"
+	wait_for 25 left_for bulk || {
+		"$SOCKHOP" list --all --json --instance "$INSTANCE"
+		return 1
+	}
+	end_pid "$SPAWN_PID"
 }
