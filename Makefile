@@ -168,6 +168,9 @@ test-kernels: $(B)/.deps ## boot Debian's 6.1 and 6.12 kernels (QEMU) and test i
 	tests/kernels/run.sh
 
 .PHONY: soak
+test-suites: $(B)/.deps ## test suites of others (CPython, Tornado), whole, plain and under sockhop; prints a table
+	tests/lab/suites --out $(B)/suites.json
+
 soak: ## random programs and storms for longer: SECONDS=600 each
 	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
 	LAB_SECONDS=$(or $(SECONDS),600) bats --filter 'random|storm' tests/lab/lab.bats
