@@ -166,8 +166,9 @@ test-kernels: $(B)/.deps ## boot Debian's 6.1 and 6.12 kernels (QEMU) and test i
 	@tests/deps.sh kernels
 	@$(MAKE) --no-print-directory static
 	tests/kernels/run.sh
+	tests/kernels/run.sh -c
 
-.PHONY: soak
+.PHONY: soak test-suites
 test-suites: $(B)/.deps ## test suites of others (CPython, Tornado), whole, plain and under sockhop; prints a table
 	tests/lab/suites --out $(B)/suites.json
 

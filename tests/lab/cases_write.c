@@ -178,6 +178,7 @@ static void partial(struct lab *t)
 	ssize_t r = SENT(t, t->a, send(t->a, big, sizeof(big), 0));
 
 	note(t, "8 MB at once", "%s", r < 0 ? err_name(errno) : (size_t)r < sizeof(big) ? "partly" : "whole");
+	settle(); /* what the peer's buffer still takes */
 	note_poll(t, "poll", t->a, 0, 0);
 }
 

@@ -18,9 +18,10 @@ teardown() { lib_teardown; }
 	SOCKHOP=$SOCKHOP BUILD=$BUILD timeout -k 5 400 "$lib_root/tests/lab/compare"
 }
 
-@test "what the list of differences says can be printed" {
+@test "docs/limits.md says what the list of differences says" {
 	run -0 "$lib_root/tests/lab/gen-limits"
 	[ "${#lines[@]}" -gt 20 ]
+	"$lib_root/tests/lab/gen-limits" --check
 }
 
 # ---- random programs ----
