@@ -35,10 +35,11 @@ struct agent {
 	int lock_fd, poke_fd, epoll_fd;
 	struct ring_buffer *events;
 	struct veto_cache *veto;
-	struct netns_list dirty;       /* namespaces that need a pass */
-	unsigned long long vet_by;     /* programs must be examined, by then even if somebody leaves; 0: no need */
-	bool leaves;		       /* somebody is leaving */
-	bool held;		       /* somebody is held back for a while */
+	struct netns_list dirty; /* namespaces that need a pass */
+	unsigned long long
+		vet_by; /* programs must be examined, by then even if somebody leaves; 0: no need */
+	bool leaves;	/* somebody is leaving */
+	bool held;	/* somebody is held back for a while */
 	unsigned int leave_passes;     /* in a row */
 	unsigned long long spent;      /* CPU time of the present pass, programs' examination included */
 	unsigned long long due;	       /* when the next pass may run, 0: none is needed */
@@ -46,7 +47,8 @@ struct agent {
 	unsigned long long review;     /* when to look at everything again, 0: never */
 	unsigned long long lost;       /* events lost so far */
 	unsigned long long hops;       /* at the last review */
-	unsigned long long moved;      /* when `hops` last changed, or members were last looked at for being idle */
+	unsigned long long
+		moved; /* when `hops` last changed, or members were last looked at for being idle */
 };
 
 static void schedule(struct agent *a, unsigned long long delay)

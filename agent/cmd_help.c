@@ -17,7 +17,8 @@ const struct cmd_usage cmd_usage[] = {
 			"  --policy FILE          rules that say which connections may hop (see `sockhop "
 			"policy`)\n"
 			"  --max-connections N    limit of connections that hop at a time (65536)\n"
-			"  --idle-timeout S       a pair silent for S seconds goes back to TCP until it talks again\n"
+			"  --idle-timeout S       a pair silent for S seconds goes back to TCP until it "
+			"talks again\n"
 			"                         (300; 0: never)\n"
 			"  --no-agent             start no agent: a service manager runs `sockhop agent`\n",
 		.text = "A CGROUP is a folder of the cgroup v2 tree, absolute or below its mount. All "

@@ -113,8 +113,8 @@ static __always_inline int sock_sleepers(struct sock *sk)
 }
 
 /*
- * Nobody is inside a system call on this socket but sleepers in poll(2) and, perhaps, the only thread that has
- * the file (which takes no reference, fdget()).
+ * Nobody is inside a system call on this socket but sleepers in poll(2) and, perhaps, the only thread that
+ * has the file (which takes no reference, fdget()).
  */
 static __noinline __maybe_unused int sock_unshared(__u64 addr)
 {

@@ -90,12 +90,12 @@ struct hop_sock {
 	__u32 win_in, pad_win; /* of win_segs, those received */
 	/* sequence numbers at registration: an end joins only when the connection has moved on since */
 	__u32 reg_una, reg_rcv;
-	__u32 tries;	 /* passes that could not let it join for a passing reason */
-	__u32 joins;	 /* how often it became a member: hysteresis */
-	__u32 why;	 /* enum hop_why */
-	__u32 last_stay; /* enum hop_stay of its latest stay */
+	__u32 tries;		  /* passes that could not let it join for a passing reason */
+	__u32 joins;		  /* how often it became a member: hysteresis */
+	__u32 why;		  /* enum hop_why */
+	__u32 last_stay;	  /* enum hop_stay of its latest stay */
 	__u64 seen_msgs, seen_ns; /* messages as a member, and when a pass first saw that number */
-	__u64 hold_ns;	 /* held back until then (CLOCK_MONOTONIC); 0: not, or for good */
+	__u64 hold_ns;		  /* held back until then (CLOCK_MONOTONIC); 0: not, or for good */
 	__u32 holds;
 	__u32 places; /* of config.members that it has taken: the first end of a pair takes two */
 };
@@ -271,7 +271,8 @@ struct hop_config {
 	__u32 agent_pid;
 	__u64 attached_ns; /* CLOCK_MONOTONIC */
 	__u64 idle_ns;	   /* a pair that was silent for so long leaves, 0: never */
-	__u64 held_until;  /* written by passes: when the first of the ends held back may look again, 0: none is */
+	__u64 held_until;  /* written by passes: when the first of the ends held back may look again, 0: none
+			      is */
 };
 
 /* Test-only switches (SOCKHOP_TEST_FORCE), each takes one rule away to show what it protects from. */

@@ -120,7 +120,7 @@ static __always_inline bool final(__u32 why)
 	       why == HOP_WHY_ADDRESS || why == HOP_WHY_STATE || why == HOP_WHY_USERNS;
 }
 
-/* Tells the agent when to come again. Passes that run at once may overwrite each other: the agent's review. */
+/* Tells the agent when to come again. Two passes at once may lose one time; the agent's review finds it. */
 static __always_inline void held_until(__u64 ns)
 {
 	if (!cfg.held_until || ns < cfg.held_until)
@@ -214,10 +214,11 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 }
 
 /*
- * Neither end has sent anything for a long time, and nothing waits to be read (that could not leave): give the
- * places and the memory back. Early members are the operator's wish.
+ * Neither end has sent anything for a long time, and nothing waits to be read (that could not leave): give
+ * the places and the memory back. Early members are the operator's wish.
  */
-static __always_inline bool pair_idle(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self, struct hop_end *peer)
+static __always_inline bool pair_idle(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
+				      struct hop_end *peer)
 {
 	__u64 now = bpf_ktime_get_ns(), msgs = st->hops + st->stays;
 

@@ -57,6 +57,23 @@ cycle() {
 	at_least "$(field hop "$(grep role=client "$BATS_TEST_TMPDIR/log")")" 1000000
 }
 
+@test "the checker fails when members leave without waiting to be quiet" {
+	export SOCKHOP_TEST_FORCE=32 # HOP_FORCE_LATCH
+	local fault=
+	attached_cgroup
+	for _ in 1 2 3 4; do
+		spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/stream_check" -n 60 -s 5
+		wait_for 5 list_is 'map(select(.state == "hopping")) | length > 20' "$INSTANCE" || true
+		detach_all 10
+		attach "$CG"
+		wait "$SPAWN_PID" || fault=1
+		cat "$BATS_TEST_TMPDIR/log"
+		[ -z "$fault" ] || return 0
+	done
+	echo "no fault was seen without the latch"
+	return 1
+}
+
 @test "the same with two threads on every socket" {
 	attached_cgroup
 	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/stream_check" -T -n 60 -s 15

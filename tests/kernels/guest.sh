@@ -265,7 +265,7 @@ trusted() {
 	printf '%s\n' "trust program close_cases" "trust program flip" >/tmp/policy
 	attach --policy /tmp/policy
 	as_plain "ways to close" "unread pollout blocked-send peek" close_cases -n 1
-	as_plain "options set on a member" "repair" flip lowat oobinline zerocopy ulp repair
+	as_plain "options set on a member" "repair zerocopy" flip lowat oobinline zerocopy ulp repair
 	detach
 	attach
 }
