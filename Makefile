@@ -170,6 +170,8 @@ test-kernels: $(B)/.deps ## boot Debian's 6.1 and 6.12 kernels (QEMU) and test i
 
 .PHONY: soak test-suites
 test-suites: $(B)/.deps ## test suites of others (CPython, Tornado), whole, plain and under sockhop; prints a table
+	@tests/deps.sh test
+	@$(MAKE) --no-print-directory $(B)/sockhop
 	tests/lab/suites --out $(B)/suites.json
 
 soak: ## random programs and storms for longer: SECONDS=600 each

@@ -116,9 +116,10 @@ int cgroup_sockops_progs(const char *path, bool effective, __u32 *ids, __u32 *co
  * 1 if a program of this attach type (BPF_CGROUP_SOCK_OPS, BPF_CGROUP_SETSOCKOPT, ...) that somebody attached
  * without BPF_F_ALLOW_MULTI stands in the way: BPF_LINK_CREATE on this cgroup, which implies that flag, will
  * fail with -EPERM; `where` (may be NULL) names the cgroup with that program. 0 if not. The rules
- * (kernel/bpf/cgroup.c, hierarchy_allows_attach() and __cgroup_bpf_attach()): programs on the cgroup itself must have been attached with that flag; above it the
- * nearest cgroup with a program decides, and BPF_F_ALLOW_OVERRIDE serves there too (our program then replaces
- * that one for this subtree). Cgroups above the mount cannot be asked.
+ * (kernel/bpf/cgroup.c, hierarchy_allows_attach() and __cgroup_bpf_attach()): programs on the cgroup itself
+ * must have been attached with that flag; above it the nearest cgroup with a program decides, and
+ * BPF_F_ALLOW_OVERRIDE serves there too (our program then replaces that one for this subtree). Cgroups above
+ * the mount cannot be asked.
  */
 int cgroup_hook_exclusive(const char *path, enum bpf_attach_type type, char *where, size_t size);
 
