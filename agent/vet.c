@@ -126,7 +126,7 @@ int vet_all(struct instance *in, struct veto_cache *cache, struct vet_result *ou
 	err = instance_policy_get(in, &v->policy);
 	if (!err)
 		err = instance_iterate(in, ITER_HOLDERS, -1, sizeof(struct hop_holder), add_holder, v);
-	if (err)
+	if (err || !v->n) /* nobody holds any: there is nothing to sort either */
 		goto out;
 	out->sockets = v->n;
 	qsort(v->holder, v->n, sizeof(*v->holder), by_pid);
