@@ -17,7 +17,7 @@
 #define SOCKHOP_HOP_H
 
 /* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
-#define HOP_ABI 2
+#define HOP_ABI 3
 
 /* Largest number of rules in a policy; the kernel side walks them linearly when an end registers. */
 #define HOP_RULES_MAX 64
@@ -79,7 +79,9 @@ struct hop_sock {
 	__u32 member;	  /* is in the sockhash */
 	__u32 stop;	  /* no hop may start from this end any more: it or its peer leaves */
 	__u32 burst;	  /* messages hopped since the peer's queue was last seen empty */
+	__u32 contention; /* leaky count of hops that found the peer's socket held: HOP_CONTENTION_* */
 	__u32 registered; /* has a record in `ends` */
+	__u32 pad_reg;
 	/* what it did as a member, and where that stood at the last review (HOP_REVIEW messages ago) */
 	__u64 hops, hop_bytes, stays, bytes;
 	__u64 review_at, review_hops, review_bytes;
@@ -109,6 +111,20 @@ struct hop_sock {
  */
 #define HOP_ONE_WAY	 8
 #define HOP_BULK_REVIEWS 4
+/*
+ * A redirect takes the lock of the peer's socket and sleeps while a call of the peer holds it
+ * (bpf_tcp_ingress(): lock_sock()), where TCP would leave the segment in the socket's backlog and go on. A
+ * program that polls its socket without ever sleeping holds it nearly always: request-response of 64 B
+ * between two such programs fell to 0.12 of plain TCP. So an end leaves when more than one hop in thirteen
+ * finds the peer's socket held: each adds HOP_CONTENTION_HELD, each other hop takes one off,
+ * HOP_CONTENTION_MAX is too much. (Shares measured: 0.3-0.4 between two spinning programs, 0.13 with 16 small
+ * messages outstanding between two CPUs that never sleep, where a hop gains nothing; up to 0.05 where it
+ * gains.)
+ */
+#define HOP_CONTENTION_HELD 12
+#define HOP_CONTENTION_MAX  512
+/* Contention is a habit of programs: such an end is held back as if it had been so often before. */
+#define HOP_CONTENTION_HOLDS 5
 /* Segments per traffic window; doubled at each look that finds no gain, up to << HOP_WINDOW_SHIFT. */
 #define HOP_WINDOW	 64
 #define HOP_WINDOW_SHIFT 8
@@ -121,26 +137,28 @@ struct hop_sock {
 /*
  * Why a message of a member took the TCP path. X(NAME, shown as, explanation). Order is ABI.
  */
-#define HOP_STAYS(X)                                                                                        \
-	X(NONE, "none", "no reason")                                                                        \
-	X(DRAINING, "draining", "the instance is being detached")                                           \
-	X(STOPPED, "leaving", "this end or its peer is leaving")                                            \
-	X(PEER_OUT, "peer-not-member", "the peer has not joined yet, or has left")                          \
-	X(NOT_READ, "peer-not-read", "the peer has not read since it joined")                               \
-	X(SHARED, "peer-file-shared", "several references to the peer's file: another call may be running") \
-	X(ORDER, "order", "bytes of this direction are still on the TCP path")                              \
-	X(BACKLOG, "backlog-bytes", "the peer's queue is full in bytes")                                    \
-	X(MESSAGES, "backlog-messages", "the peer's queue is full in messages")                             \
-	X(SHUTDOWN, "shutdown", "one end has shut down")                                                    \
-	X(BLOCKING, "peer-blocking", "the peer's file lost O_NONBLOCK")                                     \
-	X(LOWAT, "peer-rcvlowat", "the peer set SO_RCVLOWAT above 1")                                       \
-	X(ULP, "ulp", "one end has an upper layer protocol such as kTLS")                                   \
-	X(ZEROCOPY, "zerocopy", "one end set SO_ZEROCOPY")                                                  \
-	X(OOB, "oob", "one end uses urgent data or SO_OOBINLINE")                                           \
-	X(NO_FILE, "peer-not-accepted", "the peer has no open file: not accepted yet, or closing")          \
-	X(REFUSED, "refused", "the kernel did not find the peer in the sockhash")                           \
-	X(REPAIR, "repair", "one end is in TCP_REPAIR mode")                                                \
-	X(OPTION, "socket-option", "one end asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")
+#define HOP_STAYS(X)                                                                                         \
+	X(NONE, "none", "no reason")                                                                         \
+	X(DRAINING, "draining", "the instance is being detached")                                            \
+	X(STOPPED, "leaving", "this end or its peer is leaving")                                             \
+	X(PEER_OUT, "peer-not-member", "the peer has not joined yet, or has left")                           \
+	X(NOT_READ, "peer-not-read", "the peer has not read since it joined")                                \
+	X(SHARED, "peer-file-shared", "several references to the peer's file: another call may be running")  \
+	X(ORDER, "order", "bytes of this direction are still on the TCP path")                               \
+	X(BACKLOG, "backlog-bytes", "the peer's queue is full in bytes")                                     \
+	X(MESSAGES, "backlog-messages", "the peer's queue is full in messages")                              \
+	X(SHUTDOWN, "shutdown", "one end has shut down")                                                     \
+	X(BLOCKING, "peer-blocking", "the peer's file lost O_NONBLOCK")                                      \
+	X(LOWAT, "peer-rcvlowat", "the peer set SO_RCVLOWAT above 1")                                        \
+	X(ULP, "ulp", "one end has an upper layer protocol such as kTLS")                                    \
+	X(ZEROCOPY, "zerocopy", "one end set SO_ZEROCOPY")                                                   \
+	X(OOB, "oob", "one end uses urgent data or SO_OOBINLINE")                                            \
+	X(NO_FILE, "peer-not-accepted", "the peer has no open file: not accepted yet, or closing")           \
+	X(REFUSED, "refused", "the kernel did not find the peer in the sockhash")                            \
+	X(REPAIR, "repair", "one end is in TCP_REPAIR mode")                                                 \
+	X(OPTION, "socket-option", "one end asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter") \
+	X(CONTENDED, "contended",                                                                            \
+	  "the peer's own calls hold its socket too often: see the reason of that name")
 
 enum hop_stay {
 #define X(name, text, help) HOP_STAY_##name,
@@ -188,7 +206,8 @@ enum hop_stay {
 	X(SHARED, "shared-file", "its file is shared by several processes or descriptors")                 \
 	X(ERROR, "error", "the kernel refused the insertion")                                              \
 	X(USERNS, "user-namespace", "the other end's network namespace belongs to another user namespace") \
-	X(OPTION, "socket-option", "it asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")
+	X(OPTION, "socket-option", "it asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")    \
+	X(CONTENDED, "contended", "as a member it waited for its peer's calls: a reader that never sleeps")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,

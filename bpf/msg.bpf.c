@@ -139,6 +139,17 @@ static __always_inline enum hop_stay backlog_full(struct hop_sock *st, struct tc
 	return HOP_STAY_NONE;
 }
 
+/* Does the redirect have to wait for a call of the peer, and too often? The field is read without the lock.
+ */
+static __always_inline bool contended(struct hop_sock *st, struct tcp_sock *peer, const bool cast)
+{
+	if (READ(peer, inet_conn.icsk_inet.sk.sk_lock.owned))
+		st->contention += HOP_CONTENTION_HELD;
+	else if (st->contention)
+		st->contention--;
+	return st->contention > HOP_CONTENTION_MAX && !cfg.force;
+}
+
 static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock *tp, const bool cast)
 {
 	struct tcp_sock *peer;
@@ -169,7 +180,10 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 	stay = peer_blocked(st, peer, cast);
 	if (stay)
 		return stay;
-	return backlog_full(st, peer, cast);
+	stay = backlog_full(st, peer, cast);
+	if (stay)
+		return stay;
+	return contended(st, peer, cast) ? HOP_STAY_CONTENDED : HOP_STAY_NONE;
 }
 
 /* Ask the agent to take this pair out: nothing hops from here on, the next pass does the rest. */
@@ -217,6 +231,8 @@ static __always_inline __u32 stay_to_why(enum hop_stay stay)
 		return HOP_WHY_REPAIR;
 	case HOP_STAY_OPTION:
 		return HOP_WHY_OPTION;
+	case HOP_STAY_CONTENDED:
+		return HOP_WHY_CONTENDED;
 	default:
 		return HOP_WHY_NONE;
 	}

@@ -185,7 +185,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	}
 	st->peer_cookie = peer->cookie;
 	st->peer_sk = st->peer_file = 0;
-	st->stop = st->burst = st->alone = 0;
+	st->stop = st->burst = st->alone = st->contention = 0;
 	self->cseq = tp->copied_seq;
 	/*
 	 * Where the stream verdict program takes over. What waits in the receive queue is handed to it at the
@@ -340,6 +340,8 @@ static __always_inline void settle(struct tcp_sock *tp, struct hop_sock *st, str
 	self->flags &= ~(HOP_END_LEAVE | HOP_END_QUIET | HOP_END_IDLE);
 	if (self->why == HOP_WHY_IDLE) /* nothing to hold against it: it may come back as soon as it talks */
 		st->holds = 0;
+	if (self->why == HOP_WHY_CONTENDED && st->holds < HOP_CONTENTION_HOLDS)
+		st->holds = HOP_CONTENTION_HOLDS;
 	self->ask = HOP_WHY_NONE;
 	st->peer_cookie = 0;
 	st->peer_sk = st->peer_file = 0;

@@ -339,6 +339,7 @@ def all_workloads():
         Load("frames of 100 both ways, 8 connections", "-z 100 -P 16 -c 8", "-z 100"),
         Rr("request-response 64, one CPU", "rr -z 64 -C 0 -S 0"),
         Rr("request-response 64, two CPUs", "rr -z 64 -C 0 -S 1"),
+        Rr("request-response 64, never sleeping", "rr -y -z 64 -C 0 -S 1", quick=True),
         Rr("request-response 64, blocking", "rr -b -z 64", quick=True),
         Rr("request-response 16384, blocking", "rr -b -z 16384"),
         *(Rr(f"stream of {size}", f"stream -z {size}", quick=size in (1024, 16384, 262144))

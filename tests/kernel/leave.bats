@@ -110,6 +110,22 @@ left_for() {
 		jq -e "map(select(.a.member != true and .b.member != true and .a.why_not == \"$1\")) | length == 1" >/dev/null
 }
 
+# A redirect waits where a call of the peer holds the socket; recv() in a loop holds it nearly always.
+@test "programs that never sleep leave as contended, and are not slowed down" {
+	local rate
+	attached_cgroup
+	run -0 member "$K/rr" rr -y -C 0 -S 1 -w 6 -s 1 # both must join first, and leave again
+	echo "$output"
+	rate=$(jq .per_second <<<"$output")
+	"$SOCKHOP" status --json --instance "$INSTANCE" | tee "$BATS_TEST_TMPDIR/status" | jq .hopped
+	jq -e '.hopped.messages > 0' "$BATS_TEST_TMPDIR/status"
+	jq -e '.why_not | map(select(.reason == "contended").count) | add > 0' "$BATS_TEST_TMPDIR/status"
+	run -0 plain "$K/rr" rr -y -C 0 -S 1 -w 0.2 -s 1
+	echo "$output"
+	# it was an eighth; the rest is for a machine that does something else meanwhile
+	jq -e ".per_second < 2.5 * $rate" <<<"$output"
+}
+
 # Python could splice, but these ends do not
 # pausing ARGUMENTS-OF-PAUSE.PY [OPTION-OF-ATTACH...]
 pausing() {

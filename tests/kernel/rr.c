@@ -2,13 +2,14 @@
 /*
  * rr: speed and latency of TCP between two processes; the measuring tool of the benches.
  *
- * rr [rr|stream|crc] [server|client] [-b] [-z BYTES] [-c CONNECTIONS] [-s SECONDS] [-w SECONDS] [-a ADDR] [-p
- * PORT]
+ * rr [rr|stream|crc] [server|client] [-b|-y] [-z BYTES] [-c CONNECTIONS] [-s SECONDS] [-w SECONDS] [-a ADDR]
+ * [-p PORT]
  *    [-C CPU] [-S CPU]
  *   rr      request-response of -z bytes over -c connections, one outstanding on each (default)
  *   stream  the client writes -z bytes at a time, the server reads
  *   crc     connect, one request-response, close, over and over
  *   without a role: both, in two processes        -b: blocking sockets (default: non-blocking with epoll)
+ *   -y: never sleeps, calls recv() until there is something (rr, one connection)
  *   -w: seconds before the measurement begins (so that connections join)      -C, -S: pin client, server
  * The client prints one JSON object a line. Rates are per second of the measured time, latencies in
  * microseconds, CPU time (user + system, of the client and, without a role, of the server) in microseconds
@@ -32,7 +33,7 @@ static const char *const modes[] = {"rr", "stream", "crc"};
 
 static struct {
 	enum mode mode;
-	bool blocking;
+	bool blocking, spin;
 	int size, conns, port, client_cpu, server_cpu;
 	double secs, warm;
 	const char *addr;
@@ -197,8 +198,8 @@ static void serve_blocking(int listener)
 static void serve(int listener)
 {
 	pin(opt.server_cpu);
-	if (opt.blocking)
-		serve_blocking(listener);
+	if (opt.blocking || opt.spin)
+		serve_blocking(listener); /* of a non-blocking socket answer() returns at once */
 	serve_epoll(listener);
 }
 
@@ -264,6 +265,22 @@ static void client_blocking(struct peer *p)
 		ask(p);
 		if (recv_all(p->fd, buf, opt.size, 10))
 			die("recv");
+		done_one(p->start, now());
+	}
+}
+
+static void client_spin(struct peer *p)
+{
+	ssize_t r;
+
+	while (now() < measure_to) {
+		for (ask(p); p->left; p->left -= r > 0 ? r : 0) {
+			r = recv(p->fd, buf, p->left, 0);
+			if (!r || (r < 0 && errno != EAGAIN))
+				die("recv gave %zd", r);
+			if (r < 0 && now() - p->start > 10)
+				die("no answer");
+		}
 		done_one(p->start, now());
 	}
 }
@@ -338,6 +355,8 @@ static int client(void)
 		client_crc();
 	else if (opt.mode == STREAM)
 		client_stream(peers);
+	else if (opt.spin)
+		client_spin(&peers[0]);
 	else if (opt.blocking && opt.conns == 1)
 		client_blocking(&peers[0]);
 	else
@@ -357,9 +376,11 @@ static void parse_options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "bz:c:s:w:a:p:C:S:")) != -1) {
+	while ((c = getopt(argc, argv, "byz:c:s:w:a:p:C:S:")) != -1) {
 		if (c == 'b')
 			opt.blocking = true;
+		else if (c == 'y')
+			opt.spin = true;
 		else if (c == 'z')
 			opt.size = atoi(optarg);
 		else if (c == 'c')
@@ -378,6 +399,10 @@ static void parse_options(int argc, char **argv)
 			opt.server_cpu = atoi(optarg);
 		else
 			exit(EXIT_SETUP);
+	}
+	if (opt.spin && (opt.blocking || opt.conns != 1 || opt.mode != RR)) {
+		fprintf(stderr, "rr: -y is for one non-blocking connection of rr\n");
+		exit(EXIT_SETUP);
 	}
 	if (opt.size < 1 || opt.size > MAX_SIZE || opt.conns < 1) {
 		fprintf(stderr, "rr: 1 to %d bytes, at least one connection\n", MAX_SIZE);
