@@ -317,7 +317,7 @@ static __always_inline void early_active(struct bpf_sock_ops *ctx, struct tcp_so
 {
 	struct hop_key key;
 	struct mark *mark;
-	__u32 action;
+	__u32 action, why;
 
 	key = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
 	mark = bpf_map_lookup_elem(&marks, &key);
@@ -329,6 +329,12 @@ static __always_inline void early_active(struct bpf_sock_ops *ctx, struct tcp_so
 	bpf_map_delete_elem(&marks, &key);
 	if (action != HOP_ACTION_EARLY)
 		return;
+	/* connect() is running or polled for, so what the program has set so far is there to be read */
+	why = sock_unfit((__u64)(long)tp, 0);
+	if (why) {
+		count(HOP_CNT_WHY + (why & 63));
+		return;
+	}
 	st->self = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
 	/* the server's key is (S+1, C+1), ours (C, S+1); its cookie is not known yet: see become_ready() */
 	st->peer.a = key.b;

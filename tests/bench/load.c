@@ -99,10 +99,10 @@ static int connect_nth(int i)
 	if (opt.path)
 		return unix_socket(false);
 	if (i < PER_ADDRESS || !inet_aton(opt.addr, &in))
-		return tcp_connect(opt.addr, opt.port);
+		return tcp_connect_nonblock(opt.addr, opt.port);
 	in.s_addr = htonl(ntohl(in.s_addr) + i / PER_ADDRESS);
 	inet_ntop(AF_INET, &in, addr, sizeof(addr));
-	return tcp_connect(addr, opt.port);
+	return tcp_connect_nonblock(addr, opt.port);
 }
 
 static struct peer *peer_new(int fd, int left)

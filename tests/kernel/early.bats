@@ -62,8 +62,20 @@ counted() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq ".counters.$1";
 	[ "$(counted joined)" -eq 0 ]
 }
 
-@test "an early member with a blocking file takes the TCP path and leaves" {
+@test "an early rule does not let in a client that connects with a blocking socket" {
 	early "early all"
 	member "$K/rr" -b -s 1 -w 0
-	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -e '.hopped.messages == 0 and .counters.left > 0'
+	"$SOCKHOP" status --json --instance "$INSTANCE" |
+		jq -e '.hopped.messages == 0 and .counters.joined_early == 0 and (.why_not | any(.reason == "blocking"))'
+}
+
+@test "an early member whose accepted socket blocks takes the TCP path and leaves" {
+	local port
+	port=$(free_port)
+	early "early all"
+	spawn -c "$CG" "$K/rr" rr server -b -p "$port"
+	run -0 member "$K/rr" rr client -s 1 -w 0 -p "$port"
+	jq -e '.hop_share == 0' <<<"$output" # the answers may hop at first: their reader does not block
+	"$SOCKHOP" status --json --instance "$INSTANCE" |
+		jq -e '.counters.joined_early >= 2 and .counters.left > 0'
 }

@@ -224,7 +224,7 @@ static void victims(int pair[2])
 	via = accept_outside(-1);
 	if (recv(via, &port, sizeof(port), 0) != sizeof(port))
 		die("outside");
-	pair[0] = tcp_connect("127.0.0.1", port);
+	pair[0] = tcp_connect_nonblock("127.0.0.1", port);
 	if (recvmsg(via, &m, 0) != 1)
 		die("recvmsg");
 	memcpy(&pair[1], CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(int));

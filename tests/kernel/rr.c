@@ -226,6 +226,11 @@ static void ask(struct peer *p)
 	p->sent += opt.size;
 }
 
+static int connect_one(void)
+{
+	return opt.blocking ? tcp_connect(opt.addr, opt.port) : tcp_connect_nonblock(opt.addr, opt.port);
+}
+
 static void client_rr(struct peer *peers)
 {
 	int i, n, ep = epoll_create1(0);
@@ -312,7 +317,7 @@ static void client_crc(void)
 		int size = opt.size;
 
 		t = p.start;
-		p.fd = new_fd(tcp_connect(opt.addr, opt.port));
+		p.fd = connect_one();
 		if (!put(p.fd, size) || recv_all(p.fd, buf, size, 5))
 			die("connect-request-close");
 		close(p.fd);
@@ -346,7 +351,7 @@ static int client(void)
 	pin(opt.client_cpu);
 	memset(buf, 'x', sizeof(buf));
 	for (i = 0; i < opt.conns && opt.mode != CRC; i++)
-		peers[i].fd = new_fd(tcp_connect(opt.addr, opt.port));
+		peers[i].fd = connect_one();
 	cpu = cpu_time();
 	server = *server_cpu;
 	measure_from = now() + opt.warm;

@@ -176,7 +176,26 @@ static inline int local_port(int fd)
 }
 
 /* A blocking connect with TCP_NODELAY; tries for 5 s while the server is not listening yet. */
-static inline int tcp_connect(const char *addr, int port)
+/* connect(); a non-blocking socket waits for it by poll(). */
+static inline int connect_wait(int fd, const struct sockaddr_storage *ss, socklen_t len)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	socklen_t size = sizeof(errno);
+
+	if (!connect(fd, (const void *)ss, len))
+		return 0;
+	if (errno != EINPROGRESS)
+		return -1;
+	if (poll(&p, 1, 5000) != 1) {
+		errno = ETIMEDOUT;
+		return -1;
+	}
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &errno, &size);
+	return errno ? -1 : 0;
+}
+
+/* `type`: SOCK_NONBLOCK or 0. Tries again for 5 s while nobody listens yet. */
+static inline int tcp_connect_type(const char *addr, int port, int type)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = to_sockaddr(addr, port, &ss);
@@ -184,17 +203,29 @@ static inline int tcp_connect(const char *addr, int port)
 	int fd;
 
 	for (;;) {
-		fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | type, 0);
 		if (fd < 0)
 			die("socket");
 		set_nodelay(fd);
-		if (!connect(fd, (void *)&ss, len))
+		if (!connect_wait(fd, &ss, len))
 			return fd;
 		if (errno != ECONNREFUSED || now() > until)
 			die("connect to %s port %d", addr, port);
 		close(fd);
 		msleep(20);
 	}
+}
+
+/* A blocking socket, as most programs connect. No early rule lets that in. */
+static inline int tcp_connect(const char *addr, int port)
+{
+	return tcp_connect_type(addr, port, 0);
+}
+
+/* A non-blocking one, as event loops connect. */
+static inline int tcp_connect_nonblock(const char *addr, int port)
+{
+	return tcp_connect_type(addr, port, SOCK_NONBLOCK);
 }
 
 static inline int tcp_accept(int listener)
@@ -213,7 +244,7 @@ static inline void tcp_pairs(int (*pair)[2], int n)
 	int i, l = tcp_listen("127.0.0.1", 0), port = local_port(l);
 
 	for (i = 0; i < n; i++) {
-		pair[i][0] = tcp_connect("127.0.0.1", port);
+		pair[i][0] = tcp_connect_nonblock("127.0.0.1", port);
 		pair[i][1] = tcp_accept(l);
 		set_nonblock(pair[i][0], true);
 		set_nonblock(pair[i][1], true);

@@ -483,7 +483,7 @@ static void connect_all(void)
 
 		if (opt.family == 'm')
 			a = i & 1 ? "::ffff:127.0.0.1" : "127.0.0.1";
-		add_conn(tcp_connect(a, opt.port), i);
+		add_conn(tcp_connect_nonblock(a, opt.port), i);
 	}
 }
 

@@ -327,7 +327,8 @@ static void run_seed(struct shared *s, unsigned int seed)
 	if (!peer) {
 		close(l);
 		d.dir = 1;
-		d.fd = tcp_connect("127.0.0.1", port);
+		/* as some libraries do; a blocking reader it becomes after that, so `early` lets it in */
+		d.fd = tcp_connect_nonblock("127.0.0.1", port);
 		run_side(&d);
 		_exit(0);
 	}
