@@ -39,6 +39,7 @@ struct agent {
 	unsigned long long
 		vet_by; /* programs must be examined, by then even if somebody leaves; 0: no need */
 	bool leaves;	/* somebody is leaving */
+	bool seeks;	/* somebody looks for a peer that does not register by itself */
 	bool held;	/* somebody is held back for a while */
 	unsigned int leave_passes;     /* in a row */
 	unsigned long long spent;      /* CPU time of the present pass, programs' examination included */
@@ -88,6 +89,12 @@ static int on_event(void *ctx, void *data, size_t size)
 		netns_list_add(&a->dirty, e->peer_netns);
 		schedule(a, MS);
 		break;
+	case HOP_EV_SEEK:
+		a->seeks = true;
+		want_vet(a); /* after the pass that finds the peer, and that pass asks for one more */
+		netns_list_add(&a->dirty, e->netns);
+		schedule(a, COALESCE);
+		break;
 	case HOP_EV_EXEC:
 		want_vet(a);
 		netns_list_all(&a->dirty, &a->in);
@@ -100,6 +107,7 @@ static int on_event(void *ctx, void *data, size_t size)
 /* Look at everything: at the start, after a change of policy, when events were lost. */
 static void look_at_all(struct agent *a)
 {
+	a->seeks = true;
 	want_vet(a);
 	netns_list_all(&a->dirty, &a->in);
 	if (a->dirty.n)
@@ -152,7 +160,10 @@ static int run_pass(struct agent *a)
 		a->spent += cpu_ns() - veto_cache_scan_ns(a->veto) - start;
 		msg_debug("examined %u sockets, %u vetoed", vetted.sockets, vetted.vetoed);
 	}
+	a->in.config->seek = a->seeks;
+	a->seeks = false;
 	more = pass_visit(&a->in, &a->dirty, &cost);
+	a->in.config->seek = 0;
 	held_until = a->in.config->held_until;
 	if (more < 0)
 		return more;

@@ -143,6 +143,7 @@ static const struct {
 	{"events_lost", HOP_CNT_EVENTS_LOST},
 	{"close_guards", HOP_CNT_CLOSE_GUARD},
 	{"collected", HOP_CNT_COLLECTED},
+	{"sought", HOP_CNT_SOUGHT},
 };
 
 static void add_counters(json_object *o, const struct instance *in)

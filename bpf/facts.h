@@ -12,6 +12,7 @@
 #define __maybe_unused __attribute__((unused))
 
 #define HOP_O_NONBLOCK	  04000
+#define HOP_IFF_LOOPBACK  8
 #define HOP_SEND_SHUTDOWN 2
 #define HOP_AF_INET	  2
 #define HOP_AF_INET6	  10

@@ -43,6 +43,7 @@ enum hop_end_flags {
 	HOP_END_DEAD = 1 << 5,	 /* refused: no join attempt until its traffic or the policy asks again */
 	HOP_END_WANT = 1 << 6,	 /* chatty: joins as soon as its peer wants to as well */
 	HOP_END_IDLE = 1 << 7,	 /* a member that has sent nothing for config.idle_ns */
+	HOP_END_SEEK = 1 << 9,	 /* looks for a peer that sends nothing and so cannot register itself */
 };
 
 /*
@@ -230,6 +231,7 @@ enum hop_counter {
 	HOP_CNT_CLOSE_GUARD, /* peers told to give up after a close with unread data */
 	HOP_CNT_COLLECTED,   /* ends registered by a collect pass */
 	HOP_CNT_STAY_BYTES,  /* bytes of messages that stayed */
+	HOP_CNT_SOUGHT,	     /* ends registered by a pass because their peer was looking for them */
 	HOP_CNT_TRIMMED,     /* bytes of retransmitted segments that had been received before */
 	HOP_CNT_STAY = 16,
 	HOP_CNT_WHY = HOP_CNT_STAY + 32,
@@ -241,6 +243,7 @@ enum hop_event_type {
 	HOP_EV_PAIRED = 1, /* both ends registered: vet the programs, run a pass */
 	HOP_EV_LEAVE = 2,  /* a member asks to leave: run a pass */
 	HOP_EV_EXEC = 3,   /* a task in an attached cgroup called execve(): veto it if need be */
+	HOP_EV_SEEK = 4,   /* an end sends to one that never sends: only a pass can register that */
 };
 
 struct hop_event {
@@ -282,9 +285,10 @@ struct hop_config {
 	__u32 min_rate;	       /* segments per second below which traffic is too slow to gain */
 	__u32 max_burst;       /* bound of the peer's backlog in messages */
 	__u32 force;	       /* TEST ONLY: HOP_FORCE_* */
-	__u32 retry;	       /* written by passes: ends that could not join for a passing reason */
-	__u32 retry_leave;     /* written by passes: ends that could not leave yet */
-	__u32 members;	       /* members: a pair takes both places when its first end joins */
+	__u32 seek;  /* 1: passes register silent receivers whose sender has HOP_END_SEEK. Set by the agent */
+	__u32 retry; /* written by passes: ends that could not join for a passing reason */
+	__u32 retry_leave; /* written by passes: ends that could not leave yet */
+	__u32 members;	   /* members: a pair takes both places when its first end joins */
 	__u32 max_members;
 	__u32 leaving; /* number of cgroups that are being detached while others stay */
 	__u32 agent_pid;

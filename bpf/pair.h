@@ -23,6 +23,38 @@ static __noinline int policy_action(__u64 addr)
 	return hop_policy_eval(p, &t);
 }
 
+/* Enter an end into `ends` under its derived key, under its lock. Returns enum hop_why. */
+static __always_inline __u32 register_as(struct tcp_sock *tp, struct hop_sock *st, __u64 cookie, __u32 flags)
+{
+	struct sock *sk = (struct sock *)tp;
+	struct hop_end e = {}, *other;
+	long err;
+
+	st->self = hop_key_derive(tp->snd_una, tp->bytes_acked, tp->rcv_nxt, tp->bytes_received);
+	st->cookie = cookie;
+	st->reg_una = tp->snd_una;
+	st->reg_rcv = tp->rcv_nxt;
+	e.cookie = cookie;
+	e.sk = (__u64)(long)tp;
+	e.net = (__u64)(long)BPF_CORE_READ(sk, __sk_common.skc_net.net);
+	e.netns = sock_netns(sk);
+	e.userns = sock_userns(sk);
+	e.flags = flags;
+	e.why = HOP_WHY_PEER_OUTSIDE;
+	e.gen = cfg.policy_gen;
+	err = bpf_map_update_elem(&ends, &st->self, &e, BPF_NOEXIST);
+	if (err) {
+		other = bpf_map_lookup_elem(&ends, &st->self);
+		if (!other)
+			return HOP_WHY_FULL;
+		other->dup = 1;
+		return HOP_WHY_DUPLICATE;
+	}
+	st->registered = 1;
+	count(HOP_CNT_REGISTERED);
+	return HOP_WHY_NONE;
+}
+
 /*
  * Look for the other end: the one registered end whose key mirrors ours. Both candidates present means that
  * one is not what it claims: neither is taken. Writes the peer's key to st.

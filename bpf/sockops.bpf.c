@@ -21,40 +21,31 @@ static __always_inline void flags_set(struct bpf_sock_ops *ctx, __u32 add, __u32
 	bpf_sock_ops_cb_flags_set(ctx, (ctx->bpf_sock_ops_cb_flags | add) & ~drop);
 }
 
-/* Enter the end into `ends` under its derived key. Returns enum hop_why. */
-static __always_inline __u32 register_end(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct hop_sock *st,
-					  __u32 flags)
+/* Its segments leave by the loopback device: the peer is in the same network namespace. */
+static __always_inline bool sent_by_loopback(struct tcp_sock *tp)
 {
-	struct hop_end e = {}, *other;
-	long err;
-
-	st->self = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
-	st->cookie = bpf_get_socket_cookie(ctx);
-	st->reg_una = tp->snd_una;
-	st->reg_rcv = tp->rcv_nxt;
-	e.cookie = st->cookie;
-	e.sk = (__u64)(long)tp;
-	e.net = (__u64)(long)BPF_CORE_READ((struct sock *)tp, __sk_common.skc_net.net);
-	e.netns = sock_netns((struct sock *)tp);
-	e.userns = sock_userns((struct sock *)tp);
-	e.flags = flags;
-	e.why = HOP_WHY_PEER_OUTSIDE;
-	e.gen = cfg.policy_gen;
-	err = bpf_map_update_elem(&ends, &st->self, &e, BPF_NOEXIST);
-	if (err) {
-		other = bpf_map_lookup_elem(&ends, &st->self);
-		if (!other)
-			return HOP_WHY_FULL;
-		other->dup = 1;
-		return HOP_WHY_DUPLICATE;
-	}
-	st->registered = 1;
-	count(HOP_CNT_REGISTERED);
-	return HOP_WHY_NONE;
+	return BPF_CORE_READ((struct sock *)tp, sk_dst_cache, dev, flags) & HOP_IFF_LOOPBACK;
 }
 
-/* This end wants to join; if the other one does too, tell the agent. */
-static __always_inline void want(struct hop_sock *st, struct hop_end *self)
+/*
+ * The round-trip callback needs an acknowledgement of own data, so who only receives (a subscriber, a log
+ * server) never comes by to register. Ask the agent for a pass that does it.
+ */
+static __always_inline void seek(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	struct hop_event ev = {.type = HOP_EV_SEEK};
+
+	if (!cfg.setsockopt_iter || cfg.keep_rtt || !sent_by_loopback(tp))
+		return;
+	self->flags |= HOP_END_SEEK;
+	ev.cookie = st->cookie;
+	ev.netns = ev.peer_netns = self->netns;
+	emit(&ev);
+}
+
+/* This end wants to join; if the other one does too, tell the agent. `silent`: the other one sends nothing.
+ */
+static __always_inline void want(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self, bool silent)
 {
 	struct hop_event ev = {.type = HOP_EV_PAIRED};
 	struct hop_end *peer;
@@ -69,6 +60,8 @@ static __always_inline void want(struct hop_sock *st, struct hop_end *self)
 	if (__sync_fetch_and_or(&self->flags, HOP_END_WANT) & HOP_END_MEMBER)
 		return;
 	peer = find_peer(st);
+	if (!peer && silent)
+		seek(tp, st, self);
 	if (!peer || !(peer->flags & (HOP_END_WANT | HOP_END_MEMBER)))
 		return;
 	ev.cookie = st->cookie;
@@ -107,8 +100,8 @@ static __always_inline __u32 window_verdict(struct hop_sock *st, __u32 segs, __u
 static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct hop_sock *st,
 				  __u32 segs)
 {
+	__u32 n = segs - st->win_segs, in = ctx->data_segs_in - st->win_in, why;
 	struct hop_end *e;
-	__u32 why;
 
 	if (!st->win_len) { /* the first look opens the window */
 		st->win_len = HOP_WINDOW;
@@ -118,7 +111,7 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 		st->win_ns = bpf_ktime_get_ns();
 		return HOP_WHY_YOUNG;
 	}
-	if (segs - st->win_segs < st->win_len)
+	if (n < st->win_len)
 		return st->why;
 	why = window_verdict(st, segs, ctx->data_segs_in, ctx->bytes_received + ctx->bytes_acked);
 	if (why)
@@ -128,7 +121,7 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 		return HOP_WHY_POLICY;
 	}
 	if (!st->registered) {
-		why = register_end(ctx, tp, st, 0);
+		why = register_as(tp, st, bpf_get_socket_cookie(ctx), 0);
 		if (why) {
 			st->win_len = HOP_WINDOW << HOP_WINDOW_SHIFT;
 			return why;
@@ -138,7 +131,7 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 	e = bpf_map_lookup_elem(&ends, &st->self);
 	if (!e || e->cookie != st->cookie)
 		return HOP_WHY_ERROR;
-	want(st, e);
+	want(tp, st, e, in < n / HOP_ONE_WAY);
 	return HOP_WHY_PEER_OUTSIDE;
 }
 
@@ -291,7 +284,7 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct tcp_sock
 		count(HOP_CNT_WHY + HOP_WHY_FULL);
 		return;
 	}
-	if (sock_is_mptcp(tp) || register_end(ctx, tp, st, HOP_END_EARLY))
+	if (sock_is_mptcp(tp) || register_as(tp, st, bpf_get_socket_cookie(ctx), HOP_END_EARLY))
 		return;
 	flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG, 0);
 	self = bpf_map_lookup_elem(&ends, &st->self);

@@ -208,7 +208,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	st->seen_ns = 0;
 	st->why = HOP_WHY_NONE;
 	self->why = HOP_WHY_NONE;
-	self->flags &= ~HOP_END_WANT;
+	self->flags &= ~(HOP_END_WANT | HOP_END_SEEK);
 	self->flags |= HOP_END_MEMBER;
 	count(HOP_CNT_JOINED);
 }
@@ -363,6 +363,36 @@ static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struc
 		held_until(st->hold_ns);
 }
 
+/*
+ * Somebody looks for a peer that sends nothing, and so never comes by to register itself. Is it this socket?
+ * The STATE callback must be set, or the record would outlive the socket.
+ */
+static __always_inline void be_found(struct tcp_sock *tp)
+{
+	struct sock *sk = (struct sock *)tp;
+	struct hop_sock probe = {}, *st;
+	struct hop_end *peer;
+	int cg;
+
+	if (sk->__sk_common.skc_state != BPF_TCP_ESTABLISHED)
+		return;
+	probe.self = hop_key_derive(tp->snd_una, tp->bytes_acked, tp->rcv_nxt, tp->bytes_received);
+	peer = find_peer(&probe);
+	if (!peer || !(peer->flags & HOP_END_SEEK))
+		return;
+	cg = sock_cgroup_attached(sk);
+	if (cg < 0 || (cg & HOP_CG_LEAVING) || BPF_CORE_READ_BITFIELD(tp, repair) ||
+	    policy_action((__u64)(long)tp) == HOP_ACTION_NEVER)
+		return;
+	st = bpf_sk_storage_get(&socks, tp, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!st || cb_flags_add(tp, BPF_SOCK_OPS_STATE_CB_FLAG))
+		return;
+	if (register_as(tp, st, bpf_get_socket_cookie(tp), HOP_END_WANT))
+		return;
+	count(HOP_CNT_SOUGHT);
+	__sync_fetch_and_add(&cfg.retry, 1); /* the one that seeks may have been visited before */
+}
+
 /* Sockets without a record: refused by an earlier policy before they registered. */
 static __always_inline void visit_unregistered(struct tcp_sock *tp, struct hop_sock *st)
 {
@@ -400,10 +430,11 @@ int hop_visit(struct bpf_iter__tcp *ctx)
 	if (!tp)
 		return 0;
 	st = bpf_sk_storage_get(&socks, tp, 0, 0);
-	if (!st)
-		return 0;
-	if (!st->registered) {
-		visit_unregistered(tp, st);
+	if (!st || !st->registered) {
+		if (st)
+			visit_unregistered(tp, st);
+		if (cfg.seek && !cfg.draining)
+			be_found(tp);
 		return 0;
 	}
 	self = bpf_map_lookup_elem(&ends, &st->self);

@@ -15,10 +15,10 @@
 
 /*
  * How many reads of a member that turned blocking may give EAGAIN: nobody can see the flip before the peer's
- * next message, here up to 50 ms or 10 signals later; then it takes a few passes to leave. Without leaving,
- * nearly all.
+ * next message, here up to 50 ms or 10 signals later; then it takes a few passes to leave, which is some 10
+ * signals more, or 50 where the agent waits for a CPU. Without leaving it is nearly each of 400.
  */
-static int reads = 40, max_eagain = 18;
+static int reads = 40, max_eagain = 80;
 
 /* A member that sets an option which none may have leaves within some milliseconds, with nothing to read. */
 #define LEAVE_MS 400

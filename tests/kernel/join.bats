@@ -173,3 +173,22 @@ members_are() {
 	wait_for 10 members_are 8
 	wait "$SPAWN_PID"
 }
+
+# ---- who only receives ----
+
+@test "a subscriber, which sends nothing, is found by a pass, and what is published hops" {
+	attached_cgroup
+	run -0 member "$K/publish" -s 5
+	echo "$output"
+	at_least "$(field hop_percent "$output")" 30
+	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -e '.counters.sought == 1'
+	run -0 "$SOCKHOP" status --json --instance "$INSTANCE" # its record goes with it
+	jq -e '[.. | objects | select(has("used") and .used != 0)] | length == 0' <<<"$output"
+}
+
+@test "a silent receiver outside the cgroup, or kept out by the policy, is not registered" {
+	echo "never all" >"$BATS_TEST_TMPDIR/policy"
+	attached_cgroup --policy "$BATS_TEST_TMPDIR/policy"
+	member "$K/publish" -s 2
+	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -e '.counters.sought == 0 and .hopped.messages == 0'
+}

@@ -175,7 +175,6 @@ static inline int local_port(int fd)
 					      : ((struct sockaddr_in *)&ss)->sin_port);
 }
 
-/* A blocking connect with TCP_NODELAY; tries for 5 s while the server is not listening yet. */
 /* connect(); a non-blocking socket waits for it by poll(). */
 static inline int connect_wait(int fd, const struct sockaddr_storage *ss, socklen_t len)
 {
