@@ -146,8 +146,10 @@ class Load(Workload):
 class Service(Workload):
     """A service that stays up. start(place) once, then client(place) for each sample, which runs until ended."""
 
+    shared = None  # name of the class whose service it asks, if not its own
+
     def service(self, place):
-        key = type(self).__name__
+        key = self.shared or type(self).__name__
         if key not in place.services:
             place.services[key] = self.start(place)
         return place.services[key]
@@ -158,6 +160,20 @@ class Service(Workload):
         try:
             span = over_span(place, lambda: self.counter(place, s))
             return sample(span["rate"], span)
+        finally:
+            place.end(client)
+
+
+class Asked(Service):
+    """A service asked by tests/bench/load, which takes every latency; clients of others do not over a span."""
+
+    text, connections = "", 8
+
+    def measure(self, place):
+        where, answer = self.ask_where(place, self.service(place))
+        client = place.spawn(LOAD, "ask", *where, "-q", self.text, "-r", answer, "-c", self.connections, "-w", WARM, "-s", SPAN)
+        try:
+            return self.from_json(client, over_span(place))
         finally:
             place.end(client)
 
@@ -183,26 +199,41 @@ class Redis(Service):
         return int(re.search(r"total_commands_processed:(\d+)", stats)[1])
 
 
-class Memcached(Service):
-    """Clients: tests/bench/load with `get`, 8 connections."""
+class RedisAsked(Asked, Redis):
+    """PING, for the latencies."""
+
+    shared = "Redis"
+    text = r"*1\r\n$4\r\nPING\r\n"
+
+    def __init__(self, connections, quick=False):
+        Service.__init__(self, f"redis PING, {connections} connections", TCP + ("unix",), quick)
+        self.connections = connections
+
+    def ask_where(self, place, s):
+        return (["-u", s[1]] if place.variant == "unix" else ["-p", s[0]]), len("+PONG\r\n")
+
+
+class Memcached(Asked):
+    """`get`, 8 connections. It listens on TCP or on a Unix socket, not on both."""
+
+    text = r"get k\r\n"
 
     def __init__(self, quick=False):
-        super().__init__("memcached get 1 KB, 8 connections", TCP, quick)
+        super().__init__("memcached get 1 KB, 8 connections", TCP + ("unix",), quick)
 
     def start(self, place):
-        port = place.bench.new_port()
-        place.spawn("memcached", "-u", "nobody", "-l", "127.0.0.1", "-p", port, "-t", 1, stdout=-3)
-        wait_answer(("127.0.0.1", port), b"set k 0 0 1000\r\n" + b"v" * 1000 + b"\r\n", b"STORED")
-        return port
+        port, path = place.bench.new_port(), place.bench.tmp / f"memcached-{place.variant}.sock"
+        unix = place.variant == "unix"
+        where = ["-s", path, "-a", "0666"] if unix else ["-l", "127.0.0.1", "-p", port]
+        if unix:
+            place.bench.tmp.chmod(0o777)  # it gives up root before it listens
+        place.spawn("memcached", "-u", "nobody", *where, "-t", 1, stdout=-3)
+        address = str(path) if unix else ("127.0.0.1", port)
+        wait_answer(address, b"set k 0 0 1000\r\n" + b"v" * 1000 + b"\r\n", b"STORED")
+        return ["-u", path] if unix else ["-p", port]
 
-    def measure(self, place):
-        port = self.service(place)
-        answer = len("VALUE k 0 1000\r\n") + 1000 + len("\r\nEND\r\n")
-        client = place.spawn(LOAD, "ask", "-p", port, "-q", r"get k\r\n", "-r", answer, "-c", 8, "-w", WARM, "-s", SPAN)
-        try:
-            return self.from_json(client, over_span(place))
-        finally:
-            place.end(client)
+    def ask_where(self, place, s):
+        return s, len("VALUE k 0 1000\r\n") + 1000 + len("\r\nEND\r\n")
 
 
 NGINX = """daemon off; user root; worker_processes 1; pid {dir}/pid; error_log {dir}/error.log;
@@ -248,6 +279,32 @@ class Nginx(Service):
     def counter(self, place, port):
         status = ask(("127.0.0.1", port), b"GET /status HTTP/1.0\r\n\r\n", b"Waiting")
         return int(re.search(r"requests\s+\d+\s+\d+\s+(\d+)", status)[1])
+
+
+class NginxAsked(Asked, Nginx):
+    """The small file over kept connections, for the latencies."""
+
+    shared = "Nginx"
+    text = r"GET /small HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    def __init__(self, connections, quick=False):
+        Nginx.__init__(self, f"nginx 612 B, {connections} connections, own client", "/small", quick=quick)
+        self.connections = connections
+
+    def ask_where(self, place, s):
+        # with its header, whose length does not change
+        return ["-p", s], len(ask(("127.0.0.1", s), b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n", b"x" * 612))
+
+
+class Mixed(Load):
+    """Request-response, beside streams of 16 KB that other programs send meanwhile."""
+
+    def measure(self, place):
+        stream = place.spawn(RR, "stream", "-z", 16384, "-w", 0, "-s", 30, stdout=-3)
+        try:
+            return super().measure(place)
+        finally:
+            place.end(stream)
 
 
 HAPROXY = """global
@@ -335,6 +392,7 @@ def all_workloads():
                warm=5 if c == 1000 else WARM)
           for c in (10, 100, 1000)),
         Load("request 100, answer 8192, 8 connections", "-z 100 -r 8192 -c 8", "-z 100 -r 8192"),
+        Mixed("request-response 64, 4 connections, beside a stream", "-z 64 -c 4", "-z 64"),
         Load("frames of 100 both ways, 16 outstanding", "-z 100 -P 16", "-z 100", quick=True),
         Load("frames of 100 both ways, 8 connections", "-z 100 -P 16 -c 8", "-z 100"),
         Rr("request-response 64, one CPU", "rr -z 64 -C 0 -S 0"),
@@ -351,8 +409,11 @@ def all_workloads():
         Redis("redis-benchmark -c 1", "-c 1", quick=True),
         Redis("redis-benchmark -c 50", "-c 50", quick=True),
         Redis("redis-benchmark -c 50 -P 16", "-c 50 -P 16", quick=True),
+        RedisAsked(1),
+        RedisAsked(50, quick=True),
         Memcached(),
         Nginx("nginx 612 B, keep-alive", "/small", quick=True),
+        NginxAsked(8, quick=True),
         Nginx("nginx 1 MB, keep-alive", "/large"),
         Nginx("nginx proxy, 612 B, keep-alive both sides", "/kept/small", quick=True),
         Postgres(quick=True),
