@@ -201,6 +201,11 @@ bench-scale: $(BENCH_DEPS) ## memory, verdict and passes by number of connection
 	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
 	tests/bench/scale --out docs/bench/scale
 
+bench-cost: $(BENCH_DEPS) ## allocations, programs' runs and more per message and connection; writes docs/bench/cost.json
+	@tests/deps.sh test bench
+	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
+	tests/bench/cost --out docs/bench/cost
+
 bench-relay: $(BENCH_DEPS) ## `sockhop relay` beside other relays
 	@tests/deps.sh test bench
 	@$(MAKE) --no-print-directory $(B)/sockhop test-progs

@@ -19,8 +19,10 @@
 
 /* Pace, in nanoseconds. A pass costs milliseconds however little there is to do: it walks the hash table. */
 #define MS	      1000000ull
-#define COALESCE      (20 * MS)	   /* after the first event, for others to come along */
-#define JOIN_SHARE    60	   /* passes for joins: at most 1/60 of one CPU */
+#define COALESCE      (20 * MS) /* after the first event, for others to come along */
+#define JOIN_SHARE    60	/* passes for joins: at most 1/60 of one CPU, */
+#define CROWD_SHARE   10 /* but 1/10 of it where so many pairs wait, or the last pass let so many join: */
+#define CROWD	      50
 #define LEAVE_SHARE   4		   /* passes for leaves, which an application may be waiting for */
 #define LEAVE_AT_ONCE 3		   /* passes that a leave takes when nothing is in its way */
 #define LEAVE_URGENT  20	   /* so many in a row; then they are as patient as joins */
@@ -41,13 +43,14 @@ struct agent {
 	bool leaves;	/* somebody is leaving */
 	bool seeks;	/* somebody looks for a peer that does not register by itself */
 	bool held;	/* somebody is held back for a while */
-	unsigned int leave_passes;     /* in a row */
-	unsigned long long spent;      /* CPU time of the present pass, programs' examination included */
-	unsigned long long due;	       /* when the next pass may run, 0: none is needed */
-	unsigned long long not_before; /* what the last pass cost, in time to wait */
-	unsigned long long review;     /* when to look at everything again, 0: never */
-	unsigned long long lost;       /* events lost so far */
-	unsigned long long hops;       /* at the last review */
+	unsigned int leave_passes;	/* in a row */
+	unsigned long long spent;	/* CPU time of the present pass, programs' examination included */
+	unsigned long long due;		/* when the next pass may run, 0: none is needed */
+	unsigned long long ended, cost; /* when the last pass was over, what it cost */
+	unsigned long long pairs;	/* that became complete since, or joined in it if that is more */
+	unsigned long long review;	/* when to look at everything again, 0: never */
+	unsigned long long lost;	/* events lost so far */
+	unsigned long long hops;	/* at the last review */
 	unsigned long long
 		moved; /* when `hops` last changed, or members were last looked at for being idle */
 };
@@ -55,9 +58,10 @@ struct agent {
 static void schedule(struct agent *a, unsigned long long delay)
 {
 	unsigned long long at = now_ns() + delay;
+	unsigned long long not_before = a->ended + (a->pairs >= CROWD ? CROWD_SHARE : JOIN_SHARE) * a->cost;
 
-	if (at < a->not_before && !a->leaves)
-		at = a->not_before;
+	if (at < not_before && !a->leaves)
+		at = not_before;
 	if (!a->due || at < a->due)
 		a->due = at;
 }
@@ -77,6 +81,7 @@ static int on_event(void *ctx, void *data, size_t size)
 		return 0;
 	switch (e->type) {
 	case HOP_EV_PAIRED:
+		a->pairs++;
 		want_vet(a);
 		netns_list_add(&a->dirty, e->netns);
 		netns_list_add(&a->dirty, e->peer_netns);
@@ -115,16 +120,18 @@ static void look_at_all(struct agent *a)
 }
 
 /* When to run the next pass, after one that cost so much and left so much to do. */
-static void pace(struct agent *a, int more, unsigned long long cost)
+static void pace(struct agent *a, int more, unsigned long long cost, unsigned long long joined)
 {
 	a->spent += cost;
 	a->leaves = more & PASS_LEAVES && ++a->leave_passes < LEAVE_URGENT;
-	a->not_before = now_ns() + JOIN_SHARE * a->spent;
+	a->ended = now_ns();
+	a->cost = a->spent;
+	a->pairs = joined / 2;
 	a->spent = 0;
 	if (a->leaves)
 		schedule(a, a->leave_passes < LEAVE_AT_ONCE ? 0 : LEAVE_SHARE * cost);
 	else if (more & (PASS_JOINS | PASS_LEAVES))
-		schedule(a, 0); /* not_before holds it back */
+		schedule(a, 0); /* as early as the cost of this one allows */
 	else
 		netns_list_clear(&a->dirty);
 }
@@ -146,6 +153,7 @@ static int run_pass(struct agent *a)
 {
 	unsigned long long held_until, cost = 0, start = cpu_ns() - veto_cache_scan_ns(a->veto);
 	struct vet_result vetted;
+	unsigned long long joined = instance_counter(&a->in, HOP_CNT_JOINED);
 	unsigned int n = a->dirty.n;
 	/* whoever leaves does not wait for that; but where somebody always leaves, others want to join */
 	bool unvetted = a->vet_by && a->leaves && now_ns() < a->vet_by;
@@ -168,7 +176,7 @@ static int run_pass(struct agent *a)
 	if (more < 0)
 		return more;
 	msg_debug("pass over %u namespaces: %llu us, again %d", n, cost / 1000, more);
-	pace(a, more, cost);
+	pace(a, more, cost, instance_counter(&a->in, HOP_CNT_JOINED) - joined);
 	if (unvetted && !a->leaves)
 		look_at_all(a);
 	if (more & PASS_JOINS)

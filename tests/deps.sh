@@ -13,7 +13,7 @@ test="libcmocka-dev liburing-dev bats $demo haproxy memcached socat netcat-openb
 	apache2-utils nftables openssl openssh-server openssh-client curl python3 jq libelf-dev
 	procps util-linux strace binutils libpython3.11-testsuite python3-tornado"
 kernels="qemu-system-x86 busybox-static cpio zstd lz4 xz-utils"
-bench="gnuplot-nox redis-server redis-tools nginx-light libnginx-mod-stream wrk haproxy memcached postgresql
+bench="gnuplot-nox linux-perf redis-server redis-tools nginx-light libnginx-mod-stream wrk haproxy memcached postgresql
 	postgresql-contrib iproute2 nftables python3 bpftool"
 lint="clang-format cppcheck shellcheck"
 install="scdoc gzip"

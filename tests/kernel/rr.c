@@ -161,7 +161,7 @@ static void serve_epoll(int listener)
 			struct peer *p = ev[i].data.ptr;
 
 			if (!p) {
-				p = new_peer(tcp_accept(listener));
+				p = new_peer(tcp_accept_nonblock(listener));
 				poll_in(ep, EPOLL_CTL_ADD, p->fd, p);
 			} else if (!answer(p)) {
 				close(p->fd);

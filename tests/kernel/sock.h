@@ -94,11 +94,14 @@ static inline void msleep(int ms)
 	nanosleep(&t, NULL);
 }
 
-/* Thousands of connections: as many descriptors as the hard limit allows. */
+/* Thousands of connections: as many descriptors as root may have (fs.nr_open), else as the hard limit allows.
+ */
 static inline void raise_fd_limit(void)
 {
-	struct rlimit r;
+	struct rlimit r = {1 << 20, 1 << 20};
 
+	if (!setrlimit(RLIMIT_NOFILE, &r))
+		return;
 	if (!getrlimit(RLIMIT_NOFILE, &r)) {
 		r.rlim_cur = r.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &r);
@@ -227,14 +230,25 @@ static inline int tcp_connect_nonblock(const char *addr, int port)
 	return tcp_connect_type(addr, port, SOCK_NONBLOCK);
 }
 
-static inline int tcp_accept(int listener)
+static inline int tcp_accept_type(int listener, int type)
 {
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | type);
 
 	if (fd < 0)
 		die("accept");
 	set_nodelay(fd);
 	return fd;
+}
+
+static inline int tcp_accept(int listener)
+{
+	return tcp_accept_type(listener, 0);
+}
+
+/* As event loops do. (With fcntl() afterwards, an early member is a blocking one for a moment.) */
+static inline int tcp_accept_nonblock(int listener)
+{
+	return tcp_accept_type(listener, SOCK_NONBLOCK);
 }
 
 /* n connected pairs over loopback, non-blocking: pair[i][0] connected, pair[i][1] was accepted. */
