@@ -94,14 +94,11 @@ static inline void msleep(int ms)
 	nanosleep(&t, NULL);
 }
 
-/* Thousands of connections: as many descriptors as root may have (fs.nr_open), else as the hard limit allows.
- */
+/* Thousands of connections: as many descriptors as the hard limit allows. */
 static inline void raise_fd_limit(void)
 {
-	struct rlimit r = {1 << 20, 1 << 20};
+	struct rlimit r;
 
-	if (!setrlimit(RLIMIT_NOFILE, &r))
-		return;
 	if (!getrlimit(RLIMIT_NOFILE, &r)) {
 		r.rlim_cur = r.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &r);
