@@ -29,10 +29,13 @@ SKELS    := $(B)/hop.skel.h $(ALONE:%=$(B)/%.skel.h)
 SRC      := $(wildcard agent/*.c cgroup/*.c)
 OBJ      := $(SRC:%.c=$(B)/%.o)
 LIBOBJ   := $(filter-out $(B)/agent/main.o,$(OBJ))
+# Themes of the behaviour catalogue that keep a whole program out: each is a program of its own.
+LAB_ALONE := splice fionread
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c))
 PROGS    := $(patsubst %.c,$(B)/%,$(filter-out %.bpf.c,$(wildcard tests/kernel/*.c tests/bench/*.c))) \
-            $(patsubst %.c,$(B)/%,$(filter-out tests/lab/cases_%,$(wildcard tests/lab/*.c))) $(B)/tests/lab/catalogue_splice
-LAB_CASES := $(filter-out %/cases_splice.c,$(wildcard tests/lab/cases_*.c))
+            $(patsubst %.c,$(B)/%,$(filter-out tests/lab/cases_%,$(wildcard tests/lab/*.c))) \
+            $(LAB_ALONE:%=$(B)/tests/lab/catalogue_%)
+LAB_CASES := $(filter-out $(LAB_ALONE:%=tests/lab/cases_%.c),$(wildcard tests/lab/cases_*.c))
 LAB_H    := $(wildcard tests/lab/*.h tests/kernel/*.h)
 
 .PHONY: all asan deps demo static test test-kernels lint format install uninstall clean help test-progs
@@ -94,14 +97,14 @@ $(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c
 	@mkdir -p $(@D)
 	$(CLANG) -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I/usr/include/$(shell uname -m)-linux-gnu -c $< -o $@
 
-# The behaviour catalogue is one program of several files, and a second one for what can splice(2).
+# The behaviour catalogue is one program of several files, and one for each theme of LAB_ALONE.
 $(B)/tests/lab/catalogue: tests/lab/catalogue.c $(LAB_CASES) $(LAB_H)
 	@mkdir -p $(@D)
 	$(CC) $(HOP_CFLAGS) $(filter %.c,$^) -o $@ -lpthread -luring
 
-$(B)/tests/lab/catalogue_splice: tests/lab/catalogue.c tests/lab/cases_common.c tests/lab/cases_splice.c $(LAB_H)
+$(B)/tests/lab/catalogue_%: tests/lab/catalogue.c tests/lab/cases_common.c tests/lab/cases_%.c $(LAB_H)
 	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) -DLAB_SPLICE $(filter %.c,$^) -o $@ -lpthread
+	$(CC) $(HOP_CFLAGS) -DLAB_ONLY=$* $(filter %.c,$^) -o $@ -lpthread
 
 $(B)/tests/lab/%: tests/lab/%.c $(LAB_H)
 	@mkdir -p $(@D)
@@ -112,7 +115,7 @@ test-progs: $(UNIT) $(PROGS)
 # Without shared libraries: for hosts that have none of ours, and for the guests of tests/kernels. The C library warns
 # of name services: a static sockhop relay takes names only where the same C library is installed, numbers anywhere.
 STATIC   := $(B)/static/sockhop $(patsubst tests/kernel/%.c,$(B)/static/%,$(wildcard tests/kernel/*.c)) \
-            $(B)/static/catalogue $(B)/static/catalogue_splice
+            $(B)/static/catalogue $(LAB_ALONE:%=$(B)/static/catalogue_%)
 
 static: $(STATIC) ## build/static/sockhop, which needs no shared libraries, and static test programs
 
@@ -124,9 +127,9 @@ $(B)/static/catalogue: tests/lab/catalogue.c $(LAB_CASES) $(LAB_H)
 	@mkdir -p $(@D)
 	$(CC) $(HOP_CFLAGS) -static $(filter %.c,$^) -o $@ -lpthread -luring
 
-$(B)/static/catalogue_splice: tests/lab/catalogue.c tests/lab/cases_common.c tests/lab/cases_splice.c $(LAB_H)
+$(B)/static/catalogue_%: tests/lab/catalogue.c tests/lab/cases_common.c tests/lab/cases_%.c $(LAB_H)
 	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) -static -DLAB_SPLICE $(filter %.c,$^) -o $@ -lpthread
+	$(CC) $(HOP_CFLAGS) -static -DLAB_ONLY=$* $(filter %.c,$^) -o $@ -lpthread
 
 $(B)/static/%: tests/kernel/%.c $(wildcard tests/kernel/*.h)
 	@mkdir -p $(@D)

@@ -27,6 +27,7 @@ enum lab_flags {
 	LAB_NEVER = 1 << 2,	 /* no member even in the forced column */
 	LAB_ALONE = 1 << 3,	 /* disturbs others: runs when no other case does */
 	LAB_CANCEL = 1 << 4,	 /* its first act makes it leave, or stay: nothing need hop during it */
+	LAB_FIONREAD = 1 << 5,	 /* `fionread` where hop bytes are not counted */
 };
 
 struct lab {
