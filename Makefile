@@ -52,6 +52,7 @@ $(B)/.deps: tests/deps.sh
 
 deps: ## install what building and testing need (Debian)
 	@tests/deps.sh build test
+	@tests/deps.sh kernels || echo "no virtual machines: tests/kernels will be skipped" >&2
 
 $(B)/vmlinux.h: /sys/kernel/btf/vmlinux
 	@mkdir -p $(@D)
@@ -162,7 +163,7 @@ $(B)/asan/tests/unit/%: tests/unit/%.c $(ASAN_LIB)
 
 test: deps ## all tests on the real kernel (root); prints "N passed, N failed"
 	@$(MAKE) --no-print-directory $(B)/.deps
-	@$(MAKE) --no-print-directory $(B)/sockhop test-progs asan
+	@$(MAKE) --no-print-directory $(B)/sockhop test-progs asan static
 	tests/run.sh
 
 test-kernels: $(B)/.deps ## boot Debian's 6.1 and 6.12 kernels (QEMU) and test in them; prints a table

@@ -274,10 +274,13 @@ quick() {
 	check
 	attach || { row attach FAIL "$(tail -n1 /tmp/out)"; return; }
 	speed
-	stream "exact bytes, two processes" -n 10 -s 4 -H 2
+	stream "exact bytes, two processes" -n 10 -s 4 -H 1
 	half_close "half-close, both busy" -n 50 -c 100
 	detach
 	verdict "detach" $? "$(tail -n1 /tmp/out)"
+	catalogue_columns read recvmsg recv-many-small peek writev sendmmsg both-ways slow-reader poll epoll-edge-many \
+		blocking-recv-waitall turns-blocking half-close-reply close-unread reset-queued shutdown-rdwr fork second-thread \
+		ipv4-mapped tcp-info
 }
 
 full() {
