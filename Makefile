@@ -180,7 +180,7 @@ test-suites: $(B)/.deps ## test suites of others (CPython, Tornado), whole, plai
 
 soak: ## random programs and storms for longer: SECONDS=600 each
 	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
-	LAB_SECONDS=$(or $(SECONDS),600) bats --filter 'random|storm' tests/lab/lab.bats
+	LAB_SECONDS=$(or $(SECONDS),600) bats --show-output-of-passing-tests --filter 'random|storm' tests/lab/lab.bats
 
 demo: $(B)/.deps ## a real workload, plain and under sockhop, in interleaved rounds
 	@tests/deps.sh demo
