@@ -61,50 +61,12 @@ struct result {
 	bool counts;
 };
 
-/* What `sockhop ARGUMENTS --json` says of the instance under test; "" nothing. Valid until the next call. */
-static const char *ask(const char *arguments)
-{
-	static char text[1 << 20];
-	const char *sockhop = getenv("SOCKHOP"), *instance = getenv("SOCKHOP_INSTANCE");
-	char cmd[600];
-	size_t n = 0;
-	FILE *f;
-
-	snprintf(cmd, sizeof(cmd), "'%s' %s --json --instance '%s'", sockhop ? sockhop : "sockhop", arguments,
-		 instance ? instance : "default");
-	f = popen(cmd, "re");
-	if (f) {
-		n = fread(text, 1, sizeof(text) - 1, f);
-		pclose(f);
-	}
-	text[n] = '\0';
-	return text;
-}
-
-/* The reason that `sockhop list` gives for the end with this cookie; "" none, "?" not known there. */
-static void ask_why(int fd, char *why, size_t size)
-{
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-	char key[64], *at;
-
-	snprintf(why, size, "?");
-	getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
-	snprintf(key, sizeof(key), "\"cookie\": %llu,", (unsigned long long)cookie);
-	at = strstr(ask("list --all"), key);
-	at = at ? strstr(at, "\"why_not\": ") : NULL;
-	if (!at)
-		return;
-	at += strlen("\"why_not\": ");
-	snprintf(why, size, "%.*s", *at == '"' ? (int)strcspn(at + 1, "\"") : 0, at + 1);
-}
-
 /* Why the case must not be a member in this column; NULL: it must be one. */
 static const char *expected_why(const struct lab_case *c)
 {
 	if (column != DEFAULT && !(c->flags & LAB_NEVER))
 		return NULL;
-	if (c->flags & LAB_FIONREAD && strstr(ask("status"), "\"fionread_counts_hops\": false"))
+	if (c->flags & LAB_FIONREAD && strstr(lab_ask("status"), "\"fionread_counts_hops\": false"))
 		return "fionread";
 	return c->why;
 }
@@ -121,23 +83,32 @@ static bool refused(struct lab *t, const char *expected, char *why, size_t size)
 				snprintf(why, size, "hops");
 				return false;
 			}
-		ask_why(t->b, why, size);
+		lab_why(t->b, why, size);
 		if (!strcmp(why, expected))
 			return true;
-		ask_why(t->a, why, size);
+		lab_why(t->a, why, size);
 		if (!strcmp(why, expected))
 			return true;
 	} while (now() < until);
 	return false;
 }
 
+/*
+ * Non-blocking meanwhile, whatever the case wants: a blocking reader that has chosen tcp_recvmsg() just
+ * before its socket joins sleeps there for good (docs/design.md, I12). That is another reason for the rule,
+ * and a matter of chance.
+ */
 static bool joined(struct lab *t)
 {
+	bool block_a = !(fcntl(t->a, F_GETFL) & O_NONBLOCK), block_b = !(fcntl(t->b, F_GETFL) & O_NONBLOCK);
 	double until = now() + join_wait();
 	int streak = 0;
 
+	lab_nonblock(t, true);
 	while (streak < JOIN_STREAK && now() < until)
 		streak = hops(t->a, t->b) ? streak + 1 : 0;
+	set_nonblock(t->a, !block_a);
+	set_nonblock(t->b, !block_b);
 	return streak >= JOIN_STREAK;
 }
 
@@ -171,10 +142,10 @@ static bool warm(struct lab *t, const struct lab_case *c, char *status, size_t s
 		snprintf(status, size, "member");
 		return true;
 	}
-	ask_why(t->a, why, sizeof(why) / 2);
+	lab_why(t->a, why, sizeof(why) / 2);
 	k = strlen(why);
 	why[k] = '/';
-	ask_why(t->b, why + k + 1, sizeof(why) / 2 - 1);
+	lab_why(t->b, why + k + 1, sizeof(why) / 2 - 1);
 	snprintf(status, size, "INVALID: never joined (%s)", why);
 	return false;
 }

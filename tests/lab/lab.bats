@@ -139,7 +139,6 @@ flip_other() {
 	await_hops
 }
 @test "storm: one of two cgroups is detached and attached, the other one goes on" {
-	local since
 	new_cgroup
 	OTHER=$CG
 	new_cgroup

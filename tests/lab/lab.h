@@ -114,4 +114,10 @@ void make_pair(struct lab *t, const char *listen_addr, const char *connect_addr)
  * NULL). */
 void own_netns(const char *key, const char *value);
 
+/* What `sockhop ARGUMENTS --json` says of the instance under test ($SOCKHOP, $SOCKHOP_INSTANCE); "" nothing.
+ * Valid until the next call. */
+const char *lab_ask(const char *arguments);
+/* The reason that `sockhop list` gives for this end; "" none, "?" not known there. */
+void lab_why(int fd, char *why, size_t size);
+
 #endif
