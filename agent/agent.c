@@ -55,6 +55,10 @@ static void schedule(struct agent *a, unsigned long long delay)
 {
 	unsigned long long at = now_ns() + delay;
 
+	if (a->in.config->force & HOP_FORCE_YOUNG) { /* young connections end soon */
+		at -= delay;
+		a->not_before = 0;
+	}
 	if (at < a->not_before && !a->leaves)
 		at = a->not_before;
 	if (!a->due || at < a->due)
