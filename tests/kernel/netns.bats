@@ -106,10 +106,10 @@ netns_of() {
 
 # two_of_users OWNER_A OWNER_B: two namespaces joined by veth; each owner is a process in whose user namespace it is made
 two_of_users() {
-	netns_of "$1" && NS_A=$NS && netns_of "$2" && NS_B=$NS || return
-	ADDR_A=10.98.76.1
-	ip link add veth0 netns "$NS_A" type veth peer name veth0 netns "$NS_B" || return
-	_lib_plug "$NS_A" veth0 "$ADDR_A/24" && _lib_plug "$NS_B" veth0 10.98.76.2/24
+	netns_of "$1" && first_ns=$NS && netns_of "$2" && second_ns=$NS || return
+	first_addr=10.98.76.1
+	ip link add veth0 netns "$first_ns" type veth peer name veth0 netns "$second_ns" || return
+	_lib_plug "$first_ns" veth0 "$first_addr/24" && _lib_plug "$second_ns" veth0 10.98.76.2/24
 }
 
 says_user_namespace() {
@@ -125,18 +125,18 @@ says_user_namespace() {
 	second=$HOLDER
 	two_of_users "$first" "$second"
 	attached_cgroup
-	spawn -c "$CG" -n "$NS_A" -o "$BATS_TEST_TMPDIR/server" "$K/stream_check" server -a "$ADDR_A" -p 7000 -n 10 -s 4
-	spawn -c "$CG" -n "$NS_B" -o "$BATS_TEST_TMPDIR/client" "$K/stream_check" client -a "$ADDR_A" -p 7000 -n 10 -s 4
+	spawn -c "$CG" -n "$first_ns" -o "$BATS_TEST_TMPDIR/server" "$K/stream_check" server -a "$first_addr" -p 7000 -n 10 -s 4
+	spawn -c "$CG" -n "$second_ns" -o "$BATS_TEST_TMPDIR/client" "$K/stream_check" client -a "$first_addr" -p 7000 -n 10 -s 4
 	wait_for 4 says_user_namespace
 	wait "$SPAWN_PID" || { cat "$BATS_TEST_TMPDIR"/{client,server}; return 1; }
 	[ "$(field hop "$(cat "$BATS_TEST_TMPDIR/client")")" -eq 0 ]
 	# nor by a rule that lets them in from the first byte
 	"$SOCKHOP" policy add early port 7001 --instance "$INSTANCE"
-	spawn -c "$CG" -n "$NS_A" -o "$BATS_TEST_TMPDIR/server" "$K/stream_check" server -a "$ADDR_A" -p 7001 -n 10 -s 2
-	run -0 in_cgroup_netns "$CG" "$NS_B" timeout 60 "$K/stream_check" client -a "$ADDR_A" -p 7001 -n 10 -s 2
+	spawn -c "$CG" -n "$first_ns" -o "$BATS_TEST_TMPDIR/server" "$K/stream_check" server -a "$first_addr" -p 7001 -n 10 -s 2
+	run -0 in_cgroup_netns "$CG" "$second_ns" timeout 60 "$K/stream_check" client -a "$first_addr" -p 7001 -n 10 -s 2
 	[ "$(field hop "$output")" -eq 0 ]
 	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .counters.joined_early)" -eq 0 ]
 	two_of_users "$first" "$first"
-	between "$NS_A" "$ADDR_A" "$NS_B" "$ADDR_A" 7000
+	between "$first_ns" "$first_addr" "$second_ns" "$first_addr" 7000
 	run ! says_user_namespace
 }
