@@ -125,9 +125,9 @@ says_user_namespace() {
 	second=$HOLDER
 	two_of_users "$first" "$second"
 	attached_cgroup
-	spawn -c "$CG" -n "$first_ns" -o "$BATS_TEST_TMPDIR/server" "$K/stream_check" server -a "$first_addr" -p 7000 -n 10 -s 4
-	spawn -c "$CG" -n "$second_ns" -o "$BATS_TEST_TMPDIR/client" "$K/stream_check" client -a "$first_addr" -p 7000 -n 10 -s 4
-	wait_for 4 says_user_namespace
+	spawn -c "$CG" -n "$first_ns" -o "$BATS_TEST_TMPDIR/server" "$K/stream_check" server -a "$first_addr" -p 7000 -n 10 -s 6
+	spawn -c "$CG" -n "$second_ns" -o "$BATS_TEST_TMPDIR/client" "$K/stream_check" client -a "$first_addr" -p 7000 -n 10 -s 6
+	wait_for 6 says_user_namespace
 	wait "$SPAWN_PID" || { cat "$BATS_TEST_TMPDIR"/{client,server}; return 1; }
 	[ "$(field hop "$(cat "$BATS_TEST_TMPDIR/client")")" -eq 0 ]
 	# nor by a rule that lets them in from the first byte
