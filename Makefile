@@ -29,10 +29,13 @@ SKELS    := $(B)/hop.skel.h $(ALONE:%=$(B)/%.skel.h)
 SRC      := $(wildcard agent/*.c cgroup/*.c)
 OBJ      := $(SRC:%.c=$(B)/%.o)
 LIBOBJ   := $(filter-out $(B)/agent/main.o,$(OBJ))
+# Themes of the behaviour catalogue that keep a whole program out: each is a program of its own.
+LAB_ALONE := splice fionread
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c))
 PROGS    := $(patsubst %.c,$(B)/%,$(filter-out %.bpf.c,$(wildcard tests/kernel/*.c tests/bench/*.c))) \
-            $(patsubst %.c,$(B)/%,$(filter-out tests/lab/cases_%,$(wildcard tests/lab/*.c))) $(B)/tests/lab/catalogue_splice
-LAB_CASES := $(filter-out %/cases_splice.c,$(wildcard tests/lab/cases_*.c))
+            $(patsubst %.c,$(B)/%,$(filter-out tests/lab/cases_%,$(wildcard tests/lab/*.c))) \
+            $(LAB_ALONE:%=$(B)/tests/lab/catalogue_%)
+LAB_CASES := $(filter-out $(LAB_ALONE:%=tests/lab/cases_%.c),$(wildcard tests/lab/cases_*.c))
 LAB_H    := $(wildcard tests/lab/*.h tests/kernel/*.h)
 
 .PHONY: all asan deps demo static test test-kernels lint format install uninstall clean help test-progs
@@ -49,6 +52,7 @@ $(B)/.deps: tests/deps.sh
 
 deps: ## install what building and testing need (Debian)
 	@tests/deps.sh build test
+	@tests/deps.sh kernels || echo "no virtual machines: tests/kernels will be skipped" >&2
 
 $(B)/vmlinux.h: /sys/kernel/btf/vmlinux
 	@mkdir -p $(@D)
@@ -94,14 +98,14 @@ $(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c
 	@mkdir -p $(@D)
 	$(CLANG) -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I/usr/include/$(shell uname -m)-linux-gnu -c $< -o $@
 
-# The behaviour catalogue is one program of several files, and a second one for what can splice(2).
+# The behaviour catalogue is one program of several files, and one for each theme of LAB_ALONE.
 $(B)/tests/lab/catalogue: tests/lab/catalogue.c $(LAB_CASES) $(LAB_H)
 	@mkdir -p $(@D)
 	$(CC) $(HOP_CFLAGS) $(filter %.c,$^) -o $@ -lpthread -luring
 
-$(B)/tests/lab/catalogue_splice: tests/lab/catalogue.c tests/lab/cases_common.c tests/lab/cases_splice.c $(LAB_H)
+$(B)/tests/lab/catalogue_%: tests/lab/catalogue.c tests/lab/cases_common.c tests/lab/cases_%.c $(LAB_H)
 	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) -DLAB_SPLICE $(filter %.c,$^) -o $@ -lpthread
+	$(CC) $(HOP_CFLAGS) -DLAB_ONLY=$* $(filter %.c,$^) -o $@ -lpthread
 
 $(B)/tests/lab/%: tests/lab/%.c $(LAB_H)
 	@mkdir -p $(@D)
@@ -112,7 +116,7 @@ test-progs: $(UNIT) $(PROGS)
 # Without shared libraries: for hosts that have none of ours, and for the guests of tests/kernels. The C library warns
 # of name services: a static sockhop relay takes names only where the same C library is installed, numbers anywhere.
 STATIC   := $(B)/static/sockhop $(patsubst tests/kernel/%.c,$(B)/static/%,$(wildcard tests/kernel/*.c)) \
-            $(B)/static/catalogue $(B)/static/catalogue_splice
+            $(B)/static/catalogue $(LAB_ALONE:%=$(B)/static/catalogue_%)
 
 static: $(STATIC) ## build/static/sockhop, which needs no shared libraries, and static test programs
 
@@ -124,9 +128,9 @@ $(B)/static/catalogue: tests/lab/catalogue.c $(LAB_CASES) $(LAB_H)
 	@mkdir -p $(@D)
 	$(CC) $(HOP_CFLAGS) -static $(filter %.c,$^) -o $@ -lpthread -luring
 
-$(B)/static/catalogue_splice: tests/lab/catalogue.c tests/lab/cases_common.c tests/lab/cases_splice.c $(LAB_H)
+$(B)/static/catalogue_%: tests/lab/catalogue.c tests/lab/cases_common.c tests/lab/cases_%.c $(LAB_H)
 	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) -static -DLAB_SPLICE $(filter %.c,$^) -o $@ -lpthread
+	$(CC) $(HOP_CFLAGS) -static -DLAB_ONLY=$* $(filter %.c,$^) -o $@ -lpthread
 
 $(B)/static/%: tests/kernel/%.c $(wildcard tests/kernel/*.h)
 	@mkdir -p $(@D)
@@ -159,7 +163,7 @@ $(B)/asan/tests/unit/%: tests/unit/%.c $(ASAN_LIB)
 
 test: deps ## all tests on the real kernel (root); prints "N passed, N failed"
 	@$(MAKE) --no-print-directory $(B)/.deps
-	@$(MAKE) --no-print-directory $(B)/sockhop test-progs asan
+	@$(MAKE) --no-print-directory $(B)/sockhop test-progs asan static
 	tests/run.sh
 
 test-kernels: $(B)/.deps ## boot Debian's 6.1 and 6.12 kernels (QEMU) and test in them; prints a table
@@ -176,7 +180,7 @@ test-suites: $(B)/.deps ## test suites of others (CPython, Tornado), whole, plai
 
 soak: ## random programs and storms for longer: SECONDS=600 each
 	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
-	LAB_SECONDS=$(or $(SECONDS),600) bats --filter 'random|storm' tests/lab/lab.bats
+	LAB_SECONDS=$(or $(SECONDS),600) bats --show-output-of-passing-tests --filter 'random|storm' tests/lab/lab.bats
 
 demo: $(B)/.deps ## a real workload, plain and under sockhop, in interleaved rounds
 	@tests/deps.sh demo

@@ -60,6 +60,10 @@ static void schedule(struct agent *a, unsigned long long delay)
 	unsigned long long at = now_ns() + delay;
 	unsigned long long not_before = a->ended + (a->pairs >= CROWD ? CROWD_SHARE : JOIN_SHARE) * a->cost;
 
+	if (a->in.config->force & HOP_FORCE_YOUNG) { /* young connections end soon */
+		at -= delay;
+		not_before = 0;
+	}
 	if (at < not_before && !a->leaves)
 		at = not_before;
 	if (!a->due || at < a->due)

@@ -82,6 +82,11 @@ static void set_defaults(struct hop_config *c, const struct probe *probe, unsign
 	c->attached_ns = now_ns();
 	/* for tests only: takes single rules away, see enum hop_force */
 	c->force = force ? strtoul(force, NULL, 0) : 0;
+	if (c->force & HOP_FORCE_YOUNG) {
+		c->min_segs = 2;
+		c->max_avg = ~0u;
+		c->min_rate = 0;
+	}
 }
 
 static int size_maps(struct hop_bpf *skel, unsigned int max_connections)

@@ -308,6 +308,7 @@ enum hop_force {
 	HOP_FORCE_LATCH = 1 << 5,   /* leave without waiting for quiet */
 	HOP_FORCE_SHUTDOWN = 1 << 6, /* no shutdown rule */
 	HOP_FORCE_OPTIONS = 1 << 7,  /* no socket option rules */
+	HOP_FORCE_YOUNG = 1 << 8,    /* no proof that it is chatty: joins after some segments, at once */
 };
 
 /*

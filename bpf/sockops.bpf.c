@@ -104,7 +104,7 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 	struct hop_end *e;
 
 	if (!st->win_len) { /* the first look opens the window */
-		st->win_len = HOP_WINDOW;
+		st->win_len = cfg.force & HOP_FORCE_YOUNG ? 1 : HOP_WINDOW;
 		st->win_segs = segs;
 		st->win_in = ctx->data_segs_in;
 		st->win_bytes = ctx->bytes_received + ctx->bytes_acked;

@@ -431,3 +431,11 @@ await_list() {
 	hop status --instance "$instance"
 	expect [ "$status" -eq 3 ]
 }
+
+# bpf_msg_apply_bytes (61), cork_bytes (62), push_data (90), pop_data (91): docs/design.md, I10
+@test "the programs call no helper that has corrupted memory, as far as their code shows" {
+	local code
+	code=$(for o in "$BUILD"/bpf/*.bpf.o; do llvm-objdump -d "$o"; done)
+	grep -q '85 00 00 00 47 00 00 00' <<<"$code" # bpf_msg_redirect_hash: what we look for would be found
+	! grep -E '85 00 00 00 (3d|3e|5a|5b) 00 00 00' <<<"$code"
+}

@@ -85,3 +85,58 @@ between() {
 	echo "$output"
 	jq -e '[.. | objects | select(has("used") and .used != 0)] | length == 0' <<<"$output"
 }
+
+# ---- user namespaces ----
+
+# holder CMD...: a process that keeps the namespaces which CMD makes; sets HOLDER
+holder() {
+	spawn "$@" sleep 100
+	wait_for 5 is_sleep "$SPAWN_PID"
+	HOLDER=$SPAWN_PID
+}
+is_sleep() { [ "$(cat "/proc/$1/comm")" = sleep ]; }
+
+# netns_of OWNER: makes a network namespace of the user namespace that this process is in; sets NS
+netns_of() {
+	holder nsenter -t "$1" -U --preserve-credentials unshare -n
+	lib_count=$((lib_count + 1))
+	NS=$lib_id-$lib_count
+	ip netns attach "$NS" "$HOLDER" && _lib_note netns "$NS" && ip -n "$NS" link set lo up
+}
+
+# two_of_users OWNER_A OWNER_B: two namespaces joined by veth; each owner is a process in whose user namespace it is made
+two_of_users() {
+	netns_of "$1" && first_ns=$NS && netns_of "$2" && second_ns=$NS || return
+	first_addr=10.98.76.1
+	ip link add veth0 netns "$first_ns" type veth peer name veth0 netns "$second_ns" || return
+	_lib_plug "$first_ns" veth0 "$first_addr/24" && _lib_plug "$second_ns" veth0 10.98.76.2/24
+}
+
+says_user_namespace() {
+	"$SOCKHOP" list --all --json --instance "$INSTANCE" | jq -e '[.. | .why_not? // empty] | index("user-namespace")' >/dev/null
+}
+
+@test "two namespaces of different user namespaces never join, and the reason is said; of the same one they do" {
+	local first second
+	unshare -U true || skip "no user namespaces here"
+	holder unshare -U -r
+	first=$HOLDER
+	holder unshare -U -r
+	second=$HOLDER
+	two_of_users "$first" "$second"
+	attached_cgroup
+	spawn -c "$CG" -n "$first_ns" -o "$BATS_TEST_TMPDIR/server" "$K/stream_check" server -a "$first_addr" -p 7000 -n 10 -s 6
+	spawn -c "$CG" -n "$second_ns" -o "$BATS_TEST_TMPDIR/client" "$K/stream_check" client -a "$first_addr" -p 7000 -n 10 -s 6
+	wait_for 6 says_user_namespace
+	wait "$SPAWN_PID" || { cat "$BATS_TEST_TMPDIR"/{client,server}; return 1; }
+	[ "$(field hop "$(cat "$BATS_TEST_TMPDIR/client")")" -eq 0 ]
+	# nor by a rule that lets them in from the first byte
+	"$SOCKHOP" policy add early port 7001 --instance "$INSTANCE"
+	spawn -c "$CG" -n "$first_ns" -o "$BATS_TEST_TMPDIR/server" "$K/stream_check" server -a "$first_addr" -p 7001 -n 10 -s 2
+	run -0 in_cgroup_netns "$CG" "$second_ns" timeout 60 "$K/stream_check" client -a "$first_addr" -p 7001 -n 10 -s 2
+	[ "$(field hop "$output")" -eq 0 ]
+	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .counters.joined_early)" -eq 0 ]
+	two_of_users "$first" "$first"
+	between "$first_ns" "$first_addr" "$second_ns" "$first_addr" 7000
+	run ! says_user_namespace
+}

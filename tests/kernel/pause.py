@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""pause.py TALK PAUSE [bulk]: request-response over loopback for TALK seconds, silence for PAUSE seconds, and again.
-With `bulk` the client does not fall silent but sends large messages that nobody answers.
+"""pause.py TALK PAUSE [bulk|ahead]: request-response over loopback for TALK seconds, silence for PAUSE seconds, and again.
+With `bulk` the client does not fall silent but sends large messages that nobody answers; with `ahead` some thousands of
+small ones, faster than they are read.
 
 Both ends are non-blocking and sleep in poll(2), each in a process of its own. Prints the rounds of each half.
 """
@@ -11,7 +12,10 @@ import socket
 import sys
 import time
 
-BULK = b"B" * 65536
+KIND = (sys.argv[3:] or [""])[0]
+UNANSWERED = {"bulk": b"B" * 65536, "ahead": b"A" * 40}.get(KIND, b"none")
+READ = 400 if KIND == "ahead" else 1 << 18
+
 
 def talk(sock, send, seconds):
     """Sends what `send` makes of what it received, until nothing comes any more or the time is over."""
@@ -20,7 +24,7 @@ def talk(sock, send, seconds):
     end, rounds = time.monotonic() + seconds, 0
     while time.monotonic() < end:
         poller.poll()
-        got = sock.recv(1 << 18)
+        got = sock.recv(READ)
         if not got:
             break
         rounds += 1
@@ -28,14 +32,27 @@ def talk(sock, send, seconds):
     return rounds
 
 
+def answer(got, _):
+    if got[0] != UNANSWERED[0]:
+        return got
+    if KIND == "ahead":
+        time.sleep(0.001)
+    return b""
+
+
 def stream(sock, seconds):
     poller = select.poll()
     poller.register(sock, select.POLLOUT)
-    end = time.monotonic() + seconds
+    # some thousands: who leaves must first have been read empty
+    end, left = time.monotonic() + seconds, 4000 if KIND == "ahead" else -1
     while time.monotonic() < end:
+        if not left:
+            time.sleep(end - time.monotonic())
+            break
         poller.poll()
         try:
-            sock.send(BULK)
+            sock.send(UNANSWERED)
+            left -= 1
         except BlockingIOError:
             pass
 
@@ -46,7 +63,7 @@ def main():
     if not os.fork():
         sock, _ = listener.accept()
         sock.setblocking(False)
-        talk(sock, lambda got, _: b"" if got[0] == BULK[0] else got, 2 * seconds + pause + 5)
+        talk(sock, answer, 2 * seconds + pause + 5)
         os._exit(0)
     client = socket.create_connection(listener.getsockname())
     client.setblocking(False)
@@ -61,7 +78,7 @@ def main():
     first = talk(client, check, seconds)
     select.select([client], [], [])  # the last answer is left in the queue: read it, to be silent
     assert client.recv(100) == expected[0]
-    if sys.argv[3:] == ["bulk"]:
+    if KIND:
         stream(client, pause)
         print(first)
         return

@@ -8,8 +8,9 @@
  * stream_check [server|client] [-a ADDR] [-p PORT] [-n CONNS] [-s SECONDS | -b BYTES] [-4|-6|-m] [-T] [-H
  * PERCENT] without a role: both, in two processes     -m: the listener is [::], clients are IPv4 and
  * v4-mapped in turn -T: one thread reads, another one writes the same sockets -H: fail unless this share of
- * the bytes sent hopped     -c: quiet phases only (request-response) One summary line a role on stdout. Exit
- * status: see sock.h.
+ * the bytes sent hopped     -c: quiet phases only (request-response)     -w SECONDS: at first quiet phases
+ * only, so that all have joined when the others begin. One summary line a role on stdout. Exit status: see
+ * sock.h.
  */
 #include "sock.h"
 #include "pattern.h"
@@ -62,7 +63,7 @@ struct loop {
 static struct {
 	const char *addr;
 	int port, conns, min_hop, family;
-	double secs;
+	double secs, warm;
 	uint64_t bytes;
 	bool threads, client, chat;
 } opt = {.addr = "127.0.0.1", .conns = 20, .secs = 3, .family = '4'};
@@ -70,7 +71,7 @@ static struct {
 static struct conn *conns;
 static struct loop loops[2];
 static int listener = -1, accepted;
-static double deadline, last_progress;
+static double deadline, last_progress, quiet_until;
 static _Atomic int closed;
 static _Atomic uint64_t tx_bytes, rx_bytes, hop_bytes, hop_ends, faults, eagain, epipe, errors;
 
@@ -134,7 +135,7 @@ static void next_phase(struct conn *c)
 {
 	unsigned int *s = &c->tx.seed;
 
-	c->phase = opt.chat || c->phase != RR ? RR : 1 + rnd(s, 3);
+	c->phase = opt.chat || now() < quiet_until || c->phase != RR ? RR : 1 + rnd(s, 3);
 	c->rounds = c->phase == RR ? 150 + rnd(s, 350) : c->phase == FLOOD ? 1 : 3 + rnd(s, 30);
 }
 
@@ -503,6 +504,7 @@ static int run(const char *role)
 	loops[0].tx = !opt.threads;
 	loops[1].tx = true;
 	deadline = start + opt.secs;
+	quiet_until = start + opt.warm;
 	last_progress = start + 10; /* the other side may still be connecting */
 	if (opt.threads) {
 		loops[1].wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -561,7 +563,7 @@ static void parse_options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "a:p:n:s:b:46mTcH:")) != -1) {
+	while ((c = getopt(argc, argv, "a:p:n:s:b:46mTcw:H:")) != -1) {
 		switch (c) {
 		case 'a':
 			opt.addr = optarg;
@@ -584,6 +586,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'c':
 			opt.chat = true;
+			break;
+		case 'w':
+			opt.warm = atof(optarg);
 			break;
 		case 'H':
 			opt.min_hop = atoi(optarg);

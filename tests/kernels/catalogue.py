@@ -15,8 +15,6 @@ import re
 import sys
 
 LAB = pathlib.Path(__file__).resolve().parent.parent / "lab"
-# Where FIONREAD does not count hop bytes, programs that ask it are vetoed; the guest lets this one in, to see the rest.
-VETOED = re.compile(r"fionread", re.IGNORECASE)
 ENOUGH = 0.8  # share of the cases that must count
 
 
@@ -50,11 +48,9 @@ def main():
     default = got["default"]
     plain = {name: r for name, r in got["plain"].items() if name in default and r.counts}
     counting = {name: r for name, r in plain.items() if default[name].counts}
-    vetoed = "trust program catalogue" in log
-    judged = {name: r for name, r in counting.items() if not (vetoed and VETOED.search(name))}
     for name in sorted(set(plain) - set(counting)):
         print(f"no member: {name}: {default[name].about}")
-    faults = compare.check("default", judged, default, listed, [], True)
+    faults = compare.check("default", counting, default, listed, True)
     passed = plain and not faults and len(counting) >= ENOUGH * len(plain)
     print(f"ROW behaviour catalogue|{'pass' if passed else 'FAIL'}|"
           f"{len(counting)} of {len(plain)} cases count, {faults} not as listed")

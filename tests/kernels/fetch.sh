@@ -87,7 +87,7 @@ fetch() { # IMAGE-PACKAGE DIRECTORY
 command -v apt-get >/dev/null || skip "apt-get is not there"
 [ "$(dpkg --print-architecture)" = amd64 ] || skip "the tests know Debian's amd64 kernels only"
 
-image=$(image_package) || { apt-get -qq update >/dev/null 2>&1 && image=$(image_package); } || image=
+image=$(image_package) || { timeout 60 apt-get -qq update >/dev/null 2>&1 && image=$(image_package); } || image=
 dir=$cache/${image#linux-image-}
 if [ -n "$image" ] && [ ! -s "$dir/vmlinux" ]; then
 	fetch "$image" "$dir" || { timeout 120 apt-get -qq update >/dev/null 2>&1 && fetch "$image" "$dir"; } || image=

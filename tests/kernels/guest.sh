@@ -231,24 +231,24 @@ relay() {
 	verdict "relay, $1" $code
 }
 
-# The behaviour catalogue on plain TCP and attached; catalogue.py compares. Where FIONREAD is broken the whole program,
-# which asks it, would stay out: it is let in by a rule.
-catalogue_columns() {
-	echo "trust program catalogue" >/tmp/policy
-	: >/tmp/empty
-	policy=/tmp/empty
-	grep -q "^ok *FIONREAD, hop" /tmp/check || { policy=/tmp/policy; cat $policy; }
-	attach --instance lab --policy "$policy"
-	export SOCKHOP=/t/sockhop SOCKHOP_INSTANCE=lab
-	for program in catalogue catalogue_splice; do
-		for column in plain default; do
-			echo "CATALOGUE $column"
-			# shellcheck disable=SC2016
-			timeout -s KILL 120 sh -c '[ $1 = plain ] || echo $$ >"$0/cgroup.procs"; exec $2 -c $1 -j 8 --all --json' \
-				"$CG" "$column" "$program" 2>/tmp/err
-			echo "CATALOGUE end $?"
-		done
+# columns PROGRAM CASE...: cases of a behaviour catalogue (--all: all) on plain TCP and attached; catalogue.py compares
+columns() {
+	for column in plain default; do
+		echo "CATALOGUE $column"
+		# shellcheck disable=SC2016
+		timeout -s KILL 120 sh -c '[ $1 = plain ] || echo $$ >"$0/cgroup.procs"; column=$1; shift
+			program=$1; shift; exec $program -c $column -j 8 --json "$@"' "$CG" "$column" "$@" 2>/tmp/err
+		echo "CATALOGUE end $?"
 	done
+}
+
+# catalogue_columns CASE...: those of the catalogue, and the whole of its themes that are programs of their own
+catalogue_columns() {
+	attach --instance lab
+	export SOCKHOP=/t/sockhop SOCKHOP_INSTANCE=lab
+	columns catalogue "$@"
+	columns catalogue_fionread --all
+	columns catalogue_splice --all
 	run 30 sockhop detach --all --instance lab --timeout 10
 }
 
@@ -274,10 +274,13 @@ quick() {
 	check
 	attach || { row attach FAIL "$(tail -n1 /tmp/out)"; return; }
 	speed
-	stream "exact bytes, two processes" -n 10 -s 4 -H 2
+	stream "exact bytes, two processes" -n 10 -s 4 -H 1
 	half_close "half-close, both busy" -n 50 -c 100
 	detach
 	verdict "detach" $? "$(tail -n1 /tmp/out)"
+	catalogue_columns read recvmsg recv-many-small peek writev sendmmsg both-ways slow-reader poll epoll-edge-many \
+		blocking-recv-waitall turns-blocking half-close-reply close-unread reset-queued shutdown-rdwr fork second-thread \
+		ipv4-mapped tcp-info
 }
 
 full() {
@@ -306,7 +309,7 @@ full() {
 
 catalogue_only() {
 	check
-	catalogue_columns
+	catalogue_columns --all
 }
 
 mkdir -p "$CG" /sys/fs/cgroup/rest

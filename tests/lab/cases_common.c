@@ -302,3 +302,39 @@ void own_netns(const char *key, const char *value)
 		die("%s", path);
 	close(fd);
 }
+
+const char *lab_ask(const char *arguments)
+{
+	static char text[1 << 20];
+	const char *sockhop = getenv("SOCKHOP"), *instance = getenv("SOCKHOP_INSTANCE");
+	char cmd[600];
+	size_t n = 0;
+	FILE *f;
+
+	snprintf(cmd, sizeof(cmd), "'%s' %s --json --instance '%s'", sockhop ? sockhop : "sockhop", arguments,
+		 instance ? instance : "default");
+	f = popen(cmd, "re");
+	if (f) {
+		n = fread(text, 1, sizeof(text) - 1, f);
+		pclose(f);
+	}
+	text[n] = '\0';
+	return text;
+}
+
+void lab_why(int fd, char *why, size_t size)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+	char key[64], *at;
+
+	snprintf(why, size, "?");
+	getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
+	snprintf(key, sizeof(key), "\"cookie\": %llu,", (unsigned long long)cookie);
+	at = strstr(lab_ask("list --all"), key);
+	at = at ? strstr(at, "\"why_not\": ") : NULL;
+	if (!at)
+		return;
+	at += strlen("\"why_not\": ");
+	snprintf(why, size, "%.*s", *at == '"' ? (int)strcspn(at + 1, "\"") : 0, at + 1);
+}

@@ -218,34 +218,6 @@ static void outq_full(struct lab *t)
 	note(t, "waits at the sender", "%s", n ? "yes" : "no");
 }
 
-static void fionread(struct lab *t)
-{
-	int n = -1;
-
-	ioctl(t->b, FIONREAD, &n);
-	note(t, "empty", "%d", n);
-	put(t, t->a, "hello");
-	settle();
-	note_ret(t, "FIONREAD", ioctl(t->b, FIONREAD, &n));
-	note(t, "one", "%d", n);
-	put(t, t->a, " world");
-	settle();
-	ioctl(t->b, FIONREAD, &n);
-	note(t, "two", "%d", n);
-	note_recv(t, "recv", t->b, 3, 0);
-	ioctl(t->b, FIONREAD, &n);
-	note(t, "after three bytes", "%d", n);
-	put_n(t, t->a, 50000);
-	settle();
-	ioctl(t->b, FIONREAD, &n);
-	note(t, "many", "%d", n);
-	note_rest(t, "rest", t->b);
-	shutdown(t->a, SHUT_WR);
-	settle();
-	ioctl(t->b, FIONREAD, &n);
-	note(t, "at the end", "%d", n);
-}
-
 /* Sends with completions: how many come? */
 static int completions(int fd, int origin, int want)
 {
@@ -363,7 +335,6 @@ const struct lab_case cases_write[] = {
 	{"send-bad-buffer", bad_send, LAB_JOINS, 0, NULL, NULL},
 	{"siocoutq", outq, LAB_JOINS, 0, NULL, NULL},
 	{"siocoutq-full", outq_full, LAB_JOINS, 0, NULL, NULL},
-	{"fionread", fionread, LAB_JOINS, 0, NULL, NULL},
 	{"so-zerocopy", zerocopy, "zerocopy", 0, zerocopy_option, NULL},
 	{"so-zerocopy-on-member", zerocopy_member, LAB_JOINS, LAB_CANCEL, NULL, NULL},
 	{"tx-timestamp-on-member", tx_timestamp_member, LAB_JOINS, LAB_CANCEL, NULL, NULL},

@@ -14,8 +14,16 @@
 
 #include <getopt.h>
 
-#ifdef LAB_SPLICE
-extern const struct lab_case cases_splice[];
+/* -DLAB_ONLY=THEME: a program of that one, for what keeps a whole program out. */
+#ifdef LAB_ONLY
+#define CASES(theme) cases_##theme
+#define NAME(theme)  #theme
+#define THEME_OF(theme)                   \
+	{                                 \
+		NAME(theme), CASES(theme) \
+	}
+#define DECLARE(theme) extern const struct lab_case CASES(theme)[]
+DECLARE(LAB_ONLY);
 #else
 extern const struct lab_case cases_read[], cases_write[], cases_poll[], cases_block[], cases_option[],
 	cases_close[], cases_share[], cases_conn[], cases_uring[];
@@ -25,8 +33,8 @@ static const struct {
 	const char *name;
 	const struct lab_case *cases;
 } themes[] = {
-#ifdef LAB_SPLICE
-	{"splice", cases_splice},
+#ifdef LAB_ONLY
+	THEME_OF(LAB_ONLY),
 #else
 	{"read", cases_read},	{"write", cases_write},	  {"poll", cases_poll},
 	{"block", cases_block}, {"option", cases_option}, {"close", cases_close},
@@ -53,34 +61,14 @@ struct result {
 	bool counts;
 };
 
-/* The reason that `sockhop list` gives for the end with this cookie; "" none, "?" not known there. */
-static void ask_why(int fd, char *why, size_t size)
+/* Why the case must not be a member in this column; NULL: it must be one. */
+static const char *expected_why(const struct lab_case *c)
 {
-	static char text[1 << 20];
-	const char *sockhop = getenv("SOCKHOP"), *instance = getenv("SOCKHOP_INSTANCE");
-	uint64_t cookie = 0;
-	socklen_t len = sizeof(cookie);
-	char cmd[600], key[64], *at;
-	size_t n;
-	FILE *f;
-
-	snprintf(why, size, "?");
-	getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len);
-	snprintf(cmd, sizeof(cmd), "'%s' list --all --json --instance '%s'", sockhop ? sockhop : "sockhop",
-		 instance ? instance : "default");
-	f = popen(cmd, "re");
-	if (!f)
-		return;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	pclose(f);
-	text[n] = '\0';
-	snprintf(key, sizeof(key), "\"cookie\": %llu,", (unsigned long long)cookie);
-	at = strstr(text, key);
-	at = at ? strstr(at, "\"why_not\": ") : NULL;
-	if (!at)
-		return;
-	at += strlen("\"why_not\": ");
-	snprintf(why, size, "%.*s", *at == '"' ? (int)strcspn(at + 1, "\"") : 0, at + 1);
+	if (column != DEFAULT && !(c->flags & LAB_NEVER))
+		return NULL;
+	if (c->flags & LAB_FIONREAD && strstr(lab_ask("status"), "\"fionread_counts_hops\": false"))
+		return "fionread";
+	return c->why;
 }
 
 /* Traffic until one end has the expected reason. A connection that hops meanwhile has no such reason. */
@@ -95,29 +83,39 @@ static bool refused(struct lab *t, const char *expected, char *why, size_t size)
 				snprintf(why, size, "hops");
 				return false;
 			}
-		ask_why(t->b, why, size);
+		lab_why(t->b, why, size);
 		if (!strcmp(why, expected))
 			return true;
-		ask_why(t->a, why, size);
+		lab_why(t->a, why, size);
 		if (!strcmp(why, expected))
 			return true;
 	} while (now() < until);
 	return false;
 }
 
+/*
+ * Non-blocking meanwhile, whatever the case wants: a blocking reader that has chosen tcp_recvmsg() just
+ * before its socket joins sleeps there for good (docs/design.md, I12). That is another reason for the rule,
+ * and a matter of chance.
+ */
 static bool joined(struct lab *t)
 {
+	bool block_a = !(fcntl(t->a, F_GETFL) & O_NONBLOCK), block_b = !(fcntl(t->b, F_GETFL) & O_NONBLOCK);
 	double until = now() + join_wait();
 	int streak = 0;
 
+	lab_nonblock(t, true);
 	while (streak < JOIN_STREAK && now() < until)
 		streak = hops(t->a, t->b) ? streak + 1 : 0;
+	set_nonblock(t->a, !block_a);
+	set_nonblock(t->b, !block_b);
 	return streak >= JOIN_STREAK;
 }
 
 /* Warms the pair up as the column wants it. Writes how that went; false: the case does not count. */
 static bool warm(struct lab *t, const struct lab_case *c, char *status, size_t size)
 {
+	const char *expected;
 	char why[64] = "";
 	int k;
 
@@ -131,22 +129,23 @@ static bool warm(struct lab *t, const struct lab_case *c, char *status, size_t s
 		snprintf(status, size, "plain");
 		return true;
 	}
-	if (c->why && (column == DEFAULT || c->flags & LAB_NEVER)) {
-		if (refused(t, c->why, why, sizeof(why))) {
+	expected = expected_why(c);
+	if (expected) {
+		if (refused(t, expected, why, sizeof(why))) {
 			snprintf(status, size, "why-not %s", why);
 			return true;
 		}
-		snprintf(status, size, "INVALID: should be no member for '%s', is '%s'", c->why, why);
+		snprintf(status, size, "INVALID: should be no member for '%s', is '%s'", expected, why);
 		return false;
 	}
 	if (joined(t)) {
 		snprintf(status, size, "member");
 		return true;
 	}
-	ask_why(t->a, why, sizeof(why) / 2);
+	lab_why(t->a, why, sizeof(why) / 2);
 	k = strlen(why);
 	why[k] = '/';
-	ask_why(t->b, why + k + 1, sizeof(why) / 2 - 1);
+	lab_why(t->b, why + k + 1, sizeof(why) / 2 - 1);
 	snprintf(status, size, "INVALID: never joined (%s)", why);
 	return false;
 }

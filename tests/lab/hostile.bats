@@ -40,16 +40,22 @@ as() { # UID CMD...
 	for i in 0 1; do
 		spawn -c "${cg[i]}" -n "${ns[i]}" -o "$BATS_TEST_TMPDIR/server$i" \
 			setpriv --reuid $((3000 + i)) --regid $((3000 + i)) --clear-groups \
-			"$BIN/stream_check" server -p 7000 -n 30 -s 6
+			"$BIN/stream_check" server -p 7000 -n 30 -s 8 -w 4
 	done
 	for i in 0 1; do
 		spawn -c "${cg[i]}" -n "${ns[i]}" -o "$BATS_TEST_TMPDIR/client$i" \
 			setpriv --reuid $((3000 + i)) --regid $((3000 + i)) --clear-groups \
-			"$BIN/stream_check" client -p 7000 -n 30 -s 6 -H 1
+			"$BIN/stream_check" client -p 7000 -n 30 -s 8 -w 4 -H 1
 		pids[i]=$SPAWN_PID
 	done
 	for i in 0 1; do
 		wait "${pids[i]}" || { cat "$BATS_TEST_TMPDIR"/client* "$BATS_TEST_TMPDIR"/server*; return 1; }
+	done
+	# it is members that it is about: most of the 30 ends of each user
+	for i in 0 1; do
+		[[ $(cat "$BATS_TEST_TMPDIR/client$i") =~ hop_ends=([0-9]+) ]]
+		echo "user $i: ${BASH_REMATCH[1]} ends hopped"
+		[ "${BASH_REMATCH[1]}" -ge 20 ]
 	done
 }
 

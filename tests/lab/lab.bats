@@ -59,31 +59,51 @@ hopped() {
 
 # ---- storms ----
 
-# storm DOING [HOPPED [ROUNDS]]: runs random programs in $CG, and DOING in a loop beside them until they end; at
-# least so many bytes must hop and so many rounds pass
+# storm DOING [HOPPED [ROUNDS]]: runs random programs in $CG, and DOING in a loop beside them, for 2 * LAB_SECONDS; on a
+# busy machine longer, until so many rounds have passed. At least so many bytes must hop. If DOING awaits hops
+# (await_hops), they must have come in three rounds of four.
 storm() {
-	local log=$BATS_TEST_TMPDIR/log n=0 since
-	spawn -c "$CG" -o "$log" timeout $((2 * LAB_SECONDS + 90)) "$BUILD/tests/lab/random" -t $((2 * LAB_SECONDS))
-	since=$(_lib_start_time "$SPAWN_PID")
-	until _lib_ended "$SPAWN_PID" "$since"; do
+	local log=$BATS_TEST_TMPDIR/log n=0 end=$((SECONDS + 2 * LAB_SECONDS))
+	awaited=0 came=0
+	# shellcheck disable=SC2086
+	spawn -c "$CG" -o "$log" timeout --foreground $((12 * LAB_SECONDS + 90)) "$BUILD/tests/lab/random" ${RANDOM_ARGS:-} \
+		-t $((10 * LAB_SECONDS))
+	storm_pid=$SPAWN_PID storm_since=$(_lib_start_time "$SPAWN_PID")
+	until storm_over || { [ $SECONDS -ge $end ] && [ $n -ge "${3:-3}" ]; }; do
 		"$1" $((n++)) || { cat "$log"; return 1; }
 	done
-	echo "rounds: $n"
-	wait "$SPAWN_PID" || { cat "$log"; return 1; }
+	kill "$storm_pid" 2>/dev/null || true # it finishes what it has begun
+	echo "rounds: $n, with hops: $came of $awaited"
+	wait "$storm_pid" || { cat "$log"; return 1; }
 	hopped "$log" "${2:-1}"
-	[ "$n" -ge "${3:-3}" ]
+	[ "$n" -ge "${3:-3}" ] && [ $((4 * came)) -ge $((3 * awaited)) ]
 }
+storm_over() { _lib_ended "$storm_pid" "$storm_since"; }
+
+# await_hops: until members have hopped 64 KB to 1 MB since now, so that the next act of the storm meets some; 10 s at
+# most. A storm that is over meanwhile has no such round.
+await_hops() {
+	local want=$(($(hopped_bytes) + (65536 << RANDOM % 5)))
+	awaited=$((awaited + 1))
+	wait_for 10 hopped_or_over $want || return 0
+	if ! storm_over; then came=$((came + 1)); else awaited=$((awaited - 1)); fi
+}
+hopped_bytes() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq .hopped.bytes; }
+hopped_or_over() { storm_over || [ "$(hopped_bytes)" -ge "$1" ]; }
 
 flip_attach() {
 	"$SOCKHOP" detach --all --instance "$INSTANCE" --timeout 10 3>&- || return
 	sleep "0.$((RANDOM % 3))"
-	attach "$CG" || return
-	sleep 0.7 # let them join: every round shall have members to take out
+	# an attach is CPU time (the verifier's), of which the programs leave it little
+	nice -n -15 "$SOCKHOP" attach --instance "$INSTANCE" "$CG" 3>&- || return
+	await_hops
 }
 @test "storm: attach and detach" {
 	new_cgroup
 	attach "$CG"
-	storm flip_attach 1 1 # a round takes seconds: readers are slow on purpose
+	# programs that talk for seconds, so that connections live through several rounds
+	RANDOM_ARGS="-c -j 4" storm flip_attach 1000000 3
+	[ "$came" -ge 2 ]
 }
 
 flip_policy() {
@@ -116,17 +136,18 @@ flip_other() {
 	"$SOCKHOP" detach "$OTHER" --instance "$INSTANCE" --timeout 10 3>&- || return
 	sleep "0.$((RANDOM % 3))"
 	attach "$OTHER" || return
-	sleep 0.7
+	await_hops
 }
 @test "storm: one of two cgroups is detached and attached, the other one goes on" {
-	local since
 	new_cgroup
 	OTHER=$CG
 	new_cgroup
 	attach "$CG" "$OTHER"
-	spawn -c "$OTHER" -o "$BATS_TEST_TMPDIR/other" timeout $((2 * LAB_SECONDS + 90)) \
-		"$BUILD/tests/lab/random" -j 4 -t $((2 * LAB_SECONDS))
+	spawn -c "$OTHER" -o "$BATS_TEST_TMPDIR/other" timeout --foreground $((12 * LAB_SECONDS + 90)) \
+		"$BUILD/tests/lab/random" -j 4 -t $((10 * LAB_SECONDS))
 	local other=$SPAWN_PID
 	storm flip_other 100000
+	kill "$other" 2>/dev/null || true
 	wait "$other" || { cat "$BATS_TEST_TMPDIR/other"; return 1; }
+	hopped "$BATS_TEST_TMPDIR/other" 100000
 }

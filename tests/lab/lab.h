@@ -27,6 +27,7 @@ enum lab_flags {
 	LAB_NEVER = 1 << 2,	 /* no member even in the forced column */
 	LAB_ALONE = 1 << 3,	 /* disturbs others: runs when no other case does */
 	LAB_CANCEL = 1 << 4,	 /* its first act makes it leave, or stay: nothing need hop during it */
+	LAB_FIONREAD = 1 << 5,	 /* `fionread` where hop bytes are not counted */
 };
 
 struct lab {
@@ -112,5 +113,11 @@ void make_pair(struct lab *t, const char *listen_addr, const char *connect_addr)
 /* A network namespace of its own with loopback up, and one of its net.ipv4 settings changed (key may be
  * NULL). */
 void own_netns(const char *key, const char *value);
+
+/* What `sockhop ARGUMENTS --json` says of the instance under test ($SOCKHOP, $SOCKHOP_INSTANCE); "" nothing.
+ * Valid until the next call. */
+const char *lab_ask(const char *arguments);
+/* The reason that `sockhop list` gives for this end; "" none, "?" not known there. */
+void lab_why(int fd, char *why, size_t size);
 
 #endif

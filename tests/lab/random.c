@@ -5,11 +5,13 @@
  * two. A script has chatty phases (so that the connection joins), bursts, large messages, pauses, small
  * buffers, slow readers, peeks, switches of O_NONBLOCK and of options, and ends in one of several ways.
  *
- * random [-s SEED] [-n SEEDS] [-t SECONDS] [-j PARALLEL] [-H PERCENT] [-v]
+ * random [-s SEED] [-n SEEDS] [-t SECONDS] [-j PARALLEL] [-H PERCENT] [-c] [-v]
  *   -s first seed (default: from the clock)   -n so many seeds   -t or as many as fit into so many seconds
+ *   -c more conversation, fewer large messages: connections that live for seconds and hop most of the time
+ *   SIGTERM: begins no more seeds
  *   -j at a time (8)   -H fail unless this share of the bytes hopped   -v say what each seed does
- * A failing seed is printed with what went wrong; `random -s SEED -n 1` replays it. SOCKHOP_PLAIN=1: no
- * share. Exit status: 0, 1 a fault, 2 the set-up failed.
+ * A failing seed is printed with what went wrong; `random -s SEED -n 1` (and -c) replays it. SOCKHOP_PLAIN=1:
+ * no share. Exit status: 0, 1 a fault, 2 the set-up failed.
  */
 #include "../kernel/pattern.h"
 #include "../kernel/sock.h"
@@ -33,6 +35,15 @@ struct script {
 	unsigned int seed;
 	bool blocking_reader, slow, peeks;
 };
+
+static bool chatty; /* -c */
+static volatile sig_atomic_t stopped;
+
+static void on_term(int sig)
+{
+	(void)sig;
+	stopped = 1;
+}
 
 /* Shared by all processes of one seed. */
 struct shared {
@@ -195,7 +206,7 @@ static void *writer(void *arg)
 	size_t n;
 
 	while (at < total) {
-		enum act act = rnd(&seed, 3) ? CHAT : rnd(&seed, ACTS);
+		enum act act = rnd(&seed, chatty ? 15 : 3) ? CHAT : rnd(&seed, ACTS);
 
 		count = act == CHAT ? 50 + rnd(&seed, 400) : act == TINY ? 300 : act == BURST ? 40 : 1;
 		if (act >= PAUSE) {
@@ -296,6 +307,7 @@ static void derive(struct script s[2], unsigned int seed)
 
 	for (k = 0; k < 2; k++) {
 		s[k].total = rnd(&r, 6) ? 500000 + rnd(&r, 1500000) : rnd(&r, 8 << 20);
+		s[k].total *= chatty ? 4 : 1;
 		s[k].seed = rand_r(&r);
 		s[k].blocking_reader = !rnd(&r, 8);
 		s[k].slow = !rnd(&r, 5);
@@ -354,7 +366,7 @@ int main(int argc, char **argv)
 	struct shared *s;
 	struct slot slot[64] = {};
 
-	while ((c = getopt(argc, argv, "s:n:t:j:H:v")) != -1) {
+	while ((c = getopt(argc, argv, "s:n:t:j:H:cv")) != -1) {
 		if (c == 's')
 			first = strtoul(optarg, NULL, 0);
 		else if (c == 'n')
@@ -365,6 +377,8 @@ int main(int argc, char **argv)
 			parallel = atoi(optarg);
 		else if (c == 'H')
 			min_hop = atoi(optarg);
+		else if (c == 'c')
+			chatty = true;
 		else if (c == 'v')
 			verbose = 1;
 		else
@@ -373,11 +387,12 @@ int main(int argc, char **argv)
 	if (!seeds && secs <= 0)
 		seeds = 50;
 	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_term}, NULL);
 	s = mmap(NULL, 64 * sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	printf("random first seed %u\n", first);
 	fflush(stdout);
 	for (;;) {
-		bool more = secs > 0 ? now() < start + secs && !bad : begun < seeds;
+		bool more = !stopped && (secs > 0 ? now() < start + secs && !bad : begun < seeds);
 
 		for (i = 0; more && i < (unsigned int)parallel && i < 64; i++) {
 			if (slot[i].pid)
@@ -407,7 +422,8 @@ int main(int argc, char **argv)
 		hopped += s[i].hopped[0] + s[i].hopped[1];
 		if (s[i].faults || !WIFEXITED(status) || WEXITSTATUS(status)) {
 			bad++;
-			printf("random FAILED seed %u: replay with -s %u -n 1\n", slot[i].seed, slot[i].seed);
+			printf("random FAILED seed %u: replay with -s %u -n 1%s\n", slot[i].seed,
+			       slot[i].seed, chatty ? " -c" : "");
 		} else if (verbose) {
 			printf("seed %u secs %.1f bytes %llu hopped %llu\n", slot[i].seed,
 			       now() - slot[i].started, (unsigned long long)(s[i].sent[0] + s[i].sent[1]),

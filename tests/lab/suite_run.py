@@ -1,13 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""suite_run.py OUT NAME...: runs unittest tests by name (modules, classes, tests) and writes {test id: outcome} to OUT.
+"""suite_run.py OUT SLOW NAME...: runs unittest tests by name (modules, classes, tests) and writes {test id: outcome} to OUT.
 
-For tests/lab/suites; runs in whatever cgroup it was started in. Without external network.
+For tests/lab/suites; runs in whatever cgroup it was started in. Without external network. SLOW: milliseconds that each
+look of an event loop takes longer, so that connections live long enough to join late.
 """
 
 import json
 import logging
+import select
+import selectors
 import sys
+import time
 import unittest
 import warnings
 
@@ -48,11 +52,30 @@ class Outcomes(unittest.TestResult):
             self.note(test, "fail")
 
 
+def slowed(look, seconds):
+    """A function that looks as that one does, later. (Not by a blocking call that waits: it may have no timeout.)"""
+
+    def wait_and_look(*args, **kwargs):
+        time.sleep(seconds)
+        return look(*args, **kwargs)
+
+    return wait_and_look
+
+
+def slow_down(seconds):
+    """The event loops of asyncio, asyncore, asynchat and Tornado."""
+    for kind in (selectors.SelectSelector, selectors.PollSelector, selectors.EpollSelector):
+        kind.select = slowed(kind.select, seconds)
+    select.select = slowed(select.select, seconds)
+
+
 def main():
     warnings.simplefilter("ignore")
-    logging.disable(logging.CRITICAL if any(n.startswith("tornado") for n in sys.argv[2:]) else logging.NOTSET)
+    logging.disable(logging.CRITICAL if any(n.startswith("tornado") for n in sys.argv[3:]) else logging.NOTSET)
     result = Outcomes()
-    for name in sys.argv[2:]:
+    if float(sys.argv[2]):
+        slow_down(float(sys.argv[2]) / 1000)
+    for name in sys.argv[3:]:
         unittest.defaultTestLoader.loadTestsFromName(name).run(result)
     with open(sys.argv[1], "w", encoding="utf-8") as f:
         json.dump(result.outcome, f, indent=0, sort_keys=True)
