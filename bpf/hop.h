@@ -17,7 +17,7 @@
 #define SOCKHOP_HOP_H
 
 /* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
-#define HOP_ABI 2
+#define HOP_ABI 3
 
 /* Largest number of rules in a policy; the kernel side walks them linearly when an end registers. */
 #define HOP_RULES_MAX 64
@@ -35,14 +35,15 @@ struct hop_key {
 
 /* hop_end.flags, written by the end's own programs, under its own socket lock. */
 enum hop_end_flags {
-	HOP_END_MEMBER = 1 << 0, /* is in the sockhash */
-	HOP_END_LEAVE = 1 << 1,	 /* asks both ends to leave; cleared when this end is out and settled */
-	HOP_END_QUIET = 1 << 2,	 /* no redirect out of this end is in flight, none will start */
-	HOP_END_EARLY = 1 << 3,	 /* was inserted at ESTABLISHED */
-	HOP_END_CLOSED = 1 << 4, /* was closed with unread hop bytes: the peer must fail promptly */
-	HOP_END_DEAD = 1 << 5,	 /* refused: no join attempt until its traffic or the policy asks again */
-	HOP_END_WANT = 1 << 6,	 /* chatty: joins as soon as its peer wants to as well */
-	HOP_END_IDLE = 1 << 7,	 /* a member that has sent nothing for config.idle_ns */
+	HOP_END_MEMBER = 1 << 0,    /* is in the sockhash */
+	HOP_END_LEAVE = 1 << 1,	    /* asks both ends to leave; cleared when this end is out and settled */
+	HOP_END_QUIET = 1 << 2,	    /* no redirect out of this end is in flight, none will start */
+	HOP_END_EARLY = 1 << 3,	    /* was inserted at ESTABLISHED */
+	HOP_END_CLOSED = 1 << 4,    /* was closed with unread hop bytes: the peer must fail promptly */
+	HOP_END_DEAD = 1 << 5,	    /* refused: no join attempt until its traffic or the policy asks again */
+	HOP_END_WANT = 1 << 6,	    /* chatty: joins as soon as its peer wants to as well */
+	HOP_END_IDLE = 1 << 7,	    /* a member that has sent nothing for config.idle_ns */
+	HOP_END_COLLAPSED = 1 << 8, /* a member whose peer is beyond a relay: see struct hop_collapse */
 };
 
 /*
@@ -98,6 +99,38 @@ struct hop_sock {
 	__u64 hold_ns;		  /* held back until then (CLOCK_MONOTONIC); 0: not, or for good */
 	__u32 holds;
 	__u32 places; /* of config.members that it has taken: the first end of a pair takes two */
+	/* from the peer's record in `collapse`; 0 for the two ends of one TCP connection */
+	__u32 delta; /* added to the peer's copied_seq, makes it comparable with the own write_seq */
+	__u32 relay; /* owner and tag of that record */
+	__u32 relay_tag;
+	__u32 pad_relay;
+};
+
+/*
+ * Hop collapse. Client C talks to server S through `sockhop relay`: C -> R1 | relay | R2 -> S. With its two
+ * sockets the relay vouches that C and S are the ends of one byte stream: it publishes, in map `collapse`,
+ * what C's peer is (key: C's derived key) and what S's is.
+ */
+struct hop_via {		       /* the relay's socket that this end's TCP connection leads to */
+	__u64 sk, cookie, net, userns; /* as in struct hop_end */
+};
+struct hop_collapse {
+	struct hop_key peer; /* key of the end beyond the relay */
+	__u32 first;	     /* sequence number of the first byte that this end sends */
+	__u32 skip;	     /* bytes that the relay itself sends to the peer before it (a PROXY header) */
+	struct hop_via via;
+	__u32 owner; /* pid of the relay */
+	__u32 tag;   /* its name for this end */
+};
+
+/*
+ * A relay's socket: socket storage `relayed`. Made by the relay, before the socket carries anything: such a
+ * socket never registers. Filled in by hop_relay_ends, under the socket's lock, once it is connected.
+ */
+struct hop_relayed {
+	__u32 known, pad; /* 1: the rest is filled in */
+	struct hop_key key;
+	struct hop_via via;
 };
 
 /* Messages of a member between two reviews (only stays? bulk?). */
@@ -188,7 +221,8 @@ enum hop_stay {
 	X(SHARED, "shared-file", "its file is shared by several processes or descriptors")                 \
 	X(ERROR, "error", "the kernel refused the insertion")                                              \
 	X(USERNS, "user-namespace", "the other end's network namespace belongs to another user namespace") \
-	X(OPTION, "socket-option", "it asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")
+	X(OPTION, "socket-option", "it asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")    \
+	X(RELAY, "relay", "it is a socket of `sockhop relay --collapse`: the ends beyond it join each other")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,
@@ -334,6 +368,7 @@ struct hop_show {
 	__u64 bytes; /* TCP-path bytes both ways */
 	__u64 hops, hop_bytes, stays;
 	__u64 cgroup;
+	__u32 relay, relay_tag; /* of struct hop_sock */
 };
 enum hop_show_flags {
 	HOP_SHOW_REGISTERED = 1 << 0,

@@ -24,14 +24,24 @@ static __noinline int policy_action(__u64 addr)
 }
 
 /*
- * Look for the other end: the one registered end whose key mirrors ours. Both candidates present means that
- * one is not what it claims: neither is taken. Writes the peer's key to st.
+ * Look for the other end: the one that a relay names, or else the one registered end whose key mirrors ours.
+ * Both candidates present means that one is not what it claims: neither is taken. Writes the peer's key to
+ * st. Not for members: what they compare with must not change.
  */
 static __always_inline struct hop_end *find_peer(struct hop_sock *st)
 {
 	struct hop_end *e0, *e1;
+	struct hop_collapse *c = bpf_map_lookup_elem(&collapse, &st->self);
 	struct hop_key m[2];
 
+	if (c) {
+		st->peer = c->peer;
+		st->delta = hop_collapse_delta(c);
+		st->relay = c->owner;
+		st->relay_tag = c->tag;
+		return bpf_map_lookup_elem(&ends, &st->peer);
+	}
+	st->delta = st->relay = st->relay_tag = 0;
 	hop_key_mirrors(&st->self, m);
 	e0 = bpf_map_lookup_elem(&ends, &m[0]);
 	e1 = bpf_map_lookup_elem(&ends, &m[1]);

@@ -32,6 +32,8 @@ static __always_inline void show_end(struct hop_show *s, struct hop_sock *st)
 	s->hops = st->hops;
 	s->hop_bytes = st->hop_bytes;
 	s->stays = st->stays;
+	s->relay = st->relay;
+	s->relay_tag = st->relay_tag;
 	if (st->member)
 		s->flags |= HOP_SHOW_MEMBER;
 	if (st->peer_file)

@@ -26,8 +26,13 @@ static __always_inline __u32 register_end(struct bpf_sock_ops *ctx, struct tcp_s
 					  __u32 flags)
 {
 	struct hop_end e = {}, *other;
+	struct bpf_sock *sk = ctx->sk;
 	long err;
 
+	/* a relay's own socket must not join: bytes that hop to it would be in none of the counts that
+	 * collapse rests on */
+	if (sk && bpf_sk_storage_get(&relayed, sk, 0, 0))
+		return HOP_WHY_RELAY;
 	st->self = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
 	st->cookie = bpf_get_socket_cookie(ctx);
 	st->reg_una = tp->snd_una;
@@ -219,6 +224,8 @@ static __always_inline void on_close(struct hop_sock *st, struct hop_end *self)
 	st->registered = 0;
 	if (self)
 		bpf_map_delete_elem(&ends, &st->self);
+	if (self && st->relay) /* the relay does so, too, unless it was killed */
+		bpf_map_delete_elem(&collapse, &st->self);
 }
 
 static __always_inline void on_state(struct bpf_sock_ops *ctx)
