@@ -138,7 +138,6 @@ TAILQ_HEAD(relay_dirs, relay_dir);
 struct relay_totals {
 	uint64_t pairs, refused, failed;
 	uint64_t kernel, splice, copy; /* bytes of pairs that are gone */
-	uint64_t hopped;	       /* the same: past the relay */
 	uint64_t trimmed; /* received twice (retransmitted), forwarded once, in the kernel path */
 };
 

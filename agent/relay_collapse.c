@@ -40,8 +40,10 @@ int relay_collapse_check(const char *instance)
 	if (status == EXIT_OK) {
 		collapse_sweep(&in);
 		instance_close(&in);
+		return EXIT_OK;
 	}
-	return status;
+	/* not merely another failure: this version of sockhop cannot do it there */
+	return instance_open(&in, instance, 0) == -EPROTO ? EXIT_UNSUPPORTED : status;
 }
 
 /* Nobody waits for a relay that is idle: without this it would keep the maps of a detached instance alive. */
@@ -299,6 +301,15 @@ void relay_collapse_end(struct relay_pair *p)
 	}
 	forget(p);
 	p->marked = 0;
+}
+
+bool relay_collapse_aborted(const struct relay_pair *p, int i)
+{
+	const struct relay_collapse *c = p->worker->collapse;
+	struct hop_end e;
+
+	return c && p->collapse == COLLAPSE_PUBLISHED &&
+	       !bpf_map_lookup_elem(c->in.map[MAP_ENDS], &p->end[i], &e) && e.flags & HOP_END_CLOSED;
 }
 
 static int note_end(const void *record, void *arg)

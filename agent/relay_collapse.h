@@ -40,6 +40,11 @@ void relay_collapse_clock(struct relay_worker *w);
 uint64_t relay_collapse_due(const struct relay_worker *w);
 /* The pair ends: take back what was published. */
 void relay_collapse_end(struct relay_pair *p);
+/*
+ * The end behind socket i has sent a FIN: did it close with hop bytes unread? Then it answers with a FIN
+ * where TCP would send a reset (on_fin_wait() in bpf/sockops.bpf.c), and takes no more bytes.
+ */
+bool relay_collapse_aborted(const struct relay_pair *p, int i);
 /* The instance's folder has changed: it may have been detached. */
 void relay_collapse_folder(struct relay_worker *w, struct relay_event *ev, uint32_t events);
 

@@ -104,7 +104,6 @@ static void add_totals(struct relay_pair *p)
 		t->splice += p->dir[i].spliced;
 		t->copy += p->dir[i].copied;
 		t->trimmed += relay_dir_trimmed(&p->dir[i]);
-		t->hopped += p->hopped[i].bytes;
 	}
 }
 
@@ -151,6 +150,8 @@ void relay_pair_reset(struct relay_pair *p)
 /* All of a direction is delivered: tell the sink. */
 static int shut_down(struct relay_dir *d)
 {
+	if (relay_collapse_aborted(d->pair, relay_dir_index(d)))
+		return -ECONNRESET;
 	d->done = true;
 	/* ENOTCONN: a reset was faster, and EPOLLERR tells */
 	if (shutdown(relay_sink(d)->fd, SHUT_WR) && errno != ENOTCONN)

@@ -129,7 +129,12 @@ static json_object *describe_pair(const struct relay_pair *p)
 	return o;
 }
 
-static json_object *describe_pairs(const struct relay_worker *w, struct relay_totals *t, uint64_t *collapsed)
+/* What hops past us, of the pairs that there are. */
+struct past {
+	uint64_t pairs, bytes;
+};
+
+static json_object *describe_pairs(const struct relay_worker *w, struct relay_totals *t, struct past *past)
 {
 	json_object *pairs = json_object_new_array();
 	const struct relay_pair *p;
@@ -137,13 +142,13 @@ static json_object *describe_pairs(const struct relay_worker *w, struct relay_to
 	TAILQ_FOREACH(p, &w->pairs, all)
 	{
 		json_object_array_add(pairs, describe_pair(p));
-		*collapsed += relay_collapse_hopping(p);
+		past->pairs += relay_collapse_hopping(p);
+		past->bytes += p->hopped[0].bytes + p->hopped[1].bytes;
 		for (int i = 0; i < 2; i++) {
 			t->kernel += relay_dir_kernel_bytes(&p->dir[i]);
 			t->splice += p->dir[i].spliced;
 			t->copy += p->dir[i].copied;
 			t->trimmed += relay_dir_trimmed(&p->dir[i]);
-			t->hopped += p->hopped[i].bytes;
 		}
 	}
 	return pairs;
@@ -153,7 +158,7 @@ static json_object *describe(const struct relay_worker *w)
 {
 	json_object *o = json_object_new_object(), *targets = json_object_new_array(), *pairs;
 	struct relay_totals t = w->total;
-	uint64_t collapsed = 0;
+	struct past past = {0};
 	char text[160];
 
 	for (size_t i = 0; i < w->conf->n_targets; i++)
@@ -168,13 +173,13 @@ static json_object *describe(const struct relay_worker *w)
 	json_object_object_add(o, "kernel", json_object_new_boolean(w->kern != NULL));
 	json_object_object_add(o, "draining", json_object_new_boolean(w->draining));
 	json_object_object_add(o, "collapse", json_object_new_boolean(w->collapse != NULL));
-	pairs = describe_pairs(w, &t, &collapsed);
+	pairs = describe_pairs(w, &t, &past);
 	add(o, "connections", w->n_pairs);
-	add(o, "collapsed", collapsed);
+	add(o, "collapsed", past.pairs);
 	add(o, "connections_total", t.pairs);
 	add(o, "failed", t.failed);
 	json_object_object_add(o, "bytes", bytes(t.kernel, t.splice, t.copy));
-	add(o, "hopped", t.hopped);
+	add(o, "hopped", past.bytes);
 	add(o, "trimmed", t.trimmed);
 	json_object_object_add(o, "pairs", pairs);
 	return o;

@@ -81,6 +81,9 @@ struct hop_sock {
 	__u32 stop;	  /* no hop may start from this end any more: it or its peer leaves */
 	__u32 burst;	  /* messages hopped since the peer's queue was last seen empty */
 	__u32 registered; /* has a record in `ends` */
+	/* 0 for the two ends of one TCP connection; else from the own record in `collapse` */
+	__u32 delta; /* added to the peer's copied_seq, makes it comparable with the own write_seq */
+	__u32 relay; /* owner of the record */
 	/* what it did as a member, and where that stood at the last review (HOP_REVIEW messages ago) */
 	__u64 hops, hop_bytes, stays, bytes;
 	__u64 review_at, review_hops, review_bytes;
@@ -98,12 +101,9 @@ struct hop_sock {
 	__u64 seen_msgs, seen_ns; /* messages as a member, and when a pass first saw that number */
 	__u64 hold_ns;		  /* held back until then (CLOCK_MONOTONIC); 0: not, or for good */
 	__u32 holds;
-	__u32 places; /* of config.members that it has taken: the first end of a pair takes two */
-	/* from the peer's record in `collapse`; 0 for the two ends of one TCP connection */
-	__u32 delta; /* added to the peer's copied_seq, makes it comparable with the own write_seq */
-	__u32 relay; /* owner and tag of that record */
-	__u32 relay_tag;
-	__u32 pad_relay;
+	__u32 places;	 /* of config.members that it has taken: the first end of a pair takes two */
+	__u32 relay_tag; /* of the record */
+	__u32 pad;
 };
 
 /*
