@@ -74,6 +74,9 @@ none_hop() { [ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .hopped.m
 	collapsing_forward
 	ends hop 300
 	wait_for 5 state_is '.connections, .collapsed' $'0\n0'
+	end_pid "$RELAY_PID"
+	collapsing_forward --workers 2
+	ends hop 40
 	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .hopped.messages)" -gt 100000 ]
 	wait_for 5 records_are 0
 }
