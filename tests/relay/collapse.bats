@@ -283,6 +283,22 @@ relay_inside() {
 	wait "$server"
 }
 
+@test "IPv6 on both sides; an IPv4 client of an IPv6 listener" {
+	[ -e /proc/net/if_inet6 ] || skip "no IPv6 on this host"
+	local addr server
+	attached
+	TARGET_PORT=$(free_port)
+	start_relay forward --listen "[::]:0" --to "[::1]:$TARGET_PORT" --collapse --instance "$INSTANCE"
+	for addr in ::1 127.0.0.1; do
+		spawn -c "$CG" "$K/stream_check" server -a ::1 -p "$TARGET_PORT" -n 6 -s 2
+		server=$SPAWN_PID
+		wait_listen "$TARGET_PORT"
+		in_cgroup "$CG" timeout 60 "$K/stream_check" client -a "$addr" -p "$RELAY_PORT" -n 6 -s 2
+		wait "$server"
+	done
+	run ! none_hop
+}
+
 @test "without the instance the relay does not start, and says why" {
 	run -3 "$SOCKHOP" relay pair --listen 127.0.0.1:0 --collapse --instance none-of-ours
 	[[ $output == *"instance 'none-of-ours' is not attached"* ]]
