@@ -487,34 +487,4 @@ int hop_collect(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
-/*
- * What a relay needs to know of its own sockets, and user space cannot ask for: once for each, under its
- * lock. Any relay's pass does it for all relays of the network namespace.
- */
-SEC("iter/tcp")
-int hop_relay_ends(struct bpf_iter__tcp *ctx)
-{
-	struct sock_common *skc = ctx->sk_common;
-	struct hop_relayed *r;
-	struct tcp_sock *tp;
-	struct sock *sk;
-
-	if (!skc || skc->skc_state == BPF_TCP_SYN_SENT || skc->skc_state == BPF_TCP_LISTEN)
-		return 0;
-	tp = bpf_skc_to_tcp_sock(skc);
-	if (!tp)
-		return 0;
-	r = bpf_sk_storage_get(&relayed, tp, 0, 0);
-	if (!r || r->known)
-		return 0;
-	sk = (struct sock *)tp;
-	r->key = hop_key_derive(tp->snd_una, tp->bytes_acked, tp->rcv_nxt, tp->bytes_received);
-	r->via.sk = (__u64)(long)tp;
-	r->via.cookie = bpf_get_socket_cookie(tp);
-	r->via.net = (__u64)(long)BPF_CORE_READ(sk, __sk_common.skc_net.net);
-	r->via.userns = sock_userns(sk);
-	r->known = 1;
-	return 0;
-}
-
 char LICENSE[] SEC("license") = "GPL";
