@@ -234,7 +234,7 @@ static void hop(void)
 static void plain(void)
 {
 	struct ends **e = all_relayed();
-	double until = now() + 2;
+	double until = now() + 1;
 	int hopped = 0;
 
 	while (now() < until)
@@ -356,7 +356,7 @@ static void proxy(void)
 	finish(e);
 }
 
-/* Small and large pieces; blocked is who cannot write for a second. */
+/* Small and large pieces; blocked is who cannot write for 0.4 s. */
 static void sleeper(void)
 {
 	static const size_t pieces[] = {100, 65536};
@@ -366,7 +366,7 @@ static void sleeper(void)
 		unsigned char buf[65536];
 		int i = k % 2;
 
-		while (wait_for(e->fd[i], POLLOUT, 1000) && e->sent[i] < 64 << 20) {
+		while (wait_for(e->fd[i], POLLOUT, 400) && e->sent[i] < 64 << 20) {
 			size_t n = pieces[k / 2];
 			ssize_t r;
 

@@ -101,11 +101,11 @@ streams() {
 	attached
 	FORWARD_PATH=kernel
 	collapsing_forward
-	streams -n 30 -s 3 -H 5
+	streams -n 30 -s 2
 	end_pid "$RELAY_PID"
 	FORWARD_PATH=splice
 	collapsing_forward
-	streams -n 30 -s 3 -T
+	streams -n 30 -s 2 -T
 }
 
 @test "the checker fails when the order rule is taken away" {
