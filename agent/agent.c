@@ -11,6 +11,7 @@
 #include <bpf/libbpf.h>
 
 #include "agent.h"
+#include "collapse.h"
 #include "instance.h"
 #include "pass.h"
 #include "util.h"
@@ -204,6 +205,7 @@ static void review(struct agent *a)
 	unsigned long long lost = instance_counter(&a->in, HOP_CNT_EVENTS_LOST);
 	unsigned long long idle = a->in.config->idle_ns;
 
+	collapse_sweep(&a->in);
 	a->review = a->in.config->members ? now_ns() + review_interval(a) : 0;
 	if (hops != a->hops || lost != a->lost || a->held || (idle && now_ns() - a->moved > idle)) {
 		look_at_all(a);
@@ -266,6 +268,7 @@ int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 
 	if (extra_fd >= 0)
 		ret = watch(a, extra_fd, SOURCE_EXTRA);
+	collapse_sweep(&a->in);
 	look_at_all(a);
 	while (!ret && !a->in.config->draining) {
 		int n = epoll_wait(a->epoll_fd, ev, ARRAY_SIZE(ev), timeout_ms(a));

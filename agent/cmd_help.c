@@ -90,17 +90,20 @@ const struct cmd_usage cmd_usage[] = {
 		.args = "pair --listen ADDR:PORT [--once] | forward --listen ADDR:PORT --to HOST:PORT... "
 			"[OPTION...]",
 		.summary = "join TCP connections in the kernel",
-		.options = "  --listen ADDR:PORT     where clients connect\n"
-			   "  --once                 pair: end with the first pair\n"
-			   "  --to HOST:PORT         forward: a target; several take turns\n"
-			   "  --source ADDR          forward: connect from this address\n"
-			   "  --proxy-protocol V     forward: send a PROXY protocol header; V is v2\n"
-			   "  --workers N            processes that share the work (1)\n"
-			   "  --max-connections N    limit of pairs at a time, per worker (10000)\n"
-			   "  --connect-timeout S    give up on a target after S seconds (5)\n"
-			   "  --idle-timeout S       end pairs that were silent for S seconds (0: never)\n"
-			   "  --drain-timeout S      at SIGTERM, let pairs finish for S seconds (30)\n"
-			   "  --path PATH            how bytes travel: auto, kernel, splice or copy (auto)\n",
+		.options =
+			"  --listen ADDR:PORT     where clients connect\n"
+			"  --once                 pair: end with the first pair\n"
+			"  --to HOST:PORT         forward: a target; several take turns\n"
+			"  --source ADDR          forward: connect from this address\n"
+			"  --proxy-protocol V     forward: send a PROXY protocol header; V is v2\n"
+			"  --workers N            processes that share the work (1)\n"
+			"  --max-connections N    limit of pairs at a time, per worker (10000)\n"
+			"  --connect-timeout S    give up on a target after S seconds (5)\n"
+			"  --idle-timeout S       end pairs that were silent for S seconds (0: never)\n"
+			"  --drain-timeout S      at SIGTERM, let pairs finish for S seconds (30)\n"
+			"  --path PATH            how bytes travel: auto, kernel, splice or copy (auto)\n"
+			"  --collapse             let client and server hop to each other, past the relay\n"
+			"  --instance NAME        of --collapse: where they are members (default)\n",
 		.no_instance = true,
 	},
 	{

@@ -157,6 +157,8 @@ static json_object *pair_object(const struct instance *in, const struct pair *p)
 	add(o, "state", json_object_new_string(state_names[state]));
 	add(o, "reason", why ? json_object_new_string(why->name) : NULL);
 	add(o, "meaning", why ? json_object_new_string(why->help) : NULL);
+	/* pid of the relay between the two */
+	add(o, "collapsed_by", p->b && p->a->relay ? number(p->a->relay) : NULL);
 	add(o, "a", known_end(in, p->a));
 	add(o, "b", p->b ? known_end(in, p->b) : unknown_end(p->a));
 	return o;

@@ -11,6 +11,7 @@
 
 #include "cmd.h"
 #include "relay.h"
+#include "relay_collapse.h"
 #include "util.h"
 
 #define DEFAULT_MAX	10000
@@ -110,6 +111,8 @@ static int check(const struct relay_conf *c, const struct wishes *w)
 	/* two clients of a pair would end up in two processes and never meet */
 	if (c->mode == RELAY_PAIR && c->workers > 1)
 		return cmd_usage_error("relay", "--workers goes with forward only");
+	if (c->instance && !c->collapse)
+		return cmd_usage_error("relay", "--instance goes with --collapse only");
 	return EXIT_OK;
 }
 
@@ -265,6 +268,8 @@ int cmd_relay(int argc, char **argv)
 					     {"drain-timeout", CMD_STRING, &w.drain},
 					     {"once", CMD_FLAG, &c.once},
 					     {"path", CMD_STRING, &w.path},
+					     {"collapse", CMD_FLAG, &c.collapse},
+					     {"instance", CMD_STRING, &c.instance},
 					     {0}};
 	int n, status;
 
@@ -276,6 +281,8 @@ int cmd_relay(int argc, char **argv)
 	status = values(&c, &w);
 	status = status ?: mode(n, argv, &c.mode);
 	status = status ?: check(&c, &w);
+	if (!status && c.collapse)
+		status = relay_collapse_check(c.instance);
 	status = status ?: resolve(&c, &w);
 	if (!status) {
 		raise_files(&c);

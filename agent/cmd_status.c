@@ -58,11 +58,13 @@ static const struct output_column relay_columns[] = {
 	{"/mode", "MODE", OUTPUT_TEXT},
 	{"/listen", "LISTEN", OUTPUT_TEXT},
 	{"/connections", "PAIRS", OUTPUT_COUNT},
+	{"/collapsed", "COLLAPSED", OUTPUT_COUNT},
 	{"/connections_total", "SINCE START", OUTPUT_COUNT},
 	{"/failed", "FAILED", OUTPUT_COUNT},
 	{"/bytes/kernel", "IN KERNEL", OUTPUT_BYTES},
 	{"/bytes/splice", "SPLICED", OUTPUT_BYTES},
 	{"/bytes/copy", "COPIED", OUTPUT_BYTES},
+	{"/hopped", "HOPPED", OUTPUT_BYTES},
 	{0},
 };
 

@@ -20,13 +20,14 @@
 #define BPFFS "/sys/fs/bpf"
 
 static const char *const map_names[MAP_COUNT] = {
-	[MAP_CONFIG] = "config", [MAP_MEMBERS] = "members",   [MAP_ENDS] = "ends",
-	[MAP_SOCKS] = "socks",	 [MAP_COUNTERS] = "counters", [MAP_EVENTS] = "events",
-	[MAP_VETTED] = "vetted", [MAP_CGROUPS] = "cgroups",   [MAP_POLICY] = "policy",
+	[MAP_CONFIG] = "config",     [MAP_MEMBERS] = "members",	  [MAP_ENDS] = "ends",
+	[MAP_SOCKS] = "socks",	     [MAP_COUNTERS] = "counters", [MAP_EVENTS] = "events",
+	[MAP_VETTED] = "vetted",     [MAP_CGROUPS] = "cgroups",	  [MAP_POLICY] = "policy",
+	[MAP_COLLAPSE] = "collapse", [MAP_RELAYED] = "relayed",
 };
 static const char *const iter_names[ITER_COUNT] = {
 	[ITER_VISIT] = "visit",	      [ITER_COLLECT] = "collect", [ITER_SHOW_SOCKS] = "show_socks",
-	[ITER_SHOW_TCP] = "show_tcp", [ITER_HOLDERS] = "holders",
+	[ITER_SHOW_TCP] = "show_tcp", [ITER_HOLDERS] = "holders", [ITER_RELAY_ENDS] = "relay_ends",
 };
 
 const char *instance_map_name(enum instance_map map)
@@ -74,20 +75,29 @@ void instance_close(struct instance *in)
 	instance_init(in);
 }
 
+static int open_map(struct instance *in, enum instance_map map, int flags)
+{
+	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = flags & INSTANCE_READ ? BPF_F_RDONLY : 0);
+	char path[PATH_MAX + 32];
+
+	snprintf(path, sizeof(path), "%s/%s", in->dir, map_names[map]);
+	in->map[map] = bpf_obj_get_opts(path, &opts);
+	return in->map[map] < 0 ? -errno : 0;
+}
+
+/* All but the configuration, which is open: another ABI may have other pins. */
 static int open_pins(struct instance *in, int flags)
 {
-	bool ro = flags & INSTANCE_READ;
-	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = ro ? BPF_F_RDONLY : 0);
 	char path[PATH_MAX + 32];
+	int err;
 
 	for (int i = 0; i < MAP_COUNT; i++) {
 		/* the ring buffer refuses read-only opens: readers do not need it */
-		if (ro && i == MAP_EVENTS)
+		if (i == MAP_CONFIG || (flags & INSTANCE_READ && i == MAP_EVENTS))
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", in->dir, map_names[i]);
-		in->map[i] = bpf_obj_get_opts(path, &opts);
-		if (in->map[i] < 0)
-			return -errno;
+		err = open_map(in, i, flags);
+		if (err)
+			return err;
 	}
 	for (int i = 0; i < ITER_COUNT; i++) {
 		snprintf(path, sizeof(path), "%s/%s", in->dir, iter_names[i]);
@@ -139,9 +149,11 @@ int instance_open(struct instance *out, const char *name, int flags)
 	if (flags & INSTANCE_LOCK && flock(in.lock_fd, LOCK_EX))
 		err = -errno;
 	if (!err)
-		err = open_pins(&in, flags);
+		err = open_map(&in, MAP_CONFIG, flags);
 	if (!err)
 		err = map_config(&in, flags);
+	if (!err)
+		err = open_pins(&in, flags);
 	if (err) {
 		instance_close(&in);
 		return err;

@@ -6,7 +6,8 @@
  *
  *   sockhop/NAME/            the instance; flock(2) on this folder serialises attach, detach, run
  *     config members ends socks counters events vetted cgroups policy     maps
- *     visit collect show_socks show_tcp holders                           iterator links
+ *     collapse relayed                                                    maps
+ *     visit collect show_socks show_tcp holders relay_ends                iterator links
  *     exec                                                                tracepoint link
  *     sockops setsockopt                                                  programs for cgroups
  *     cgroup-ID cgroup-ID-setsockopt                                      their links to an attached cgroup
@@ -36,9 +37,19 @@ enum instance_map {
 	MAP_VETTED,
 	MAP_CGROUPS,
 	MAP_POLICY,
+	MAP_COLLAPSE,
+	MAP_RELAYED,
 	MAP_COUNT
 };
-enum instance_iter { ITER_VISIT, ITER_COLLECT, ITER_SHOW_SOCKS, ITER_SHOW_TCP, ITER_HOLDERS, ITER_COUNT };
+enum instance_iter {
+	ITER_VISIT,
+	ITER_COLLECT,
+	ITER_SHOW_SOCKS,
+	ITER_SHOW_TCP,
+	ITER_HOLDERS,
+	ITER_RELAY_ENDS,
+	ITER_COUNT
+};
 
 struct instance {
 	char name[64];

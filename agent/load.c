@@ -99,6 +99,8 @@ static int size_maps(struct hop_bpf *skel, unsigned int max_connections)
 		err = bpf_map__set_max_entries(skel->maps.ends, 2 * n);
 	if (!err)
 		err = bpf_map__set_max_entries(skel->maps.vetted, 2 * n);
+	if (!err)
+		err = bpf_map__set_max_entries(skel->maps.collapse, n);
 	return err;
 }
 
@@ -120,7 +122,8 @@ static int pin_maps(struct hop_bpf *skel, const char *dir)
 		{MAP_ENDS, skel->maps.ends},	      {MAP_SOCKS, skel->maps.socks},
 		{MAP_COUNTERS, skel->maps.counters},  {MAP_EVENTS, skel->maps.events},
 		{MAP_VETTED, skel->maps.vetted},      {MAP_CGROUPS, skel->maps.cgroups},
-		{MAP_POLICY, skel->maps.policy},
+		{MAP_POLICY, skel->maps.policy},      {MAP_COLLAPSE, skel->maps.collapse},
+		{MAP_RELAYED, skel->maps.relayed},
 	};
 	int err = 0;
 
@@ -157,6 +160,7 @@ static int pin_iters(struct hop_bpf *skel, const char *dir)
 		{ITER_SHOW_SOCKS, skel->progs.hop_show_socks, &opts},
 		{ITER_SHOW_TCP, skel->progs.hop_show_tcp, NULL},
 		{ITER_HOLDERS, skel->progs.hop_holders, NULL},
+		{ITER_RELAY_ENDS, skel->progs.hop_relay_ends, NULL},
 	};
 	int err = 0;
 

@@ -13,8 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <linux/types.h>
 
 #include "relay_addr.h"
+#include "bpf/hop.h"
 
 enum relay_mode { RELAY_PAIR, RELAY_FORWARD };
 
@@ -30,6 +32,8 @@ struct relay_conf {
 	struct relay_addr source; /* len 0: any */
 	bool once;
 	bool proxy_v2;
+	bool collapse;
+	const char *instance; /* of --collapse; NULL: the default */
 	unsigned int workers;
 	unsigned int max_pairs; /* per worker */
 	/* seconds; 0: none */
@@ -89,6 +93,20 @@ struct relay_dir {
 	uint64_t turn_bytes, last_ns, other_seen;
 };
 
+/* relay_collapse.c; in this order */
+enum relay_collapse_state {
+	COLLAPSE_NO,	    /* not wanted, or impossible */
+	COLLAPSE_MARKED,    /* our sockets are known to the instance */
+	COLLAPSE_WANTED,    /* chatty: in worker->wanting */
+	COLLAPSE_PUBLISHED, /* C and S may join each other */
+};
+
+/* What hops past us in one direction, as of the last look. */
+struct relay_hopped {
+	bool member;
+	uint64_t messages, bytes;
+};
+
 enum relay_pair_state { PAIR_WAITING, PAIR_CONNECTING, PAIR_JOINED, PAIR_DEAD };
 
 struct relay_pair {
@@ -104,6 +122,14 @@ struct relay_pair {
 	uint64_t seen; /* kernel bytes when activity was last looked at */
 	uint64_t deadline_ns;
 	size_t target, address, tried; /* connecting: the present target, its address, targets tried */
+	enum relay_collapse_state collapse;
+	TAILQ_ENTRY(relay_pair) want; /* worker->wanting */
+	int tag;		      /* in our records: 2 * tag + end */
+	unsigned int marked;	      /* sockets, by bit */
+	bool opened[2];		      /* sock[i] is the end that connected */
+	unsigned int skip;	      /* bytes of our own that sock[1] is sent first: a PROXY header */
+	struct hop_key end[2];	      /* keys of C and S */
+	struct relay_hopped hopped[2];
 };
 
 TAILQ_HEAD(relay_pairs, relay_pair);
@@ -122,6 +148,7 @@ struct relay_limit {
 };
 
 struct relay_kern;
+struct relay_collapse;
 
 struct relay_worker {
 	const struct relay_conf *conf;
@@ -131,7 +158,9 @@ struct relay_worker {
 	struct relay_kern *kern; /* NULL: user space carries everything */
 	const char *no_kernel;	 /* why --path kernel cannot be had */
 	uint64_t events_lost;
-	struct relay_pairs pairs, connecting, dead;
+	struct relay_collapse *collapse; /* NULL: no hop collapse */
+	uint64_t collapse_ns;		 /* earliest next attempt to open an instance */
+	struct relay_pairs pairs, connecting, dead, wanting;
 	struct relay_dirs polls;
 	struct relay_pair *waiting; /* pair mode: the client that waits for another */
 	size_t n_pairs;

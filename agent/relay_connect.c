@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "relay.h"
+#include "relay_collapse.h"
 #include "util.h"
 
 /* linux/in.h; a port is then chosen at connect, per 4-tuple, so one source address does for more than 28 000
@@ -46,6 +47,8 @@ static int begin(struct relay_pair *p)
 	err = bind_source(fd, p->worker->conf, family);
 	if (err)
 		return err;
+	if (family != AF_UNIX)
+		relay_collapse_mark(p, 1, fd, true);
 	/* a Unix socket whose backlog is full says EAGAIN: no event would tell when to try again */
 	if (connect(fd, (const struct sockaddr *)&a->ss, a->len) && errno != EINPROGRESS)
 		return -errno;
@@ -126,11 +129,14 @@ int relay_proxy_header(struct relay_pair *p)
 {
 	struct relay_addr src = {.len = sizeof(src.ss)}, dst = {.len = sizeof(dst.ss)};
 	uint8_t header[PROXY_V2_MAX];
+	size_t n;
 
 	if (getpeername(p->sock[0].fd, (struct sockaddr *)&src.ss, &src.len) ||
 	    getsockname(p->sock[0].fd, (struct sockaddr *)&dst.ss, &dst.len))
 		return -errno;
-	return relay_send(&p->dir[0], (const char *)header, relay_proxy_v2(&src, &dst, header));
+	n = relay_proxy_v2(&src, &dst, header);
+	p->skip = n;
+	return relay_send(&p->dir[0], (const char *)header, n);
 }
 
 void relay_connect_event(struct relay_pair *p, uint32_t events)

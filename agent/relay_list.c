@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "relay_state.h"
+#include "util.h"
 
 /* A relay may be of another version: whatever is missing in its answer is null. */
 static json_object *share(json_object *o, const char *key)
@@ -24,15 +25,15 @@ static json_object *end(json_object *pair, size_t i)
 
 static json_object *direction(json_object *pair, const char *key)
 {
-	static const char *const counts[] = {"kernel", "splice", "copy"};
+	static const char *const counts[] = {"kernel", "splice", "copy", "hopped"};
 	json_object *known = json_object_object_get(pair, key), *o = json_object_new_object();
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
 		sum += json_object_get_uint64(json_object_object_get(known, counts[i]));
 	json_object_object_add(o, "path", share(known, "path"));
 	json_object_object_add(o, "bytes", json_object_new_uint64(sum));
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++)
 		json_object_object_add(o, counts[i], share(known, counts[i]));
 	return o;
 }
@@ -53,7 +54,8 @@ static json_object *row(json_object *relay, json_object *pair)
 	json_object *o = json_object_new_object();
 
 	if (!state || !strcmp(state, "joined"))
-		state = "relayed";
+		state = json_object_get_boolean(json_object_object_get(pair, "collapsed")) ? "collapsed"
+											   : "relayed";
 	json_object_object_add(o, "state", json_object_new_string(state));
 	json_object_object_add(o, "reason", NULL);
 	json_object_object_add(o, "meaning", NULL);

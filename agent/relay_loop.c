@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "relay.h"
+#include "relay_collapse.h"
 #include "relay_kern.h"
 #include "relay_state.h"
 #include "util.h"
@@ -97,6 +98,7 @@ static void rendezvous(struct relay_worker *w, int fd)
 	w->waiting = NULL;
 	if (w->conf->once)
 		listen_close(w);
+	relay_collapse_mark(p, 1, fd, false);
 	relay_sock_init(p, 1, fd, true);
 	relay_pair_join(p);
 }
@@ -189,6 +191,9 @@ static void check_idle(struct relay_worker *w)
 	while (limit && (p = TAILQ_FIRST(&w->pairs)) && w->now - p->active_ns >= limit) {
 		uint64_t seen = kernel_seen(w, p);
 
+		/* past the relay, nobody tells either; who was active there is no longer first */
+		if (p->collapse == COLLAPSE_PUBLISHED && relay_collapse_refresh(w, false))
+			continue;
 		/* the kernel moves bytes without telling */
 		if (seen != p->seen) {
 			p->seen = seen;
@@ -213,6 +218,7 @@ static void check_clock(struct relay_worker *w)
 	check_connects(w);
 	check_idle(w);
 	check_accept(w);
+	relay_collapse_clock(w);
 	if (!w->kern)
 		return;
 	relay_flow_lost(w);
@@ -242,6 +248,7 @@ static int timeout_ms(const struct relay_worker *w)
 		sooner(&at, w->poll_ns);
 	if (w->draining)
 		sooner(&at, w->drain_ns);
+	sooner(&at, relay_collapse_due(w));
 	if (at == UINT64_MAX)
 		return -1;
 	if (at <= w->now)
@@ -347,6 +354,8 @@ static int open_worker(struct relay_worker *w)
 		return -ENOMEM;
 	err = open_signals(w);
 	err = err ?: open_kern(w);
+	if (!err && w->conf->collapse)
+		err = relay_collapse_open(w);
 	if (err)
 		return err;
 	relay_accept_on(w, true);
@@ -362,6 +371,7 @@ static void close_worker(struct relay_worker *w)
 	while ((p = TAILQ_FIRST(&w->pairs)))
 		relay_pair_reset(p);
 	free_dead(w);
+	relay_collapse_close(w);
 	relay_state_close(w);
 	relay_kern_close(w->kern);
 	util__close(&w->listen_fd);
@@ -389,6 +399,7 @@ int relay_worker_run(const struct relay_conf *conf, unsigned int index, int list
 	TAILQ_INIT(&w.pairs);
 	TAILQ_INIT(&w.connecting);
 	TAILQ_INIT(&w.dead);
+	TAILQ_INIT(&w.wanting);
 	TAILQ_INIT(&w.polls);
 	err = open_worker(&w);
 	err = err ?: loop(&w);

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "relay.h"
+#include "relay_collapse.h"
 #include "relay_kern.h"
 #include "util.h"
 
@@ -65,6 +66,8 @@ struct relay_pair *relay_pair_new(struct relay_worker *w, int fd, bool tcp)
 	p->last_dir = -1;
 	p->start_ns = p->active_ns = w->now;
 	p->sock[1].fd = -1;
+	if (tcp)
+		relay_collapse_mark(p, 0, fd, false);
 	relay_sock_init(p, 0, fd, tcp);
 	for (int i = 0; i < 2; i++) {
 		struct relay_dir *d = &p->dir[i];
@@ -115,6 +118,7 @@ void relay_pair_close(struct relay_pair *p)
 	if (w->waiting == p)
 		w->waiting = NULL;
 	add_totals(p);
+	relay_collapse_end(p);
 	for (int i = 0; i < 2; i++) {
 		relay_flow_unpoll(&p->dir[i]);
 		relay_dir_free(&p->dir[i]);
@@ -146,6 +150,8 @@ void relay_pair_reset(struct relay_pair *p)
 /* All of a direction is delivered: tell the sink. */
 static int shut_down(struct relay_dir *d)
 {
+	if (relay_collapse_aborted(d->pair, relay_dir_index(d)))
+		return -ECONNRESET;
 	d->done = true;
 	/* ENOTCONN: a reset was faster, and EPOLLERR tells */
 	if (shutdown(relay_sink(d)->fd, SHUT_WR) && errno != ENOTCONN)
@@ -192,6 +198,7 @@ void relay_pair_update(struct relay_pair *p)
 		relay_pair_close(p);
 		return;
 	}
+	relay_collapse_look(p);
 	for (int i = 0; i < 2; i++)
 		relay_sock_arm(&p->sock[i], wanted(p, i));
 }

@@ -13,6 +13,7 @@
 
 #include "output.h"
 #include "relay.h"
+#include "relay_collapse.h"
 #include "relay_kern.h"
 #include "relay_state.h"
 #include "util.h"
@@ -39,6 +40,7 @@ static json_object *bytes(uint64_t kernel, uint64_t spliced, uint64_t copied)
 
 static json_object *describe_dir(const struct relay_dir *d)
 {
+	const struct relay_hopped *h = &d->pair->hopped[relay_dir_index(d)];
 	static const char *const names[] = {[DIR_COPY] = "copy",
 					    [DIR_SPLICE] = "splice",
 					    [DIR_KERNEL] = "kernel",
@@ -46,7 +48,9 @@ static json_object *describe_dir(const struct relay_dir *d)
 					    [DIR_FLUSH] = "kernel"};
 	json_object *o = bytes(relay_dir_kernel_bytes(d), d->spliced, d->copied);
 
-	add_text(o, "path", d->done ? "closed" : names[d->mode]);
+	add(o, "hopped", h->bytes);
+	add(o, "messages_hopped", h->messages);
+	add_text(o, "path", d->done ? "closed" : relay_collapse_hopping(d->pair) ? "hop" : names[d->mode]);
 	return o;
 }
 
@@ -117,6 +121,7 @@ static json_object *describe_pair(const struct relay_pair *p)
 	add_peer(o, "a", p->sock[0].fd);
 	add_peer(o, "b", p->sock[1].fd);
 	json_object_object_add(o, "ends", describe_ends(p));
+	json_object_object_add(o, "collapsed", json_object_new_boolean(relay_collapse_hopping(p)));
 	add_text(o, "state", states[p->state]);
 	add(o, "seconds", (p->worker->now - p->start_ns) / RELAY_NS);
 	json_object_object_add(o, "a_to_b", describe_dir(&p->dir[0]));
@@ -124,7 +129,12 @@ static json_object *describe_pair(const struct relay_pair *p)
 	return o;
 }
 
-static json_object *describe_pairs(const struct relay_worker *w, struct relay_totals *t)
+/* What hops past us, of the pairs that there are. */
+struct past {
+	uint64_t pairs, bytes;
+};
+
+static json_object *describe_pairs(const struct relay_worker *w, struct relay_totals *t, struct past *past)
 {
 	json_object *pairs = json_object_new_array();
 	const struct relay_pair *p;
@@ -132,6 +142,8 @@ static json_object *describe_pairs(const struct relay_worker *w, struct relay_to
 	TAILQ_FOREACH(p, &w->pairs, all)
 	{
 		json_object_array_add(pairs, describe_pair(p));
+		past->pairs += relay_collapse_hopping(p);
+		past->bytes += p->hopped[0].bytes + p->hopped[1].bytes;
 		for (int i = 0; i < 2; i++) {
 			t->kernel += relay_dir_kernel_bytes(&p->dir[i]);
 			t->splice += p->dir[i].spliced;
@@ -146,6 +158,7 @@ static json_object *describe(const struct relay_worker *w)
 {
 	json_object *o = json_object_new_object(), *targets = json_object_new_array(), *pairs;
 	struct relay_totals t = w->total;
+	struct past past = {0};
 	char text[160];
 
 	for (size_t i = 0; i < w->conf->n_targets; i++)
@@ -159,11 +172,14 @@ static json_object *describe(const struct relay_worker *w)
 	json_object_object_add(o, "targets", targets);
 	json_object_object_add(o, "kernel", json_object_new_boolean(w->kern != NULL));
 	json_object_object_add(o, "draining", json_object_new_boolean(w->draining));
-	pairs = describe_pairs(w, &t);
+	json_object_object_add(o, "collapse", json_object_new_boolean(w->collapse != NULL));
+	pairs = describe_pairs(w, &t, &past);
 	add(o, "connections", w->n_pairs);
+	add(o, "collapsed", past.pairs);
 	add(o, "connections_total", t.pairs);
 	add(o, "failed", t.failed);
 	json_object_object_add(o, "bytes", bytes(t.kernel, t.splice, t.copy));
+	add(o, "hopped", past.bytes);
 	add(o, "trimmed", t.trimmed);
 	json_object_object_add(o, "pairs", pairs);
 	return o;
@@ -219,6 +235,7 @@ void relay_state_ready(struct relay_worker *w, struct relay_event *ev, uint32_t 
 	(void)events;
 	if (sock < 0 || mem < 0)
 		return;
+	relay_collapse_refresh(w, true);
 	o = describe(w);
 	if (!json_object_to_fd(mem, o, JSON_C_TO_STRING_PLAIN))
 		(void)send_fd(sock, mem);

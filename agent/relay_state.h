@@ -18,17 +18,19 @@
  * All running relays of this host: an array, empty when there are none; the caller puts it. Each is
  *   {"program", "pid", "worker", "mode": "forward", "listen": "127.0.0.1:80", "targets": [...], "kernel":
  * true, "draining": false, "connections": n, "connections_total": n, "failed": n, "bytes": {"kernel",
- * "splice", "copy"}, "trimmed": n, "pairs": [{"a": ADDR, "b": ADDR, "ends": [{"local", "peer"}, ...],
- * "state": "joined", "seconds": n, "a_to_b": {"path", "kernel", "splice", "copy"}, "b_to_a": {...}}]} Counts
- * are bytes. Sockets of processes that are gone are removed. 0 or -errno (-EACCES: not ours to read).
+ * "splice", "copy"}, "trimmed": n, "collapse": true, "collapsed": n, "hopped": n,
+ * "pairs": [{"a": ADDR, "b": ADDR, "ends": [{"local", "peer"}, ...], "collapsed": false, "state": "joined",
+ * "seconds": n, "a_to_b": {"path", "kernel", "splice", "copy", "hopped", "messages_hopped"}, "b_to_a":
+ * {...}}]} Counts are bytes, but for connections and messages. Sockets of processes that are gone are
+ * removed. 0 or -errno (-EACCES: not ours to read).
  */
 int relay_list(json_object **out);
 
 /*
  * Add all pairs of all running relays to an array, as `sockhop list` shows them beside the hops: each is
- *   {"state": "relayed" (or "waiting", "connecting", "closed"), "reason": null, "meaning": null,
+ *   {"state": "relayed" (or "collapsed", "waiting", "connecting", "closed"), "reason": null, "meaning": null,
  *    "a": {"local": ADDRESS, "peer": ADDRESS}, "b": {...}, "a_to_b": {"path", "bytes", "kernel", "splice",
- *    "copy"}, "b_to_a": {...}, "seconds": n, "relay": {"program", "pid", "mode"}}
+ *    "copy", "hopped"}, "b_to_a": {...}, "seconds": n, "relay": {"program", "pid", "mode"}}
  * with addresses as of output_address(), null where there is none (yet); a Unix socket has a null port. a is
  * the client, or the first of two. 0 or -errno as relay_list().
  */

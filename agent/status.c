@@ -226,18 +226,25 @@ static void add_fill(json_object *list, const char *name, json_object *used, uns
 	json_object_array_add(list, row);
 }
 
+/* A hash map by key of an end. */
+static void add_hash(json_object *list, const struct instance *in, enum instance_map map, size_t value_size)
+{
+	struct bpf_map_info info = {0};
+	__u32 size = sizeof(info);
+	unsigned long long used = 0;
+	int err = show_map(in->map[map], sizeof(struct hop_key), value_size, count_one, &used);
+
+	bpf_obj_get_info_by_fd(in->map[map], &info, &size);
+	add_fill(list, instance_map_name(map), err ? NULL : number(used), info.max_entries);
+}
+
 static void add_maps(json_object *o, const struct instance *in)
 {
 	json_object *list = json_object_new_array();
-	struct bpf_map_info info = {0};
-	__u32 size = sizeof(info);
-	unsigned long long ends = 0;
-	int err =
-		show_map(in->map[MAP_ENDS], sizeof(struct hop_key), sizeof(struct hop_end), count_one, &ends);
 
-	bpf_obj_get_info_by_fd(in->map[MAP_ENDS], &info, &size);
 	add_fill(list, "members", number(in->config->members), in->config->max_members);
-	add_fill(list, "ends", err ? NULL : number(ends), info.max_entries);
+	add_hash(list, in, MAP_ENDS, sizeof(struct hop_end));
+	add_hash(list, in, MAP_COLLAPSE, sizeof(struct hop_collapse));
 	add(o, "maps", list);
 }
 

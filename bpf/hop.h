@@ -35,15 +35,16 @@ struct hop_key {
 
 /* hop_end.flags, written by the end's own programs, under its own socket lock. */
 enum hop_end_flags {
-	HOP_END_MEMBER = 1 << 0, /* is in the sockhash */
-	HOP_END_LEAVE = 1 << 1,	 /* asks both ends to leave; cleared when this end is out and settled */
-	HOP_END_QUIET = 1 << 2,	 /* no redirect out of this end is in flight, none will start */
-	HOP_END_EARLY = 1 << 3,	 /* was inserted at ESTABLISHED */
-	HOP_END_CLOSED = 1 << 4, /* was closed with unread hop bytes: the peer must fail promptly */
-	HOP_END_DEAD = 1 << 5,	 /* refused: no join attempt until its traffic or the policy asks again */
-	HOP_END_WANT = 1 << 6,	 /* chatty: joins as soon as its peer wants to as well */
-	HOP_END_IDLE = 1 << 7,	 /* a member that has sent nothing for config.idle_ns */
-	HOP_END_SEEK = 1 << 9,	 /* looks for a peer that sends nothing and so cannot register itself */
+	HOP_END_MEMBER = 1 << 0,    /* is in the sockhash */
+	HOP_END_LEAVE = 1 << 1,	    /* asks both ends to leave; cleared when this end is out and settled */
+	HOP_END_QUIET = 1 << 2,	    /* no redirect out of this end is in flight, none will start */
+	HOP_END_EARLY = 1 << 3,	    /* was inserted at ESTABLISHED */
+	HOP_END_CLOSED = 1 << 4,    /* was closed with unread hop bytes: the peer must fail promptly */
+	HOP_END_DEAD = 1 << 5,	    /* refused: no join attempt until its traffic or the policy asks again */
+	HOP_END_WANT = 1 << 6,	    /* chatty: joins as soon as its peer wants to as well */
+	HOP_END_IDLE = 1 << 7,	    /* a member that has sent nothing for config.idle_ns */
+	HOP_END_COLLAPSED = 1 << 8, /* a member whose peer is beyond a relay: see struct hop_collapse */
+	HOP_END_SEEK = 1 << 9,	    /* looks for a peer that sends nothing and so cannot register itself */
 };
 
 /*
@@ -82,6 +83,9 @@ struct hop_sock {
 	__u32 burst;	  /* messages hopped since the peer's queue was last seen empty */
 	__u32 contention; /* leaky count of hops that found the peer's socket held: HOP_CONTENTION_* */
 	__u32 registered; /* has a record in `ends` */
+	/* 0 for the two ends of one TCP connection; else from the own record in `collapse` */
+	__u32 delta; /* added to the peer's copied_seq, makes it comparable with the own write_seq */
+	__u32 relay; /* owner of the record */
 	__u32 pad_reg;
 	/* what it did as a member, and where that stood at the last review (HOP_REVIEW messages ago) */
 	__u64 hops, hop_bytes, stays, bytes;
@@ -100,7 +104,36 @@ struct hop_sock {
 	__u64 seen_msgs, seen_ns; /* messages as a member, and when a pass first saw that number */
 	__u64 hold_ns;		  /* held back until then (CLOCK_MONOTONIC); 0: not, or for good */
 	__u32 holds;
-	__u32 places; /* of config.members that it has taken: the first end of a pair takes two */
+	__u32 places;	 /* of config.members that it has taken: the first end of a pair takes two */
+	__u32 relay_tag; /* of the record */
+	__u32 pad;
+};
+
+/*
+ * Hop collapse. Client C talks to server S through `sockhop relay`: C -> R1 | relay | R2 -> S. With its two
+ * sockets the relay vouches that C and S are the ends of one byte stream: it publishes, in map `collapse`,
+ * what C's peer is (key: C's derived key) and what S's is.
+ */
+struct hop_via {		       /* the relay's socket that this end's TCP connection leads to */
+	__u64 sk, cookie, net, userns; /* as in struct hop_end */
+};
+struct hop_collapse {
+	struct hop_key peer; /* key of the end beyond the relay */
+	__u32 first;	     /* sequence number of the first byte that this end sends */
+	__u32 skip;	     /* bytes that the relay itself sends to the peer before it (a PROXY header) */
+	struct hop_via via;
+	__u32 owner; /* pid of the relay */
+	__u32 tag;   /* its name for this end */
+};
+
+/*
+ * A relay's socket: socket storage `relayed`. Made by the relay, before the socket carries anything: such a
+ * socket never registers. Filled in by hop_relay_ends, under the socket's lock, once it is connected.
+ */
+struct hop_relayed {
+	__u32 known, pad; /* 1: the rest is filled in */
+	struct hop_key key;
+	struct hop_via via;
 };
 
 /* Messages of a member between two reviews (only stays? bulk?). */
@@ -171,44 +204,45 @@ enum hop_stay {
 /*
  * Why an end is no member. X(NAME, shown as, explanation). Order is ABI.
  */
-#define HOP_WHYS(X)                                                                                        \
-	X(NONE, "none", "no reason")                                                                       \
-	X(YOUNG, "young", "too few segments so far")                                                       \
-	X(BULK, "bulk", "large segments: streams gain nothing from hopping")                               \
-	X(SLOW, "slow", "too few messages per second")                                                     \
-	X(PEER_OUTSIDE, "peer-outside", "the peer is on another host, in no attached cgroup, or silent")   \
-	X(WAITING, "waiting", "the pair is complete; it joins in the next pass")                           \
-	X(BLOCKING, "blocking", "its file is not O_NONBLOCK")                                              \
-	X(LOWAT, "rcvlowat", "SO_RCVLOWAT is above 1")                                                     \
-	X(ULP, "ulp", "it has an upper layer protocol such as kTLS")                                       \
-	X(ZEROCOPY, "zerocopy", "SO_ZEROCOPY is set")                                                      \
-	X(OOB, "oob", "it uses urgent data or SO_OOBINLINE")                                               \
-	X(STATE, "state", "it is not ESTABLISHED or has shut down")                                        \
-	X(NO_FILE, "not-accepted", "it has no open file: not accepted yet, or closing")                    \
-	X(OTHER_USER, "other-sockmap", "another program uses this socket (sk_user_data is taken)")         \
-	X(SLEEPER, "sleeper", "a thread sleeps in a call on it; it is tried again")                        \
-	X(REPAIR, "repair", "it is in TCP_REPAIR mode")                                                    \
-	X(MPTCP, "mptcp", "it is an MPTCP subflow")                                                        \
-	X(DUPLICATE, "duplicate-key", "a second socket claims the same sequence numbers")                  \
-	X(SEQUENCE, "sequence", "the sequence numbers of the two ends do not agree")                       \
-	X(ADDRESS, "address", "the addresses of the two ends do not mirror within one network namespace")  \
-	X(IDLE, "idle", "no traffic for a while")                                                          \
-	X(POLICY, "policy", "a policy rule says never")                                                    \
-	X(SPLICE, "splice-capable", "its program can splice(2): see `sockhop status`")                     \
-	X(GO, "go-program", "its program is written in Go, which splices between sockets")                 \
-	X(FIONREAD, "fionread", "its program may use FIONREAD, which this kernel answers wrongly")         \
-	X(UNKNOWN, "program-unknown", "the program that holds it could not be examined")                   \
-	X(UNVETTED, "unvetted", "the agent has not examined its program yet")                              \
-	X(FULL, "full", "the connection limit is reached (--max-connections)")                             \
-	X(DRAINING, "draining", "the instance is being detached")                                          \
-	X(CGROUP, "cgroup", "its cgroup is no longer attached")                                            \
-	X(ONLY_STAYS, "only-stays", "as a member its messages nearly always took the TCP path")            \
-	X(PEER, "peer", "the other end cannot join, see there")                                            \
-	X(SHARED, "shared-file", "its file is shared by several processes or descriptors")                 \
-	X(ERROR, "error", "the kernel refused the insertion")                                              \
-	X(USERNS, "user-namespace", "the other end's network namespace belongs to another user namespace") \
-	X(OPTION, "socket-option", "it asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")    \
-	X(CONTENDED, "contended", "as a member it waited for its peer's calls: a reader that never sleeps")
+#define HOP_WHYS(X)                                                                                         \
+	X(NONE, "none", "no reason")                                                                        \
+	X(YOUNG, "young", "too few segments so far")                                                        \
+	X(BULK, "bulk", "large segments: streams gain nothing from hopping")                                \
+	X(SLOW, "slow", "too few messages per second")                                                      \
+	X(PEER_OUTSIDE, "peer-outside", "the peer is on another host, in no attached cgroup, or silent")    \
+	X(WAITING, "waiting", "the pair is complete; it joins in the next pass")                            \
+	X(BLOCKING, "blocking", "its file is not O_NONBLOCK")                                               \
+	X(LOWAT, "rcvlowat", "SO_RCVLOWAT is above 1")                                                      \
+	X(ULP, "ulp", "it has an upper layer protocol such as kTLS")                                        \
+	X(ZEROCOPY, "zerocopy", "SO_ZEROCOPY is set")                                                       \
+	X(OOB, "oob", "it uses urgent data or SO_OOBINLINE")                                                \
+	X(STATE, "state", "it is not ESTABLISHED or has shut down")                                         \
+	X(NO_FILE, "not-accepted", "it has no open file: not accepted yet, or closing")                     \
+	X(OTHER_USER, "other-sockmap", "another program uses this socket (sk_user_data is taken)")          \
+	X(SLEEPER, "sleeper", "a thread sleeps in a call on it; it is tried again")                         \
+	X(REPAIR, "repair", "it is in TCP_REPAIR mode")                                                     \
+	X(MPTCP, "mptcp", "it is an MPTCP subflow")                                                         \
+	X(DUPLICATE, "duplicate-key", "a second socket claims the same sequence numbers")                   \
+	X(SEQUENCE, "sequence", "the sequence numbers of the two ends do not agree")                        \
+	X(ADDRESS, "address", "the addresses of the two ends do not mirror within one network namespace")   \
+	X(IDLE, "idle", "no traffic for a while")                                                           \
+	X(POLICY, "policy", "a policy rule says never")                                                     \
+	X(SPLICE, "splice-capable", "its program can splice(2): see `sockhop status`")                      \
+	X(GO, "go-program", "its program is written in Go, which splices between sockets")                  \
+	X(FIONREAD, "fionread", "its program may use FIONREAD, which this kernel answers wrongly")          \
+	X(UNKNOWN, "program-unknown", "the program that holds it could not be examined")                    \
+	X(UNVETTED, "unvetted", "the agent has not examined its program yet")                               \
+	X(FULL, "full", "the connection limit is reached (--max-connections)")                              \
+	X(DRAINING, "draining", "the instance is being detached")                                           \
+	X(CGROUP, "cgroup", "its cgroup is no longer attached")                                             \
+	X(ONLY_STAYS, "only-stays", "as a member its messages nearly always took the TCP path")             \
+	X(PEER, "peer", "the other end cannot join, see there")                                             \
+	X(SHARED, "shared-file", "its file is shared by several processes or descriptors")                  \
+	X(ERROR, "error", "the kernel refused the insertion")                                               \
+	X(USERNS, "user-namespace", "the other end's network namespace belongs to another user namespace")  \
+	X(OPTION, "socket-option", "it asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")     \
+	X(CONTENDED, "contended", "as a member it waited for its peer's calls: a reader that never sleeps") \
+	X(RELAY, "relay", "it is a socket of `sockhop relay --collapse`: the ends beyond it join each other")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,
@@ -358,6 +392,7 @@ struct hop_show {
 	__u64 bytes; /* TCP-path bytes both ways */
 	__u64 hops, hop_bytes, stays;
 	__u64 cgroup;
+	__u32 relay, relay_tag; /* of struct hop_sock */
 };
 enum hop_show_flags {
 	HOP_SHOW_REGISTERED = 1 << 0,

@@ -40,6 +40,30 @@ static inline void hop_key_mirrors(const struct hop_key *k, struct hop_key out[2
 }
 
 /*
+ * The key of the other end, where it is known which of the two opened the connection: `active` says that k's
+ * end did.
+ */
+static inline struct hop_key hop_key_peer(const struct hop_key *k, bool active)
+{
+	struct hop_key m[2];
+
+	hop_key_mirrors(k, m);
+	return m[active];
+}
+
+/*
+ * Across a relay the order rule compares the sender's write_seq with the peer's copied_seq plus this. The
+ * sender has written write_seq - first bytes; the peer has read copied_seq - peer.b, of which the first
+ * `skip` are the relay's. (The second part of a key is the sequence number of the first byte that its end
+ * receives, whoever opened.) Equal: every byte that the sender ever gave to TCP has been read at the far end,
+ * so none is on either connection or in the relay.
+ */
+static inline __u32 hop_collapse_delta(const struct hop_collapse *c)
+{
+	return c->first - c->peer.b - c->skip;
+}
+
+/*
  * lo <= x <= hi in serial number arithmetic (RFC 1982). A window of 2^31 or more is taken as upside down and
  * holds nothing: TCP windows are at most 2^30.
  */

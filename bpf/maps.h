@@ -80,6 +80,24 @@ struct {
 	__type(value, struct hop_policy);
 } policy SEC(".maps") __weak;
 
+/* Ends whose peer is beyond a relay, by their derived key. Written by relays; an end that closes deletes its
+ * own. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 131072);
+	__type(key, struct hop_key);
+	__type(value, struct hop_collapse);
+} collapse SEC(".maps") __weak;
+
+/* The sockets of relays that collapse. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct hop_relayed);
+} relayed SEC(".maps") __weak;
+
 static __always_inline void count_add(__u32 index, __u64 n)
 {
 	__u64 *v = bpf_map_lookup_elem(&counters, &index);

@@ -84,7 +84,7 @@ static __noinline int become_ready(struct hop_sock *st)
 		return HOP_STAY_PEER_OUT;
 	if (!st->peer_cookie && (e->flags & HOP_END_EARLY))
 		st->peer_cookie = e->cookie; /* an early client joined before its peer existed */
-	if (e->cookie != st->peer_cookie)
+	if (e->cookie != st->peer_cookie || !(e->flags & HOP_END_COLLAPSED) != !st->relay)
 		return HOP_STAY_PEER_OUT;
 	peer = (void *)(long)e->sk;
 	if (!(e->flags & HOP_END_EARLY) && BPF_CORE_READ(peer, copied_seq) == e->cseq)
@@ -168,9 +168,9 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 	/*
 	 * The order rule. The kernel reads the hop queue before the TCP queue, so hop -> TCP keeps order by
 	 * itself and TCP -> hop does not: hop only when the peer's reader has consumed every byte that was
-	 * ever sent on the TCP path.
+	 * ever sent on the TCP path. (The peer of a collapsed connection counts from elsewhere: `delta`.)
 	 */
-	if (!(cfg.force & HOP_FORCE_ORDER) && READ(peer, copied_seq) != tp->write_seq)
+	if (!(cfg.force & HOP_FORCE_ORDER) && READ(peer, copied_seq) + st->delta != tp->write_seq)
 		return HOP_STAY_ORDER;
 	stay = own_blocked(tp);
 	if (stay)

@@ -30,6 +30,10 @@ static __always_inline __u32 register_as(struct tcp_sock *tp, struct hop_sock *s
 	struct hop_end e = {}, *other;
 	long err;
 
+	/* a relay's own socket must not join: bytes that hop to it would be in none of the counts that
+	 * collapse rests on */
+	if (bpf_sk_storage_get(&relayed, tp, 0, 0))
+		return HOP_WHY_RELAY;
 	st->self = hop_key_derive(tp->snd_una, tp->bytes_acked, tp->rcv_nxt, tp->bytes_received);
 	st->cookie = cookie;
 	st->reg_una = tp->snd_una;
@@ -56,14 +60,24 @@ static __always_inline __u32 register_as(struct tcp_sock *tp, struct hop_sock *s
 }
 
 /*
- * Look for the other end: the one registered end whose key mirrors ours. Both candidates present means that
- * one is not what it claims: neither is taken. Writes the peer's key to st.
+ * Look for the other end: the one that a relay names, or else the one registered end whose key mirrors ours.
+ * Both candidates present means that one is not what it claims: neither is taken. Writes the peer's key to
+ * st. Not for members: what they compare with must not change.
  */
 static __always_inline struct hop_end *find_peer(struct hop_sock *st)
 {
 	struct hop_end *e0, *e1;
+	struct hop_collapse *c = bpf_map_lookup_elem(&collapse, &st->self);
 	struct hop_key m[2];
 
+	if (c) {
+		st->peer = c->peer;
+		st->delta = hop_collapse_delta(c);
+		st->relay = c->owner;
+		st->relay_tag = c->tag;
+		return bpf_map_lookup_elem(&ends, &st->peer);
+	}
+	st->delta = st->relay = st->relay_tag = 0;
 	hop_key_mirrors(&st->self, m);
 	e0 = bpf_map_lookup_elem(&ends, &m[0]);
 	e1 = bpf_map_lookup_elem(&ends, &m[1]);

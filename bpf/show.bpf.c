@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * show.bpf.c: what user space reads: a record per socket (`list`), a record per process that holds a
- * registered socket (the program veto), and an event when a program starts in an attached cgroup.
+ * registered socket (the program veto), the keys of a relay's sockets, and an event when a program starts in
+ * an attached cgroup.
  */
 #include "facts.h"
 
@@ -32,6 +33,8 @@ static __always_inline void show_end(struct hop_show *s, struct hop_sock *st)
 	s->hops = st->hops;
 	s->hop_bytes = st->hop_bytes;
 	s->stays = st->stays;
+	s->relay = st->relay;
+	s->relay_tag = st->relay_tag;
 	if (st->member)
 		s->flags |= HOP_SHOW_MEMBER;
 	if (st->peer_file)
@@ -126,6 +129,36 @@ int hop_holders(struct bpf_iter__task_file *ctx)
 	sock_tuple(sock->sk, &h.tuple);
 	BPF_CORE_READ_STR_INTO(&h.comm, task, group_leader, comm);
 	bpf_seq_write(seq, &h, sizeof(h));
+	return 0;
+}
+
+/*
+ * What a relay needs to know of its own sockets, and user space cannot ask for: once for each, under its
+ * lock. Any relay's pass does it for all relays of the network namespace.
+ */
+SEC("iter/tcp")
+int hop_relay_ends(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct hop_relayed *r;
+	struct tcp_sock *tp;
+	struct sock *sk;
+
+	if (!skc || skc->skc_state == BPF_TCP_SYN_SENT || skc->skc_state == BPF_TCP_LISTEN)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(skc);
+	if (!tp)
+		return 0;
+	r = bpf_sk_storage_get(&relayed, tp, 0, 0);
+	if (!r || r->known)
+		return 0;
+	sk = (struct sock *)tp;
+	r->key = hop_key_derive(tp->snd_una, tp->bytes_acked, tp->rcv_nxt, tp->bytes_received);
+	r->via.sk = (__u64)(long)tp;
+	r->via.cookie = bpf_get_socket_cookie(tp);
+	r->via.net = (__u64)(long)BPF_CORE_READ(sk, __sk_common.skc_net.net);
+	r->via.userns = sock_userns(sk);
+	r->known = 1;
 	return 0;
 }
 

@@ -212,6 +212,8 @@ static __always_inline void on_close(struct hop_sock *st, struct hop_end *self)
 	st->registered = 0;
 	if (self)
 		bpf_map_delete_elem(&ends, &st->self);
+	if (self && st->relay) /* the relay does so, too, unless it was killed */
+		bpf_map_delete_elem(&collapse, &st->self);
 }
 
 static __always_inline void on_state(struct bpf_sock_ops *ctx)

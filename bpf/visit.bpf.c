@@ -29,27 +29,57 @@ static __always_inline struct hop_end *peer_of(struct hop_sock *st)
 	return e && e->cookie == st->peer_cookie ? e : NULL;
 }
 
+/*
+ * The socket that our TCP connection leads to: the peer's, or that of the relay in between. A relay names
+ * each end to the other; one that was published alone, or whose relay has taken it back, has no peer.
+ */
+static __always_inline __u32 tcp_peer(struct hop_sock *st, struct hop_end *peer, struct hop_via *via)
+{
+	struct hop_collapse *c, *back;
+
+	via->sk = peer->sk;
+	via->cookie = peer->cookie;
+	via->net = peer->net;
+	via->userns = peer->userns;
+	if (!st->relay)
+		return HOP_WHY_NONE;
+	c = bpf_map_lookup_elem(&collapse, &st->self);
+	back = bpf_map_lookup_elem(&collapse, &st->peer);
+	if (!c || !back || back->peer.a != st->self.a || back->peer.b != st->self.b ||
+	    hop_collapse_delta(c) != st->delta)
+		return HOP_WHY_PEER_OUTSIDE;
+	*via = c->via;
+	return HOP_WHY_NONE;
+}
+
 /* Is this really the other end of our connection? A key alone can be forged (TCP_REPAIR). */
 static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
 					 struct hop_end *peer)
 {
-	struct sock *sk = (struct sock *)tp, *psk = (void *)(long)peer->sk;
-	struct tcp_sock *ptp = (void *)psk;
+	struct sock *sk = (struct sock *)tp, *psk;
 	struct hop_tuple a, b;
+	struct tcp_sock *ptp;
+	struct hop_via via;
+	__u32 why;
 
 	if (self->dup || peer->dup)
 		return HOP_WHY_DUPLICATE;
-	if (BPF_CORE_READ(psk, __sk_common.skc_cookie.counter) != peer->cookie)
+	why = tcp_peer(st, peer, &via);
+	if (why)
+		return why;
+	psk = (void *)(long)via.sk;
+	ptp = (void *)psk;
+	if (BPF_CORE_READ(psk, __sk_common.skc_cookie.counter) != via.cookie)
 		return HOP_WHY_STATE;
 	if (!hop_seq_agree(tp->snd_una, tp->write_seq, BPF_CORE_READ(ptp, rcv_nxt)) ||
 	    !hop_seq_agree(BPF_CORE_READ(ptp, snd_una), BPF_CORE_READ(ptp, write_seq), tp->rcv_nxt))
 		return HOP_WHY_SEQUENCE;
-	if (self->net == peer->net) {
+	if (self->net == via.net) {
 		sock_tuple(sk, &a);
 		sock_tuple(psk, &b);
 		if (!tuple_mirrors(&a, &b))
 			return HOP_WHY_ADDRESS;
-	} else if (self->userns != peer->userns) {
+	} else if (self->userns != via.userns) {
 		/* the only ones who can forge a key across namespaces are masters of another user namespace
 		 */
 		return HOP_WHY_USERNS;
@@ -86,6 +116,8 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 	if (!peer)
 		return HOP_WHY_PEER_OUTSIDE;
 	if (!(peer->flags & (HOP_END_WANT | HOP_END_MEMBER)) || peer->flags & HOP_END_LEAVE)
+		return HOP_WHY_PEER;
+	if (peer->flags & HOP_END_MEMBER && !(peer->flags & HOP_END_COLLAPSED) != !st->relay)
 		return HOP_WHY_PEER;
 	why = cross_check(tp, st, self, peer);
 	if (why)
@@ -208,8 +240,8 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	st->seen_ns = 0;
 	st->why = HOP_WHY_NONE;
 	self->why = HOP_WHY_NONE;
-	self->flags &= ~(HOP_END_WANT | HOP_END_SEEK);
-	self->flags |= HOP_END_MEMBER;
+	self->flags &= ~(HOP_END_WANT | HOP_END_SEEK | HOP_END_COLLAPSED);
+	self->flags |= HOP_END_MEMBER | (st->relay ? HOP_END_COLLAPSED : 0);
 	count(HOP_CNT_JOINED);
 }
 
@@ -310,7 +342,7 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 	__sync_fetch_and_sub(&cfg.members, st->places);
 	st->places = 0;
 	st->member = 0;
-	self->flags &= ~(HOP_END_MEMBER | HOP_END_EARLY);
+	self->flags &= ~(HOP_END_MEMBER | HOP_END_EARLY | HOP_END_COLLAPSED);
 	__sync_fetch_and_add(&cfg.retry_leave, 1); /* the next pass settles it */
 	count(HOP_CNT_LEFT);
 	count(HOP_CNT_WHY + (why & 63));

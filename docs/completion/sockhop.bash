@@ -22,7 +22,7 @@ _sockhop_options() {
 	list) echo "--json --all $common" ;;
 	relay)
 		echo "--listen --once --to --source --proxy-protocol --workers --max-connections --connect-timeout" \
-			"--idle-timeout --drain-timeout --path --verbose --help"
+			"--idle-timeout --drain-timeout --path --collapse --instance --verbose --help"
 		;;
 	policy) echo "--json --at $common" ;;
 	agent) echo "$common" ;;

@@ -231,6 +231,24 @@ relay() {
 	verdict "relay, $1" $code
 }
 
+# Client and server hop past the relay: exact bytes, every way to end
+collapse() {
+	attach
+	timeout 150 sockhop relay forward --listen 127.0.0.1:7202 --to 127.0.0.1:7203 --collapse >/tmp/relay 2>&1 &
+	pid=$!
+	wait_line 7202 /tmp/relay 10
+	code=0
+	for scenario in "hop 3" "half 1" "reset 1" "unread 1" "sleeper 1"; do
+		# shellcheck disable=SC2086
+		member 60 collapse ${scenario% *} 7202 7203 ${scenario#* } || code=1
+	done
+	kill $pid
+	wait $pid
+	cat /tmp/relay
+	detach
+	verdict "relay, hop collapse" $code
+}
+
 # columns PROGRAM CASE...: cases of a behaviour catalogue (--all: all) on plain TCP and attached; catalogue.py compares
 columns() {
 	for column in plain default; do
@@ -305,6 +323,7 @@ full() {
 	relay kernel mixed 2
 	relay splice mixed 2
 	relay auto mixed 2
+	collapse
 }
 
 catalogue_only() {

@@ -183,6 +183,70 @@ static void ends_agree_while_bytes_are_in_flight(void **state)
 	}
 }
 
+static void peer_is_the_mirror_that_fits_who_opened(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ISNS; i++) {
+		for (size_t j = 0; j < ISNS; j++) {
+			struct half c = active_open(isns[i], isns[j]), s = passive_open(isns[i], isns[j]);
+			struct hop_key ck = key_of(&c), sk = key_of(&s), k;
+
+			k = hop_key_peer(&ck, true);
+			assert_key(k, sk.a, sk.b);
+			k = hop_key_peer(&sk, false);
+			assert_key(k, ck.a, ck.b);
+		}
+	}
+}
+
+/* The relay's two connections: client c to r1, r2 to s or, if `meet`, s (a second client) to r2. */
+struct relayed {
+	struct half c, r1, r2, s;
+	struct hop_collapse record; /* c's */
+};
+
+static struct relayed relay(__u32 isn, __u32 isn2, bool meet, __u32 skip)
+{
+	struct relayed r = {.c = active_open(isn, isn2 + 7), .r1 = passive_open(isn, isn2 + 7)};
+	struct hop_key k1, k2;
+
+	r.s = meet ? active_open(isn2, isn - 9) : passive_open(isn2, isn - 9);
+	r.r2 = meet ? passive_open(isn2, isn - 9) : active_open(isn2, isn - 9);
+	k1 = key_of(&r.r1);
+	k2 = key_of(&r.r2);
+	r.record.first = k1.b;
+	r.record.peer = hop_key_peer(&k2, !meet);
+	r.record.skip = skip;
+	return r;
+}
+
+/* What the verdict compares. All was read and acknowledged: write_seq is snd_una, copied_seq is rcv_nxt. */
+static bool may_hop(const struct relayed *r)
+{
+	return r->s.rcv_nxt + hop_collapse_delta(&r->record) == r->c.snd_una;
+}
+
+static void collapse_counts_bytes_of_both_connections(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < ISNS * ISNS * 4; i++) {
+		__u32 skip = i / 2 % 2 * 28;
+		struct relayed r = relay(isns[i / 4 % ISNS], isns[i / 4 / ISNS], i % 2, skip);
+
+		assert_int_equal(may_hop(&r), !skip);
+		transfer(&r.r2, &r.s, skip);
+		assert_true(may_hop(&r));
+		for (__u64 n = 1; n < 1ull << 40; n *= 37) {
+			/* the last byte is still in the relay */
+			transfer(&r.c, &r.r1, n);
+			transfer(&r.r2, &r.s, n - 1);
+			assert_false(may_hop(&r));
+			transfer(&r.r2, &r.s, 1);
+			assert_true(may_hop(&r));
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +258,8 @@ int main(void)
 		cmocka_unit_test(between_at_every_offset),
 		cmocka_unit_test(window_upside_down_holds_nothing),
 		cmocka_unit_test(ends_agree_while_bytes_are_in_flight),
+		cmocka_unit_test(peer_is_the_mirror_that_fits_who_opened),
+		cmocka_unit_test(collapse_counts_bytes_of_both_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
