@@ -60,31 +60,47 @@ static __always_inline __u32 register_as(struct tcp_sock *tp, struct hop_sock *s
 }
 
 /*
- * Look for the other end: the one that a relay names, or else the one registered end whose key mirrors ours.
- * Both candidates present means that one is not what it claims: neither is taken. Writes the peer's key to
- * st. Not for members: what they compare with must not change.
+ * The record of the other end of the one with this key: the one that a relay names, or else the one
+ * registered end whose key mirrors it. Both candidates present means that one is not what it claims: neither
+ * is taken. *peer is its key; *via the record of the relay, or NULL.
  */
-static __always_inline struct hop_end *find_peer(struct hop_sock *st)
+static __always_inline struct hop_end *mirror_of(const struct hop_key *self, struct hop_key *peer,
+						 struct hop_collapse **via)
 {
+	struct hop_collapse *c = bpf_map_lookup_elem(&collapse, self);
 	struct hop_end *e0, *e1;
-	struct hop_collapse *c = bpf_map_lookup_elem(&collapse, &st->self);
 	struct hop_key m[2];
 
+	*via = c;
 	if (c) {
-		st->peer = c->peer;
-		st->delta = hop_collapse_delta(c);
-		st->relay = c->owner;
-		st->relay_tag = c->tag;
-		return bpf_map_lookup_elem(&ends, &st->peer);
+		*peer = c->peer;
+		return bpf_map_lookup_elem(&ends, peer);
 	}
-	st->delta = st->relay = st->relay_tag = 0;
-	hop_key_mirrors(&st->self, m);
+	hop_key_mirrors(self, m);
 	e0 = bpf_map_lookup_elem(&ends, &m[0]);
 	e1 = bpf_map_lookup_elem(&ends, &m[1]);
 	if (!!e0 == !!e1)
 		return NULL;
-	st->peer = e0 ? m[0] : m[1];
+	*peer = e0 ? m[0] : m[1];
 	return e0 ? e0 : e1;
+}
+
+/* Look for the other end. Writes the peer's key to st. Not for members: what they compare with must not
+ * change.
+ */
+static __always_inline struct hop_end *find_peer(struct hop_sock *st)
+{
+	struct hop_collapse *c;
+	struct hop_end *e;
+	struct hop_key key = {};
+
+	e = mirror_of(&st->self, &key, &c);
+	st->delta = c ? hop_collapse_delta(c) : 0;
+	st->relay = c ? c->owner : 0;
+	st->relay_tag = c ? c->tag : 0;
+	if (c || e)
+		st->peer = key;
+	return e;
 }
 
 #endif

@@ -402,14 +402,16 @@ static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struc
 static __always_inline void be_found(struct tcp_sock *tp)
 {
 	struct sock *sk = (struct sock *)tp;
-	struct hop_sock probe = {}, *st;
+	struct hop_key key, peer_key;
+	struct hop_collapse *via;
 	struct hop_end *peer;
+	struct hop_sock *st;
 	int cg;
 
 	if (sk->__sk_common.skc_state != BPF_TCP_ESTABLISHED)
 		return;
-	probe.self = hop_key_derive(tp->snd_una, tp->bytes_acked, tp->rcv_nxt, tp->bytes_received);
-	peer = find_peer(&probe);
+	key = hop_key_derive(tp->snd_una, tp->bytes_acked, tp->rcv_nxt, tp->bytes_received);
+	peer = mirror_of(&key, &peer_key, &via);
 	if (!peer || !(peer->flags & HOP_END_SEEK))
 		return;
 	cg = sock_cgroup_attached(sk);
