@@ -65,8 +65,8 @@ static struct ends *relayed(void)
 	if (!e)
 		die("calloc");
 	e->id = id++;
-	e->fd[0] = tcp_connect("127.0.0.1", relay_port);
-	e->fd[1] = target_port ? accept_within(PATIENCE) : tcp_connect("127.0.0.1", relay_port);
+	e->fd[0] = tcp_connect_nonblock("127.0.0.1", relay_port);
+	e->fd[1] = target_port ? accept_within(PATIENCE) : tcp_connect_nonblock("127.0.0.1", relay_port);
 	set_nonblock(e->fd[0], true);
 	set_nonblock(e->fd[1], true);
 	return e;
