@@ -437,5 +437,5 @@ await_list() {
 	local code
 	code=$(for o in "$BUILD"/bpf/*.bpf.o; do llvm-objdump -d "$o"; done)
 	grep -q '85 00 00 00 47 00 00 00' <<<"$code" # bpf_msg_redirect_hash: what we look for would be found
-	! grep -E '85 00 00 00 (3d|3e|5a|5b) 00 00 00' <<<"$code"
+	if grep -E '85 00 00 00 (3d|3e|5a|5b) 00 00 00' <<<"$code"; then return 1; fi
 }

@@ -138,14 +138,14 @@ pausing() {
 }
 
 @test "a pair that falls silent leaves, and joins again when it talks" {
-	pausing "4 8" --idle-timeout 1
-	wait_for 10 left_for idle || {
+	pausing "4 12" --idle-timeout 1
+	wait_for 15 left_for idle || {
 		"$SOCKHOP" list --all --json --instance "$INSTANCE"
 		return 1
 	}
 	no_members
 	# held back for 2 s, then it proves itself again
-	wait_list 10 'map(select(.state == "hopping")) | length == 1' "$INSTANCE"
+	wait_list 14 'map(select(.state == "hopping")) | length == 1' "$INSTANCE"
 	wait "$SPAWN_PID"
 }
 
