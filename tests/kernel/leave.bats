@@ -113,18 +113,18 @@ left_for() {
 
 # A redirect waits where a call of the peer holds the socket; recv() in a loop holds it nearly always.
 @test "programs that never sleep leave as contended, and are not slowed down" {
-	local rate
+	local p50
 	attached_cgroup
 	run -0 member "$K/rr" rr -y -C 0 -S 1 -w 6 -s 1 # both must join first, and leave again
 	echo "$output"
-	rate=$(jq .per_second <<<"$output")
+	p50=$(jq .p50_us <<<"$output")
 	"$SOCKHOP" status --json --instance "$INSTANCE" | tee "$BATS_TEST_TMPDIR/status" | jq .hopped
 	jq -e '.hopped.messages > 0' "$BATS_TEST_TMPDIR/status"
 	jq -e '.why_not | map(select(.reason == "contended").count) | add > 0' "$BATS_TEST_TMPDIR/status"
 	run -0 plain "$K/rr" rr -y -C 0 -S 1 -w 0.2 -s 1
 	echo "$output"
-	# it was an eighth; the rest is for a machine that does something else meanwhile
-	jq -e ".per_second < 2.5 * $rate" <<<"$output"
+	# it was six times that of plain TCP; the rate would say what else the machine does
+	jq -e "$p50 < 3 * .p50_us" <<<"$output"
 }
 
 # Python could splice, but these ends do not
@@ -157,8 +157,8 @@ pausing() {
 
 @test "a member whose traffic turns to bulk leaves" {
 	pausing "3 30 bulk"
-	# where the reader does not keep up it may be the stays that are noticed first
-	wait_for 25 left_for bulk only-stays || {
+	# where the reader does not keep up it may be the stays that are noticed first, or the wait for its calls
+	wait_for 25 left_for bulk only-stays contended || {
 		"$SOCKHOP" list --all --json --instance "$INSTANCE"
 		return 1
 	}
