@@ -18,6 +18,10 @@ cleanup() {
 }
 trap cleanup EXIT
 
+# CPUs stay awake, where that is allowed: else one outstanding request measures how long an idle CPU takes to wake
+# shellcheck disable=SC2034
+exec {awake_fd}>/dev/cpu_dma_latency && printf '\0\0\0\0' >&"$awake_fd"
+
 new_cgroup
 attach "$CG"
 plain=$(free_port) member=$(free_port) through=$(free_port) past=$(free_port)
