@@ -156,7 +156,7 @@ struct hop_relayed {
  * gains.)
  */
 #define HOP_CONTENTION_HELD 12
-#define HOP_CONTENTION_MAX  512
+#define HOP_CONTENTION_MAX  1024
 /* Contention is a habit of programs: such an end is held back as if it had been so often before. */
 #define HOP_CONTENTION_HOLDS 5
 /* Segments per traffic window; doubled at each look that finds no gain, up to << HOP_WINDOW_SHIFT. */
