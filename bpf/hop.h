@@ -69,6 +69,8 @@ struct hop_end {
 	__u32 pad;
 };
 
+#define HOP_THREADS ~0u
+
 /*
  * The private part of an end: sk_storage map `socks`. Written under the socket lock only. Fields up to
  * `peer_file` are the fast path of the verdict.
@@ -84,9 +86,10 @@ struct hop_sock {
 	__u32 contention; /* leaky count of hops that found the peer's socket held: HOP_CONTENTION_* */
 	__u32 registered; /* has a record in `ends` */
 	/* 0 for the two ends of one TCP connection; else from the own record in `collapse` */
-	__u32 delta; /* added to the peer's copied_seq, makes it comparable with the own write_seq */
-	__u32 relay; /* owner of the record */
-	__u32 pad_reg;
+	__u32 delta;  /* added to the peer's copied_seq, makes it comparable with the own write_seq */
+	__u32 relay;  /* owner of the record */
+	__u32 hopper; /* the one thread whose messages hopped since it joined; 0: none, HOP_THREADS: several
+		       */
 	/* what it did as a member, and where that stood at the last review (HOP_REVIEW messages ago) */
 	__u64 hops, hop_bytes, stays, bytes;
 	__u64 review_at, review_hops, review_bytes;
@@ -106,7 +109,7 @@ struct hop_sock {
 	__u32 holds;
 	__u32 places;	 /* of config.members that it has taken: the first end of a pair takes two */
 	__u32 relay_tag; /* of the record */
-	__u32 pad;
+	__u32 quiet;	 /* `hopper` has come again since `stop`: none of its hops is in flight */
 };
 
 /*

@@ -285,6 +285,22 @@ static __noinline int review(struct hop_sock *st)
 	return 0;
 }
 
+/*
+ * A thread does one thing at a time: when it comes here again, its last redirect is over. So where all hops
+ * came from one thread, and it is back with `stop` set, none is in flight and none can start. (The refcount
+ * latch alone never sees that of a thread that is always inside send(): a pass gets the lock while it waits
+ * for it.)
+ */
+static __always_inline void note_thread(struct hop_sock *st, bool hopped)
+{
+	__u32 thread = bpf_get_current_pid_tgid();
+
+	if (hopped && st->hopper != thread)
+		st->hopper = st->hopper ? HOP_THREADS : thread;
+	if (!hopped && st->stop && st->hopper == thread)
+		st->quiet = 1;
+}
+
 static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 {
 	struct bpf_sock *sk = msg->sk;
@@ -311,6 +327,7 @@ static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 			stay = HOP_STAY_REFUSED;
 	}
 	if (!stay) {
+		note_thread(st, true);
 		st->burst++;
 		st->hops++;
 		st->hop_bytes += size;
@@ -325,6 +342,8 @@ static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 		count_add(HOP_CNT_STAY_BYTES, size);
 		if (stay_to_why(stay))
 			request_leave(st, stay_to_why(stay));
+		if (st->stop && !st->quiet)
+			note_thread(st, false);
 	}
 	if (st->hops + st->stays - st->review_at >= HOP_REVIEW)
 		review(st);

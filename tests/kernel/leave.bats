@@ -92,6 +92,19 @@ cycle() {
 	done
 }
 
+# Two threads: that one of them is back says nothing of the other's hop.
+@test "a hop in flight while another thread sends and the instance is detached arrives" {
+	[ "$(nproc)" -ge 2 ] || skip "needs two CPUs"
+	attached_cgroup
+	for _ in 1 2; do
+		run -0 member "$K/lock_inflight" -r -x "'$SOCKHOP' detach --all --instance '$INSTANCE' --timeout 10"
+		echo "$output"
+		[ "$(field stuck "$output")" -eq 1 ]
+		[ "$(field hopped "$output")" -eq 1 ]
+		attach "$CG"
+	done
+}
+
 @test "a reader that never reads stays, correct, and a later detach finishes it" {
 	attached_cgroup
 	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/unread" -s 60
@@ -125,6 +138,24 @@ left_for() {
 	echo "$output"
 	# it was six times that of plain TCP; the rate would say what else the machine does
 	jq -e "$p50 < 3 * .p50_us" <<<"$output"
+}
+
+# Some joined, and of each pair one end at least has left.
+half_left() {
+	"$SOCKHOP" status --json --instance "$INSTANCE" |
+		jq -e '.counters | .joined > 0 and .left * 2 >= .joined' >"$BATS_TEST_TMPDIR/half"
+}
+
+# A pass finds such a thread inside send(), nearly always.
+@test "senders that never pause leave" {
+	attached_cgroup
+	for _ in 1 2 3; do
+		spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/rr" stream -z 64 -s 4
+	done
+	wait_for 4 half_left || {
+		"$SOCKHOP" list --all --json --instance "$INSTANCE"
+		return 1
+	}
 }
 
 # Python could splice, but these ends do not

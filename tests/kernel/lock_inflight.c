@@ -5,33 +5,59 @@
  * lock_sock(receiver) with its verdict taken. Meanwhile COMMAND runs (a detach, a policy change), or the
  * receiver leaves in another way. Bytes that send() acknowledged must arrive.
  *
- * lock_inflight [-w MS] [-x COMMAND]      -w: how long the hop stays in flight (default 1500)
+ * lock_inflight [-r] [-w MS] [-x COMMAND]      -w: how long the hop stays in flight (default 1500)
+ *   -r: it is the receiver's recv() that faults, and its lock is free again while COMMAND runs, but the
+ * sender's thread does not get to run (its CPU belongs to a real-time task); another thread sends on the same
+ * sockets. Needs two CPUs.
  */
 #include "sock.h"
 
 #include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define PAGE 4096
+#define PAGE   4096
+#define RIVALS 20
 
 struct call {
-	int fd;
-	const void *data;
+	int fd, cpu; /* -1: any */
+	void *data;
 	size_t n;
 	ssize_t ret;
 	int err;
 	_Atomic bool done;
 };
 
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (cpu >= 0 && sched_setaffinity(0, sizeof(set), &set))
+		die("pin to CPU %d", cpu);
+}
+
 static void *do_send(void *arg)
 {
 	struct call *c = arg;
 
+	pin(c->cpu);
 	c->ret = send(c->fd, c->data, c->n, MSG_NOSIGNAL);
+	c->err = errno;
+	c->done = true;
+	return NULL;
+}
+
+static void *do_recv(void *arg)
+{
+	struct call *c = arg;
+
+	c->ret = recv(c->fd, c->data, c->n, 0);
 	c->err = errno;
 	c->done = true;
 	return NULL;
@@ -75,47 +101,107 @@ static pid_t start_command(const char *cmd)
 	return pid;
 }
 
+/* Takes a CPU away from everybody else. The kernel would give it back for 5 % of each second. */
+static pid_t hog(int cpu, int ms)
+{
+	struct sched_param prio = {.sched_priority = 1};
+	double end = now() + ms * 1e-3;
+	pid_t pid = fork_with_us();
+
+	if (pid)
+		return pid;
+	pin(cpu);
+	if (sched_setscheduler(0, SCHED_FIFO, &prio))
+		die("SCHED_FIFO");
+	while (now() < end)
+		;
+	_exit(0);
+}
+
+/*
+ * The hop has its verdict, and nothing holds it but that its thread cannot run. All queues are empty, and
+ * what another thread sends meanwhile, both ways, is read at once.
+ */
+static void talk_beside(const int pair[2], pid_t *pid, const char *cmd)
+{
+	char buf[8];
+
+	if (cmd)
+		*pid = start_command(cmd);
+	for (int i = 0; i < RIVALS; i++) {
+		if (send_all(pair[0], "there", 5, 1) || recv_all(pair[1], buf, 5, 1) ||
+		    memcmp(buf, "there", 5) || send_all(pair[1], "back", 4, 1) ||
+		    recv_all(pair[0], buf, 4, 1))
+			die("what the other thread sends");
+		msleep(30);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	struct call recv_side = {.n = 100}, send_side = {.data = "INFLIGHT", .n = 8};
+	struct call recv_side = {.n = 100, .cpu = -1}, send_side = {.data = "INFLIGHT", .n = 8, .cpu = -1};
+	bool rival = false;
+	pid_t hogging = -1;
 	int c, pair[2], uffd, ms = 1500, status = 0, err, stuck, lost, hopped;
 	const char *cmd = NULL;
-	char buf[16] = "", back[100];
+	char buf[16] = "", back[100] = "";
 	pthread_t t[2];
 	pid_t pid = -1;
 	uint64_t path;
 	void *page;
 
-	while ((c = getopt(argc, argv, "w:x:")) != -1) {
+	while ((c = getopt(argc, argv, "rw:x:")) != -1) {
 		if (c == 'w')
 			ms = atoi(optarg);
 		else if (c == 'x')
 			cmd = optarg;
+		else if (c == 'r')
+			rival = true;
 		else
 			return EXIT_SETUP;
 	}
+	if (rival) {
+		pin(0); /* and the command */
+		send_side.cpu = 1;
+	}
 	page = faulting_page(&uffd);
 	member_pair(pair);
-	path = path_sent(pair[0]);
 	recv_side.fd = pair[1];
 	recv_side.data = page;
 	send_side.fd = pair[0];
-	pthread_create(&t[0], NULL, do_send, &recv_side);
+	if (rival &&
+	    send_all(pair[0], back, sizeof(back), 1)) /* for t[0] to read: it has sent nothing itself */
+		die("send");
+	pthread_create(&t[0], NULL, rival ? do_recv : do_send, &recv_side);
 	wait_for(uffd, POLLIN, 2000); /* it has faulted: its socket lock is held */
+	path = path_sent(pair[0]);
 	pthread_create(&t[1], NULL, do_send, &send_side);
 	msleep(100);
 	stuck = !send_side.done;
-	if (cmd)
+	if (rival) {
+		hogging = hog(1, 900);
+		msleep(50);
+		fill_page(uffd, page);
+		pthread_join(t[0], NULL);
+		stuck = !send_side.done;
+		talk_beside(pair, &pid, cmd);
+	} else if (cmd) {
 		pid = start_command(cmd);
-	msleep(ms);
-	fill_page(uffd, page);
-	pthread_join(t[0], NULL);
+	}
+	if (!rival) {
+		msleep(ms);
+		fill_page(uffd, page);
+		pthread_join(t[0], NULL);
+	}
 	pthread_join(t[1], NULL);
-	hopped = path_sent(pair[0]) == path;
+	if (hogging > 0)
+		waitpid(hogging, NULL, 0);
+	hopped = path_sent(pair[0]) - path <=
+		 (rival ? 5 * RIVALS : 0); /* while it lasted nothing else could */
 
 	err = recv_all(pair[1], buf, 8, 2);
 	lost = send_side.ret == 8 && (err || memcmp(buf, "INFLIGHT", 8));
-	if (!err)
+	if (!err && !rival)
 		err = recv_all(pair[0], back, sizeof(back), 2);
 	if (pid > 0)
 		waitpid(pid, &status, 0);
