@@ -10,18 +10,15 @@
 
 int netns_list_add(struct netns_list *l, __u32 inum)
 {
-	for (unsigned int i = 0; i < l->n; i++)
+	__u32 *p;
+
+	for (size_t i = 0; i < l->n; i++)
 		if (l->inum[i] == inum)
 			return 0;
-	if (l->n == l->cap) {
-		unsigned int cap = l->cap ? 2 * l->cap : 16;
-		__u32 *p = reallocarray(l->inum, cap, sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		l->inum = p;
-		l->cap = cap;
-	}
+	p = array_grow(l->inum, l->n, &l->room, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	l->inum = p;
 	l->inum[l->n++] = inum;
 	return 0;
 }
@@ -67,7 +64,7 @@ int netns_list_all(struct netns_list *l, const struct instance *in)
 int pass_visit(struct instance *in, struct netns_list *l, unsigned long long *ns)
 {
 	unsigned long long start = cpu_ns();
-	unsigned int keep = 0, i;
+	size_t keep = 0, i;
 	int err = 0;
 
 	in->config->retry = in->config->retry_leave = 0;

@@ -6,6 +6,7 @@
 #define SOCKHOP_PASS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <linux/types.h>
 
 struct instance;
@@ -13,7 +14,7 @@ struct instance;
 /* A set of network namespaces by inode number, in no order, each once. */
 struct netns_list {
 	__u32 *inum;
-	unsigned int n, cap;
+	size_t n, room;
 };
 
 int netns_list_add(struct netns_list *l, __u32 inum); /* 0 or -ENOMEM */
