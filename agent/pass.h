@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 #include <linux/types.h>
 
 struct instance;
@@ -18,7 +19,12 @@ struct netns_list {
 };
 
 int netns_list_add(struct netns_list *l, __u32 inum); /* 0 or -ENOMEM */
-void netns_list_clear(struct netns_list *l);	      /* forget the entries, keep the memory */
+/*
+ * Add the namespace of a process and return a descriptor of it, which the caller closes: -EEXIST if it was in
+ * the list already, -ENOMEM, or the -errno of a process that has gone.
+ */
+int netns_list_open(struct netns_list *l, pid_t pid);
+void netns_list_clear(struct netns_list *l); /* forget the entries, keep the memory */
 void netns_list_free(struct netns_list *l);
 /* Add the namespace of every registered end. */
 int netns_list_all(struct netns_list *l, const struct instance *in);
