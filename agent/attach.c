@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <bpf/bpf.h>
 
 #include "load.h"
+#include "pass.h"
 #include "util.h"
 #include "cgroup/cgroup.h"
 
@@ -34,31 +34,21 @@ static int covers(__u64 id, const struct hop_cgroup *cg, void *arg)
 	return !(cg->flags & HOP_CG_LEAVING) && cgroup_is_below(arg, cg->path);
 }
 
-/* Network namespaces of the processes in a cgroup, each once. */
-struct netns_set {
-	ino_t ino[256];
-	unsigned int n;
+/* Older connections are looked for in that many network namespaces of a cgroup. */
+#define COLLECT_NETNS 256
+
+struct collection {
 	const struct instance *in;
+	struct netns_list seen;
 };
 
 static int collect_netns(pid_t pid, void *arg)
 {
-	struct netns_set *set = arg;
-	char path[64];
-	struct stat st;
-	_cleanup_close_ int fd = -1;
+	struct collection *c = arg;
+	_cleanup_close_ int fd = c->seen.n < COLLECT_NETNS ? netns_list_open(&c->seen, pid) : -1;
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	if (stat(path, &st))
-		return 0; /* gone */
-	for (unsigned int i = 0; i < set->n; i++)
-		if (set->ino[i] == st.st_ino)
-			return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || set->n == ARRAY_SIZE(set->ino))
-		return 0;
-	set->ino[set->n++] = st.st_ino;
-	instance_iterate(set->in, ITER_COLLECT, fd, 1, NULL, NULL);
+	if (fd >= 0)
+		instance_iterate(c->in, ITER_COLLECT, fd, 1, NULL, NULL);
 	return 0;
 }
 
@@ -106,7 +96,7 @@ static int link_hooks(const struct instance *in, const char *path, __u64 id)
 
 int instance_attach(struct instance *in, const char *path, __u32 flags)
 {
-	struct netns_set set = {.in = in};
+	struct collection old = {.in = in};
 	struct hop_cgroup cg = {.flags = flags};
 	__u32 ids[64], n = ARRAY_SIZE(ids);
 	__u64 id;
@@ -129,7 +119,8 @@ int instance_attach(struct instance *in, const char *path, __u32 flags)
 		return err;
 	}
 	if (in->config->setsockopt_iter)
-		cgroup_each_pid(path, collect_netns, &set);
+		cgroup_each_pid(path, collect_netns, &old);
+	netns_list_free(&old.seen);
 	return 0;
 }
 

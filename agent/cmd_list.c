@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <bpf/bpf.h>
 
 #include "cgroup/cgroup.h"
 #include "cmd.h"
 #include "instance.h"
 #include "output.h"
+#include "pass.h"
 #include "reasons.h"
 #include "relay_state.h"
 #include "show.h"
@@ -192,40 +191,19 @@ static int compare_pairs(const void *x, const void *y)
 	return d ?: (a->cookie < b->cookie ? -1 : a->cookie > b->cookie);
 }
 
-/* The network namespaces seen so far; each is shown once. */
 struct namespaces {
 	struct list *list;
-	ino_t *seen;
-	size_t count;
+	struct netns_list seen; /* each is shown once */
 	int err;
 };
-
-static bool already_seen(const struct namespaces *ns, ino_t inum)
-{
-	for (size_t i = 0; i < ns->count; i++)
-		if (ns->seen[i] == inum)
-			return true;
-	return false;
-}
 
 static int show_netns_of(pid_t pid, void *arg)
 {
 	struct namespaces *ns = arg;
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-	char path[32];
-	ino_t *bigger;
+	_cleanup_close_ int fd = netns_list_open(&ns->seen, pid);
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	/* a process that has gone is no error */
-	if (fd < 0 || fstat(fd, &st) || already_seen(ns, st.st_ino))
-		return 0;
-	bigger = reallocarray(ns->seen, ns->count + 1, sizeof(*bigger));
-	if (!bigger)
-		return -ENOMEM;
-	ns->seen = bigger;
-	ns->seen[ns->count++] = st.st_ino;
+	if (fd < 0) /* a process that has gone is no error */
+		return fd == -ENOMEM ? fd : 0;
 	return instance_iterate(ns->list->in, ITER_SHOW_TCP, fd, sizeof(struct hop_show), show_add,
 				&ns->list->show);
 }
@@ -251,7 +229,7 @@ static int load_plain(struct list *l)
 	int err = show_map(l->in->map[MAP_CGROUPS], sizeof(__u64), sizeof(struct hop_cgroup),
 			   show_netns_of_cgroup, &ns);
 
-	free(ns.seen);
+	netns_list_free(&ns.seen);
 	return err ?: ns.err;
 }
 

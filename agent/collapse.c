@@ -18,6 +18,7 @@ static int note_orphan(const void *key, const void *value, void *arg)
 {
 	const struct hop_collapse *c = value;
 	struct sweep *s = arg;
+	struct hop_key *p;
 
 	if (c->owner == s->alive)
 		return 0;
@@ -25,15 +26,10 @@ static int note_orphan(const void *key, const void *value, void *arg)
 		s->alive = c->owner;
 		return 0;
 	}
-	if (s->count == s->room) {
-		size_t room = s->room ? 2 * s->room : 64;
-		struct hop_key *bigger = reallocarray(s->key, room, sizeof(*bigger));
-
-		if (!bigger)
-			return -ENOMEM;
-		s->key = bigger;
-		s->room = room;
-	}
+	p = array_grow(s->key, s->count, &s->room, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	s->key = p;
 	s->key[s->count++] = *(const struct hop_key *)key;
 	return 0;
 }

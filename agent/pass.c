@@ -1,29 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <bpf/bpf.h>
 
 #include "instance.h"
 #include "pass.h"
 #include "util.h"
 
+static bool netns_listed(const struct netns_list *l, __u32 inum)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->inum[i] == inum)
+			return true;
+	return false;
+}
+
 int netns_list_add(struct netns_list *l, __u32 inum)
 {
-	for (unsigned int i = 0; i < l->n; i++)
-		if (l->inum[i] == inum)
-			return 0;
-	if (l->n == l->cap) {
-		unsigned int cap = l->cap ? 2 * l->cap : 16;
-		__u32 *p = reallocarray(l->inum, cap, sizeof(*p));
+	__u32 *p;
 
-		if (!p)
-			return -ENOMEM;
-		l->inum = p;
-		l->cap = cap;
-	}
+	if (netns_listed(l, inum))
+		return 0;
+	p = array_grow(l->inum, l->n, &l->room, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	l->inum = p;
 	l->inum[l->n++] = inum;
 	return 0;
+}
+
+int netns_list_open(struct netns_list *l, pid_t pid)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st))
+		return -errno;
+	if (netns_listed(l, st.st_ino))
+		return -EEXIST;
+	return netns_list_add(l, st.st_ino) ?: steal_fd(&fd);
 }
 
 void netns_list_clear(struct netns_list *l)
@@ -67,7 +88,7 @@ int netns_list_all(struct netns_list *l, const struct instance *in)
 int pass_visit(struct instance *in, struct netns_list *l, unsigned long long *ns)
 {
 	unsigned long long start = cpu_ns();
-	unsigned int keep = 0, i;
+	size_t keep = 0, i;
 	int err = 0;
 
 	in->config->retry = in->config->retry_leave = 0;

@@ -6,6 +6,8 @@
 #define SOCKHOP_PASS_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
 #include <linux/types.h>
 
 struct instance;
@@ -13,11 +15,16 @@ struct instance;
 /* A set of network namespaces by inode number, in no order, each once. */
 struct netns_list {
 	__u32 *inum;
-	unsigned int n, cap;
+	size_t n, room;
 };
 
 int netns_list_add(struct netns_list *l, __u32 inum); /* 0 or -ENOMEM */
-void netns_list_clear(struct netns_list *l);	      /* forget the entries, keep the memory */
+/*
+ * Add the namespace of a process and return a descriptor of it, which the caller closes: -EEXIST if it was in
+ * the list already, -ENOMEM, or the -errno of a process that has gone.
+ */
+int netns_list_open(struct netns_list *l, pid_t pid);
+void netns_list_clear(struct netns_list *l); /* forget the entries, keep the memory */
 void netns_list_free(struct netns_list *l);
 /* Add the namespace of every registered end. */
 int netns_list_all(struct netns_list *l, const struct instance *in);

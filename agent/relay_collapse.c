@@ -147,7 +147,7 @@ void relay_collapse_mark(struct relay_pair *p, int i, int fd, bool opens)
 		return;
 	/*
 	 * First the mark, then the look: an end that joined at ESTABLISHED, before it was accepted, has its
-	 * record by now; a later one sees the mark (register_end() in sockops.bpf.c).
+	 * record by now; a later one sees the mark (register_as() in bpf/pair.h).
 	 */
 	if (bpf_map_update_elem(c->in.map[MAP_RELAYED], &fd, &r, BPF_NOEXIST))
 		return;

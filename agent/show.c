@@ -40,16 +40,11 @@ int show_map(int fd, size_t key_size, size_t value_size,
 int show_add(const void *record, void *arg)
 {
 	struct show *s = arg;
+	struct hop_show *p = array_grow(s->record, s->count, &s->room, sizeof(*p));
 
-	if (s->count == s->room) {
-		size_t room = s->room ? s->room * 2 : 64;
-		struct hop_show *bigger = reallocarray(s->record, room, sizeof(*bigger));
-
-		if (!bigger)
-			return -ENOMEM;
-		s->record = bigger;
-		s->room = room;
-	}
+	if (!p)
+		return -ENOMEM;
+	s->record = p;
 	s->record[s->count++] = *(const struct hop_show *)record;
 	return 0;
 }

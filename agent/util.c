@@ -60,6 +60,18 @@ int exit_status(int err)
 	}
 }
 
+void *array_grow(void *array, size_t n, size_t *room, size_t size)
+{
+	size_t more = *room ? 2 * *room : 64;
+
+	if (n < *room)
+		return array;
+	array = reallocarray(array, more, size);
+	if (array)
+		*room = more;
+	return array;
+}
+
 static unsigned long long clock_ns(clockid_t clock)
 {
 	struct timespec t;

@@ -43,6 +43,13 @@ static inline void util__fclose(FILE **f)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+/*
+ * Room for one more element of an array of which n out of *room elements, `size` bytes each, are used: it
+ * doubles when it is full. Returns the array, which may have moved, or NULL without memory: then it is as it
+ * was. The caller keeps what is returned and frees it in the end.
+ */
+void *array_grow(void *array, size_t n, size_t *room, size_t size);
+
 /* Return *fd and give up ownership of it. */
 static inline int steal_fd(int *fd)
 {

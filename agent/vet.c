@@ -22,7 +22,7 @@ struct vetting {
 	struct veto_cache *cache;
 	struct hop_policy policy;
 	struct hop_holder *holder;
-	size_t n, cap;
+	size_t n, room;
 	struct program last;
 	struct vet_result *out;
 };
@@ -30,16 +30,11 @@ struct vetting {
 static int add_holder(const void *record, void *arg)
 {
 	struct vetting *v = arg;
+	struct hop_holder *p = array_grow(v->holder, v->n, &v->room, sizeof(*p));
 
-	if (v->n == v->cap) {
-		size_t cap = v->cap ? 2 * v->cap : 256;
-		struct hop_holder *p = reallocarray(v->holder, cap, sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		v->holder = p;
-		v->cap = cap;
-	}
+	if (!p)
+		return -ENOMEM;
+	v->holder = p;
 	v->holder[v->n++] = *(const struct hop_holder *)record;
 	return 0;
 }

@@ -39,7 +39,7 @@ static __always_inline void seek(struct tcp_sock *tp, struct hop_sock *st, struc
 		return;
 	self->flags |= HOP_END_SEEK;
 	ev.cookie = st->cookie;
-	ev.netns = ev.peer_netns = self->netns;
+	ev.netns = self->netns;
 	emit(&ev);
 }
 
@@ -73,14 +73,13 @@ static __always_inline void want(struct tcp_sock *tp, struct hop_sock *st, struc
 }
 
 /*
- * The traffic since the window was opened: what is it? Windows grow while nothing is gained, so a bulk or
- * slow connection is looked at ever more rarely.
+ * The traffic since the window was opened, n segments, of them `in` received: what is it? Windows grow while
+ * nothing is gained, so a bulk or slow connection is looked at ever more rarely.
  */
-static __always_inline __u32 window_verdict(struct hop_sock *st, __u32 segs, __u32 segs_in, __u64 bytes)
+static __always_inline __u32 window_verdict(struct hop_sock *st, __u32 n, __u32 in, __u64 bytes)
 {
 	__u64 now = bpf_ktime_get_ns(), ns = now - st->win_ns, moved = bytes - st->win_bytes;
-	__u32 n = segs - st->win_segs, in = segs_in - st->win_in, why = HOP_WHY_NONE;
-	__u32 less = in < n - in ? in : n - in;
+	__u32 less = in < n - in ? in : n - in, why = HOP_WHY_NONE;
 
 	if (!n)
 		return HOP_WHY_YOUNG;
@@ -90,8 +89,8 @@ static __always_inline __u32 window_verdict(struct hop_sock *st, __u32 segs, __u
 		why = HOP_WHY_SLOW;
 	st->win_ns = now;
 	st->win_bytes = bytes;
-	st->win_in = segs_in;
-	st->win_segs = segs;
+	st->win_in += in;
+	st->win_segs += n;
 	if (why && st->win_len < HOP_WINDOW << HOP_WINDOW_SHIFT)
 		st->win_len *= 2;
 	return why;
@@ -113,7 +112,7 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 	}
 	if (n < st->win_len)
 		return st->why;
-	why = window_verdict(st, segs, ctx->data_segs_in, ctx->bytes_received + ctx->bytes_acked);
+	why = window_verdict(st, n, in, ctx->bytes_received + ctx->bytes_acked);
 	if (why)
 		return why;
 	if (policy_action((__u64)(long)tp) == HOP_ACTION_NEVER) {
@@ -210,10 +209,11 @@ static __always_inline void on_close(struct hop_sock *st, struct hop_end *self)
 		count(HOP_CNT_CLOSED);
 	}
 	st->registered = 0;
-	if (self)
+	if (self) {
 		bpf_map_delete_elem(&ends, &st->self);
-	if (self && st->relay) /* the relay does so, too, unless it was killed */
-		bpf_map_delete_elem(&collapse, &st->self);
+		if (st->relay) /* the relay does so, too, unless it was killed */
+			bpf_map_delete_elem(&collapse, &st->self);
+	}
 }
 
 static __always_inline void on_state(struct bpf_sock_ops *ctx)
@@ -330,7 +330,6 @@ static __always_inline void early_active(struct bpf_sock_ops *ctx, struct tcp_so
 		count(HOP_CNT_WHY + (why & 63));
 		return;
 	}
-	st->self = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
 	/* the server's key is (S+1, C+1), ours (C, S+1); its cookie is not known yet: see become_ready() */
 	st->peer.a = key.b;
 	st->peer.b = key.a + 1;

@@ -171,15 +171,9 @@ start_nginx() {
 
 # ---- rounds ----
 
-# CPUs stay awake while this file is open; the request is four zero bytes of latency. Plain and sockhop alike.
-keep_awake() {
-	exec {awake_fd}>/dev/cpu_dma_latency && printf '\0\0\0\0' >&"$awake_fd" && return
-	echo "demo.sh: cannot keep the CPUs awake: expect more noise" >&2
-	awake_fd=
-}
-
-let_sleep() {
-	[ -z "$awake_fd" ] || exec {awake_fd}>&-
+# plain and sockhop alike
+awake() {
+	keep_awake || echo "demo.sh: cannot keep the CPUs awake: expect more noise" >&2
 }
 
 # compare ROUND NAME MUST_HOP MEASURE ARGUMENT...: one line "NAME plain|hop RATE PER_CPU" for each, and "NAME bytes N"
@@ -242,7 +236,7 @@ for where in plain hop; do
 	start_nginx "$where"
 done
 echo "$rounds rounds of plain and sockhop, ${seconds} s each, medians; $(nproc) CPUs, Linux $(uname -r), load $(cut -d' ' -f1 /proc/loadavg)" >&2
-keep_awake
+awake
 for ((round = 1; round <= rounds; round++)); do
 	echo "round $round" >&2
 	compare $round "redis-benchmark -c 1" yes measure_redis 1
@@ -256,7 +250,7 @@ for ((round = 1; round <= rounds; round++)); do
 	compare $round "redis-benchmark -c 1, idle CPUs" yes measure_redis 1
 	compare $round "request-response 64 B, idle CPUs" yes measure_rr rr -z 64
 done
-keep_awake
+awake
 # Last: the connections in TIME_WAIT that it leaves make every join pass longer.
 for ((round = 1; round <= rounds; round++)); do
 	compare $round "connect-request-close" no measure_rr crc -z 64

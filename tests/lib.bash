@@ -205,6 +205,21 @@ end_pid() {
 	wait "$pid" 2>/dev/null || true
 }
 
+# ---- measuring ----
+
+# keep_awake: the CPUs do not sleep from now on, by a request to the kernel's PM QoS for no latency (four zero bytes) that
+# holds while the file is open: until let_sleep or our end. Else one outstanding request measures how long an idle
+# CPU takes to wake. False where that is not allowed.
+keep_awake() {
+	exec {awake_fd}>/dev/cpu_dma_latency && printf '\0\0\0\0' >&"$awake_fd" && return
+	awake_fd=
+	return 1
+}
+
+let_sleep() {
+	[ -z "$awake_fd" ] || exec {awake_fd}>&-
+}
+
 # ---- instances ----
 
 # attach CGROUP... [OPTION...]: `sockhop attach` as an instance of this test's own, which lib_teardown detaches;

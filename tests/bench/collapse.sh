@@ -18,9 +18,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# CPUs stay awake, where that is allowed: else one outstanding request measures how long an idle CPU takes to wake
-# shellcheck disable=SC2034
-exec {awake_fd}>/dev/cpu_dma_latency && printf '\0\0\0\0' >&"$awake_fd"
+keep_awake || true # where that is allowed
 
 new_cgroup
 attach "$CG"

@@ -84,8 +84,10 @@ static int unix_socket(bool listening)
 		unlink(opt.path);
 		if (bind(fd, (void *)&sun, sizeof(sun)) || listen(fd, 4096))
 			die("listen on %s", opt.path);
-	} else if (connect(fd, (void *)&sun, sizeof(sun))) {
-		die("connect to %s", opt.path);
+	} else {
+		if (connect(fd, (void *)&sun, sizeof(sun)))
+			die("connect to %s", opt.path);
+		set_nonblock(fd, true); /* not before: connect() would not wait for room in the backlog */
 	}
 	return fd;
 }
@@ -105,15 +107,24 @@ static int connect_nth(int i)
 	return tcp_connect_nonblock(addr, opt.port);
 }
 
+static int accept_one(int listener)
+{
+	int fd;
+
+	if (!opt.path)
+		return tcp_accept_nonblock(listener);
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		die("accept");
+	return fd;
+}
+
 static struct peer *peer_new(int fd, int left)
 {
 	struct peer *p = calloc(1, sizeof(*p) + (opt.depth + 1) * sizeof(double));
 
 	if (!p)
 		die("calloc");
-	set_nonblock(fd, true);
-	if (!opt.path)
-		set_nodelay(fd);
 	p->fd = fd;
 	p->left = left;
 	return p;
@@ -160,7 +171,7 @@ static __attribute__((noreturn)) void serve(void)
 			struct peer *p = ev[i].data.ptr;
 
 			if (!p) {
-				p = peer_new(accept4(listener, NULL, NULL, SOCK_CLOEXEC), opt.size);
+				p = peer_new(accept_one(listener), opt.size);
 				watch(ep, EPOLL_CTL_ADD, p->fd, p);
 			} else if (!serve_one(p)) {
 				close(p->fd);

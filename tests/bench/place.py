@@ -5,6 +5,7 @@ Variants: plain (a cgroup that nothing is attached to), sockhop, early (sockhop 
 always-redirect baseline), unix (no TCP at all). All are up at the same time, so that samples can take turns.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -20,6 +21,7 @@ SOCKHOP = os.environ.get("SOCKHOP", str(BUILD / "sockhop"))
 RR = str(BUILD / "tests/kernel/rr")
 LOAD = str(BUILD / "tests/bench/load")
 NAIVE = str(BUILD / "tests/bench/naive")
+STATS = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
 
 
 def cgroup2_mount():
@@ -39,6 +41,17 @@ def machine_busy_us():
     """CPU time of the whole machine that was not idle, in microseconds."""
     v = [int(x) for x in open("/proc/stat").readline().split()[1:9]]
     return (sum(v) - v[3] - v[4]) * 1_000_000 // os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def bpf_stats():
+    """Meanwhile the kernel counts runs and time of BPF programs, at some cost to each run."""
+    before = STATS.read_text()
+    STATS.write_text("1")
+    try:
+        yield
+    finally:
+        STATS.write_text(before)
 
 
 class Place:
@@ -83,6 +96,16 @@ class Place:
 
     def hops(self):
         return self.status()["hopped"]["messages"] if self.variant in ("sockhop", "early") else 0
+
+    def pinned_map(self, name):
+        """What bpftool says of a map of the instance."""
+        j = json.loads(run("bpftool", "-j", "map", "show", "pinned", f"/sys/fs/bpf/sockhop/{self.instance}/{name}"))
+        return j[0] if isinstance(j, list) else j
+
+    def programs(self, *maps):
+        """What bpftool says of the programs that use one of these maps of the instance."""
+        ids = {self.pinned_map(name)["id"] for name in maps}
+        return [p for p in json.loads(run("bpftool", "-j", "prog", "show")) if ids & set(p.get("map_ids", []))]
 
     def spawn(self, *cmd, netns=None, user=None, **kw):
         """Start a program in this cgroup (and network namespace); it is ended by end() at the latest."""

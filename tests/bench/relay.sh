@@ -13,6 +13,9 @@ bench=${RELAY_BENCH:-build/tests/bench/relay_bench}
 splice=${RELAY_SPLICE:-build/tests/bench/relay_splice}
 base=${BENCH_PORT:-17600}
 target=$((base + 99))
+# After SOCKHOP was looked at: it has a default of its own
+# shellcheck source=tests/lib.bash
+. tests/lib.bash
 cases="rr:64:1 rr:64:16 rr:64:64 stream:16384:1 stream:262144:1"
 
 tmp=$(mktemp -d)
@@ -85,9 +88,7 @@ nginx_cfg() {
 	END
 }
 
-# CPUs stay awake, where that is allowed: else one outstanding request measures how long an idle CPU takes to wake
-# shellcheck disable=SC2034
-exec {awake_fd}>/dev/cpu_dma_latency && printf '\0\0\0\0' >&"$awake_fd"
+keep_awake || true # where that is allowed
 
 names+=(direct)
 port[direct]=$target

@@ -54,7 +54,7 @@ static int accept_within(int s)
 {
 	if (!wait_for(listener, POLLIN, s * 1000))
 		fault("the relay does not connect");
-	return tcp_accept(listener);
+	return tcp_accept_nonblock(listener);
 }
 
 static struct ends *relayed(void)
@@ -67,8 +67,6 @@ static struct ends *relayed(void)
 	e->id = id++;
 	e->fd[0] = tcp_connect_nonblock("127.0.0.1", relay_port);
 	e->fd[1] = target_port ? accept_within(PATIENCE) : tcp_connect_nonblock("127.0.0.1", relay_port);
-	set_nonblock(e->fd[0], true);
-	set_nonblock(e->fd[1], true);
 	return e;
 }
 

@@ -101,11 +101,14 @@ static double percentile(double p)
 	return (double)((uint64_t)(i % STEPS + STEPS) << (i / STEPS - 1)) * 1e-3;
 }
 
-static int new_fd(int fd)
+static int connect_one(void)
 {
-	if (!opt.blocking)
-		set_nonblock(fd, true);
-	return fd;
+	return opt.blocking ? tcp_connect(opt.addr, opt.port) : tcp_connect_nonblock(opt.addr, opt.port);
+}
+
+static int accept_one(int listener)
+{
+	return opt.blocking ? tcp_accept(listener) : tcp_accept_nonblock(listener);
 }
 
 static void poll_in(int ep, int op, int fd, void *ptr)
@@ -144,7 +147,7 @@ static struct peer *new_peer(int fd)
 {
 	struct peer *p = calloc(1, sizeof(*p));
 
-	p->fd = new_fd(fd);
+	p->fd = fd;
 	p->left = opt.size;
 	return p;
 }
@@ -161,7 +164,7 @@ static void serve_epoll(int listener)
 			struct peer *p = ev[i].data.ptr;
 
 			if (!p) {
-				p = new_peer(tcp_accept_nonblock(listener));
+				p = new_peer(accept_one(listener));
 				poll_in(ep, EPOLL_CTL_ADD, p->fd, p);
 			} else if (!answer(p)) {
 				close(p->fd);
@@ -179,7 +182,7 @@ static void serve_blocking(int listener)
 
 	signal(SIGCHLD, SIG_IGN);
 	for (;;) {
-		p = new_peer(tcp_accept(listener));
+		p = new_peer(accept_one(listener));
 		if (opt.mode != CRC && opt.conns > 1 && fork_with_us()) {
 			close(p->fd);
 			free(p);
@@ -224,11 +227,6 @@ static void ask(struct peer *p)
 	if (!put(p->fd, opt.size))
 		die("send");
 	p->sent += opt.size;
-}
-
-static int connect_one(void)
-{
-	return opt.blocking ? tcp_connect(opt.addr, opt.port) : tcp_connect_nonblock(opt.addr, opt.port);
 }
 
 static void client_rr(struct peer *peers)
