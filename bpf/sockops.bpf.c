@@ -80,11 +80,14 @@ static __always_inline __u32 window_verdict(struct hop_sock *st, __u32 n, __u32 
 {
 	__u64 now = bpf_ktime_get_ns(), ns = now - st->win_ns, moved = bytes - st->win_bytes;
 	__u32 less = in < n - in ? in : n - in, why = HOP_WHY_NONE;
+	bool one_way = less < n / HOP_ONE_WAY;
 
 	if (!n)
 		return HOP_WHY_YOUNG;
-	if (moved / n > cfg.max_avg && less < n / HOP_ONE_WAY)
+	if (one_way && moved / n > cfg.max_avg)
 		why = HOP_WHY_BULK;
+	else if (one_way && ns / n < 1000000000ull / HOP_STREAM_RATE)
+		why = HOP_WHY_STREAM;
 	else if (ns / n > 1000000000ull / (cfg.min_rate | 1))
 		why = HOP_WHY_SLOW;
 	st->win_ns = now;

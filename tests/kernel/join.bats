@@ -186,6 +186,14 @@ members_are() {
 	jq -e '[.. | objects | select(has("used") and .used != 0)] | length == 0' <<<"$output"
 }
 
+@test "a stream without a pause does not join" {
+	attached_cgroup
+	run -0 member "$K/rr" stream -z 64 -C 0 -S 0 -w 0.1 -s 1 # on one CPU nothing is coalesced
+	echo "$output"
+	"$SOCKHOP" status --json --instance "$INSTANCE" | tee "$BATS_TEST_TMPDIR/status" | jq -c .why_not
+	jq -e '.why_not | map(select(.reason == "stream").count) | add > 0' "$BATS_TEST_TMPDIR/status"
+}
+
 @test "a silent receiver outside the cgroup, or kept out by the policy, is not registered" {
 	echo "never all" >"$BATS_TEST_TMPDIR/policy"
 	attached_cgroup --policy "$BATS_TEST_TMPDIR/policy"
