@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -87,6 +88,7 @@ static int start(struct run *r, char **argv)
 /* We are the agent while the program runs, unless the instance has one. */
 static void supervise(struct run *r)
 {
+	struct pollfd signals = {.fd = r->signal_fd, .events = POLLIN};
 	struct agent *a = NULL;
 	int ret = agent_new(&a, r->in.name);
 
@@ -97,24 +99,8 @@ static void supervise(struct run *r)
 	if (a && ret < 0)
 		msg_warn("the agent failed: %s", strerror(-ret));
 	agent_free(a);
-	while (!r->ended) { /* detached by others, or not the agent: wait for the child alone */
-		sigset_t set;
-		siginfo_t si;
-
-		sigemptyset(&set);
-		sigaddset(&set, SIGCHLD);
-		if (on_signal(r))
-			break;
-		/* the signalfd is non-blocking: sleep in sigwaitinfo() on its set, then handle what came */
-		for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
-			sigaddset(&set, forwarded[i]);
-		if (sigwaitinfo(&set, &si) == SIGCHLD) {
-			if (waitpid(r->child, &r->status, WNOHANG) == r->child)
-				r->ended = true;
-		} else if (si.si_code != SI_KERNEL && si.si_signo) {
-			kill(r->child, si.si_signo);
-		}
-	}
+	while (!on_signal(r)) /* detached by others, or not the agent: wait for the child alone */
+		poll(&signals, 1, -1);
 }
 
 static int count_other(__u64 id, const struct hop_cgroup *cg, void *arg)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * loopback.h: a TCP connection with oneself, for trying things out. The caller enters a network namespace of
- * its own first.
+ * loopback.h: a TCP connection with oneself, for trying things out.
  */
 #ifndef SOCKHOP_LOOPBACK_H
 #define SOCKHOP_LOOPBACK_H

@@ -3,13 +3,12 @@
  * relay_probe.c: x - a ... b - y: bytes sent at x are to arrive at y, and back, over the kernel path from a
  * to b.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "loopback.h"
 #include "relay_kern.h"
 #include "relay_probe.h"
 #include "util.h"
@@ -27,22 +26,6 @@ static void probe_close(struct probe *p)
 	util__close(&p->a);
 	util__close(&p->b);
 	util__close(&p->y);
-}
-
-static int tcp_pair(int *client, int *server)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	_cleanup_close_ int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	socklen_t len = sizeof(in);
-
-	if (l < 0 || bind(l, (struct sockaddr *)&in, len) || listen(l, 1) ||
-	    getsockname(l, (struct sockaddr *)&in, &len))
-		return -errno;
-	*client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (*client < 0 || connect(*client, (struct sockaddr *)&in, len))
-		return -errno;
-	*server = accept4(l, NULL, NULL, SOCK_CLOEXEC);
-	return *server < 0 ? -errno : 0;
 }
 
 /* Read exactly the text, then nothing more. */
@@ -109,8 +92,8 @@ int relay_probe(struct relay_kern *k)
 	struct probe p = {-1, -1, -1, -1};
 	int err, slot;
 
-	err = tcp_pair(&p.x, &p.a);
-	err = err ?: tcp_pair(&p.b, &p.y);
+	err = loopback_pair(&p.x, &p.a);
+	err = err ?: loopback_pair(&p.b, &p.y);
 	slot = err ?: relay_kern_add(k, p.a, p.b, NULL);
 	if (slot >= 0)
 		err = forward(k, &p, slot);

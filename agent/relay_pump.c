@@ -101,13 +101,9 @@ static bool pipe_open(struct relay_dir *d)
 	return true;
 }
 
-/* One read and write. Bytes moved, 0 when there is nothing more to do now, or -errno. */
-static ssize_t copy_once(struct relay_dir *d)
+/* n is what a read of the source returned. Bytes read, 0 when there is nothing more to do now, or -errno. */
+static ssize_t note_source(struct relay_dir *d, ssize_t n)
 {
-	struct relay_worker *w = d->pair->worker;
-	ssize_t n = recv(relay_source(d)->fd, w->scratch, RELAY_SCRATCH, MSG_DONTWAIT);
-	int err;
-
 	if (n < 0)
 		return would_block(errno) ? 0 : -errno;
 	if (!n) {
@@ -116,6 +112,18 @@ static ssize_t copy_once(struct relay_dir *d)
 	}
 	d->plain_read += n;
 	relay_note_read(d, n);
+	return n;
+}
+
+/* One read and write. Bytes moved, 0 when there is nothing more to do now, or -errno. */
+static ssize_t copy_once(struct relay_dir *d)
+{
+	struct relay_worker *w = d->pair->worker;
+	ssize_t n = note_source(d, recv(relay_source(d)->fd, w->scratch, RELAY_SCRATCH, MSG_DONTWAIT));
+	int err;
+
+	if (n <= 0)
+		return n;
 	err = relay_send(d, w->scratch, n);
 	if (err)
 		return err;
@@ -146,19 +154,13 @@ static int pipe_drain(struct relay_dir *d)
 /* The pipe is only filled when it is empty, so EAGAIN means that the source is. */
 static ssize_t splice_once(struct relay_dir *d)
 {
-	ssize_t n = splice(relay_source(d)->fd, NULL, d->pipe[1], NULL, PIPE_SIZE,
-			   SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	ssize_t n = note_source(d, splice(relay_source(d)->fd, NULL, d->pipe[1], NULL, PIPE_SIZE,
+					  SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
 	int err;
 
-	if (n < 0)
-		return would_block(errno) ? 0 : -errno;
-	if (!n) {
-		d->eof = true;
-		return 0;
-	}
-	d->plain_read += n;
+	if (n <= 0)
+		return n;
 	d->piped += n;
-	relay_note_read(d, n);
 	err = pipe_drain(d);
 	if (err)
 		return err;

@@ -10,13 +10,9 @@
 #include <bpf/bpf_tracing.h>
 #include "relay.h"
 
-#define TCPHDR_SYN 2
-/* bpf_skb_adjust_room() in sk_skb takes at most this much off at a time (sk_skb_adjust_room()). */
-#define TRIM_MAX 4095
-/* A segment has at most 512 KB (GSO_MAX_SIZE). */
-#define TRIM_STEPS 132
-
 extern void *bpf_cast_to_kern_ctx(void *) __ksym; /* 6.2 */
+
+#include "segment.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -158,15 +154,11 @@ static __always_inline int verdict(struct __sk_buff *skb, struct relay_ep *ep, _
  */
 static __always_inline bool trim(struct __sk_buff *skb, struct relay_ep *ep)
 {
-	struct sk_buff *kskb = bpf_cast_to_kern_ctx(skb);
-	struct tcp_skb_cb *cb = (void *)kskb->cb;
-	__u32 seq = BPF_CORE_READ(cb, seq), len = skb->len;
+	__u32 seq = segment_seq(skb), len = skb->len;
 	struct bpf_sock *sk = skb->sk;
 	struct tcp_sock *tp;
 	__s32 old;
 
-	if (BPF_CORE_READ(cb, tcp_flags) & TCPHDR_SYN)
-		seq++;
 	if (ep->started != ep->enter) {
 		tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
 		if (!tp)
@@ -180,14 +172,7 @@ static __always_inline bool trim(struct __sk_buff *skb, struct relay_ep *ep)
 	if (old < 0 || (__u32)old >= len)
 		return false;
 	ep->trimmed += old;
-	for (int i = 0; i < TRIM_STEPS && old > 0; i++) {
-		__s32 n = old < TRIM_MAX ? old : TRIM_MAX;
-
-		if (bpf_skb_adjust_room(skb, -n, 0, 0))
-			return false;
-		old -= n;
-	}
-	return !old;
+	return segment_cut(skb, old);
 }
 
 SEC("sk_skb/stream_verdict")

@@ -7,12 +7,7 @@
 #define SOCKHOP_VERDICT_H
 
 #include "maps.h"
-
-/* bpf_skb_adjust_room() takes at most this much off at a time in sk_skb programs (sk_skb_adjust_room()). */
-#define HOP_TRIM_MAX 4095
-/* A segment has at most 512 KB (GSO_MAX_SIZE). */
-#define HOP_TRIM_STEPS 132
-#define HOP_TCPHDR_SYN 2
+#include "segment.h"
 
 /* The record of the receiver of this segment. */
 static __always_inline struct hop_end *receiver(struct tcp_sock *tp)
@@ -31,13 +26,9 @@ static __always_inline struct hop_end *receiver(struct tcp_sock *tp)
  */
 static __always_inline bool trim(struct __sk_buff *skb, struct tcp_sock *tp, struct hop_end *self)
 {
-	struct sk_buff *kskb = bpf_cast_to_kern_ctx(skb);
-	struct tcp_skb_cb *cb = (void *)kskb->cb;
-	__u32 seq = BPF_CORE_READ(cb, seq), len = skb->len;
+	__u32 seq = segment_seq(skb), len = skb->len;
 	__s32 old;
 
-	if (BPF_CORE_READ(cb, tcp_flags) & HOP_TCPHDR_SYN)
-		seq++;
 	/*
 	 * A call that began before the join may have read on from the receive queue after it. Later
 	 * copied_seq is behind: it moves when the reader takes what was handed over.
@@ -54,14 +45,7 @@ static __always_inline bool trim(struct __sk_buff *skb, struct tcp_sock *tp, str
 	else
 		self->next = seq + len;
 	count_add(HOP_CNT_TRIMMED, old);
-	for (int i = 0; i < HOP_TRIM_STEPS && old > 0; i++) {
-		__s32 n = old < HOP_TRIM_MAX ? old : HOP_TRIM_MAX;
-
-		if (bpf_skb_adjust_room(skb, -n, 0, 0))
-			return false;
-		old -= n;
-	}
-	return !old;
+	return segment_cut(skb, old);
 }
 
 /*

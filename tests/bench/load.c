@@ -15,14 +15,13 @@
  *   Ends at end of file.
  * All sockets are non-blocking and watched by epoll.
  */
+#include "../kernel/histogram.h"
 #include "../kernel/sock.h"
 
 #include <sys/epoll.h>
 #include <sys/un.h>
 
 #define MAX_SIZE    (1 << 20)
-#define STEPS	    32
-#define BUCKETS	    (64 * STEPS)
 #define PER_ADDRESS 20000
 #define JOIN_LOOK   16
 #define EVENTS	    256
@@ -42,33 +41,8 @@ struct peer {
 };
 
 static unsigned char buf[MAX_SIZE], out[MAX_SIZE];
-static uint64_t histogram[BUCKETS], operations, outstanding;
+static uint64_t operations, outstanding;
 static double measure_from, measure_to, joined;
-
-/* ---- latencies: 32 steps an octave, in nanoseconds ---- */
-
-static void note_latency(double s)
-{
-	uint64_t ns = s > 0 ? s * 1e9 : 0;
-	int shift = ns >= STEPS ? 63 - __builtin_clzll(ns) - 5 : 0;
-
-	histogram[shift * STEPS + (ns >> shift)]++; /* ns >> shift < 2 * STEPS: the upper half of an octave */
-}
-
-static double percentile(double p)
-{
-	uint64_t seen = 0;
-	int i;
-
-	for (i = 0; i < BUCKETS - 1; i++) {
-		seen += histogram[i];
-		if (seen && seen >= operations * p)
-			break;
-	}
-	if (i < 2 * STEPS)
-		return i * 1e-3;
-	return (double)((uint64_t)(i % STEPS + STEPS) << (i / STEPS - 1)) * 1e-3;
-}
 
 /* ---- sockets ---- */
 

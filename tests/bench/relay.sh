@@ -29,16 +29,6 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# wait_port PORT: until somebody listens there
-wait_port() {
-	for _ in $(seq 200); do
-		[ -n "$(ss -Hltn "sport = :$1")" ] && return
-		read -rt 0.05 <> <(:) || true
-	done
-	echo "nobody listens on port $1" >&2
-	exit 1
-}
-
 # relay NAME COMMAND...: @ stands for its port
 relay() {
 	local name=$1 p=$((base + ${#names[@]}))
@@ -47,7 +37,10 @@ relay() {
 	pids+=($!)
 	names+=("$name")
 	port[$name]=$p
-	wait_port "$p"
+	wait_listen "$p" >/dev/null || {
+		echo "nobody listens on port $p" >&2
+		exit 1
+	}
 }
 
 haproxy_cfg() { # FILE SPLICE-LINE

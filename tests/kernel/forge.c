@@ -12,12 +12,10 @@
  * numbers are told him: reading them takes privilege) -o: the forger starts before the victim has exchanged a
  * byte (default: after)
  */
-#include "sock.h"
+#include "process.h"
 
 #include <grp.h>
-#include <net/if.h>
 #include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 static int rounds = 3000, shift;
@@ -81,11 +79,9 @@ static void become(uid_t uid)
 /* A user namespace in which we are root, and a network namespace with loopback up. */
 static void own_namespaces(void)
 {
-	struct ifreq ifr = {.ifr_name = "lo"};
 	char map[64];
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
-	int s;
 
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET)) {
 		fprintf(stderr, "skip: no user namespaces here: %s\n", strerror(errno));
@@ -96,12 +92,7 @@ static void own_namespaces(void)
 	write_file("/proc/self/uid_map", map);
 	snprintf(map, sizeof(map), "0 %u 1", gid);
 	write_file("/proc/self/gid_map", map);
-	s = socket(AF_INET, SOCK_DGRAM, 0);
-	ioctl(s, SIOCGIFFLAGS, &ifr);
-	ifr.ifr_flags |= IFF_UP;
-	if (ioctl(s, SIOCSIFFLAGS, &ifr))
-		die("lo up");
-	close(s);
+	lo_up();
 }
 
 /* An established socket out of nothing: local and remote port, sequence numbers. */
@@ -178,14 +169,9 @@ static void forger(int in, int out)
 
 /* b, made by a child in another cgroup, comes here as a descriptor of our own: its cgroup stays the child's.
  */
-static int accept_outside(int listener)
+static int accept_outside(void)
 {
-	char control[CMSG_SPACE(sizeof(int))] = {0}, c = 0;
-	struct iovec io = {&c, 1};
-	struct msghdr m = {
-		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-	int sv[2], fd;
+	int sv[2], fd, listener;
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_DGRAM, 0, sv))
@@ -194,26 +180,17 @@ static int accept_outside(int listener)
 	if (!pid) {
 		write_file(outside, "0");
 		listener = tcp_listen("127.0.0.1", 0);
-		c = 1;
 		fd = local_port(listener);
 		if (send(sv[1], &fd, sizeof(fd), 0) < 0)
 			exit(EXIT_SETUP);
-		fd = tcp_accept(listener);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(h), &fd, sizeof(fd));
-		exit(sendmsg(sv[1], &m, 0) != 1);
+		pass_fd(sv[1], tcp_accept(listener));
+		exit(0);
 	}
 	return sv[0];
 }
 
 static void victims(int pair[2])
 {
-	char control[CMSG_SPACE(sizeof(int))], c;
-	struct iovec io = {&c, 1};
-	struct msghdr m = {
-		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	int via, port, p[1][2];
 
 	if (!outside) {
@@ -221,14 +198,11 @@ static void victims(int pair[2])
 		memcpy(pair, p[0], sizeof(p[0]));
 		return;
 	}
-	via = accept_outside(-1);
+	via = accept_outside();
 	if (recv(via, &port, sizeof(port), 0) != sizeof(port))
 		die("outside");
 	pair[0] = tcp_connect_nonblock("127.0.0.1", port);
-	if (recvmsg(via, &m, 0) != 1)
-		die("recvmsg");
-	memcpy(&pair[1], CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(int));
-	set_nonblock(pair[0], true);
+	pair[1] = take_fd(via);
 	set_nonblock(pair[1], true);
 	close(via);
 }

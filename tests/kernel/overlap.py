@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True  # no files beside the tests
-from rawseg import LO, overlaps, sequences  # noqa: E402
+from rawseg import LO, arrives, overlaps, sequences  # noqa: E402
 
 listener = socket.create_server((LO, 0))
 port = listener.getsockname()[1]
@@ -29,14 +29,6 @@ def tcp_bytes(sock):
     return sent - again, received
 
 
-def arrives(want):
-    got = b""
-    while len(got) < len(want):
-        got += server.recv(100000)
-    if got != want:
-        sys.exit(f"{got!r} arrived instead of {want!r}")
-
-
 # the sequence numbers are asked for before it is a member: TCP_REPAIR makes a member leave
 seq0, ack0 = sequences(client)
 base = tcp_bytes(client)
@@ -47,7 +39,7 @@ while time.monotonic() < end:
     before = tcp_bytes(client), tcp_bytes(server)
     for _ in range(20):
         client.sendall(b"hello")
-        arrives(b"hello")
+        arrives(server, b"hello")
         server.sendall(b"x")
         client.recv(1)
     if before == (tcp_bytes(client), tcp_bytes(server)):
@@ -57,4 +49,4 @@ else:
         print("never joined")
         sys.exit(77)
 now = tcp_bytes(client)
-overlaps(client, seq0 + now[0] - base[0], ack0 + now[1] - base[1], arrives)
+overlaps(client, seq0 + now[0] - base[0], ack0 + now[1] - base[1], server)

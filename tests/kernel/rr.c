@@ -15,6 +15,7 @@
  * microseconds, CPU time (user + system, of the client and, without a role, of the server) in microseconds
  * per operation.
  */
+#include "histogram.h"
 #include "sock.h"
 
 #include <sched.h>
@@ -23,9 +24,6 @@
 #include <sys/wait.h>
 
 #define MAX_SIZE (1 << 20)
-/* Latency histogram: 64 powers of two, 32 steps each, in nanoseconds. */
-#define STEPS	32
-#define BUCKETS (64 * STEPS)
 
 enum mode { RR, STREAM, CRC };
 
@@ -52,7 +50,6 @@ struct peer {
 };
 
 static unsigned char buf[MAX_SIZE];
-static uint64_t histogram[BUCKETS];
 static double *server_cpu; /* shared: CPU seconds of the server process so far */
 
 static double cpu_time(void)
@@ -73,32 +70,6 @@ static void pin(int cpu)
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		die("pin to CPU %d", cpu);
-}
-
-static void note_latency(double s)
-{
-	uint64_t ns = s > 0 ? s * 1e9 : 0;
-	int log = ns >= STEPS ? 63 - __builtin_clzll(ns) - 5 : 0;
-
-	histogram[log * STEPS + (ns >> log)]++; /* ns >> log < 2 * STEPS: the upper half of step log */
-}
-
-static double percentile(double p)
-{
-	uint64_t total = 0, seen = 0;
-	int i;
-
-	for (i = 0; i < BUCKETS; i++)
-		total += histogram[i];
-	for (i = 0; i < BUCKETS; i++) {
-		seen += histogram[i];
-		if (seen && seen >= total * p)
-			break;
-	}
-	/* bucket i holds (log, m) with i = log * STEPS + m; m >= STEPS except in the first octave */
-	if (i < 2 * STEPS)
-		return i * 1e-3;
-	return (double)((uint64_t)(i % STEPS + STEPS) << (i / STEPS - 1)) * 1e-3;
 }
 
 static int connect_one(void)

@@ -8,8 +8,8 @@
  *   dup: b goes on under another descriptor           readers: two threads take turns at reading b
  *   dup-old: b stays open twice, both are used
  */
-#include "sock.h"
 #include "pattern.h"
+#include "process.h"
 
 #include <pthread.h>
 #include <sys/wait.h>
@@ -143,36 +143,6 @@ static int case_fork(int a, int b)
 		bad |= job[i]->faults != 0;
 	}
 	return finish_child(pid) | bad;
-}
-
-static void pass_fd(int via, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = {0}, c = 'f';
-	struct iovec io = {&c, 1};
-	struct msghdr m = {
-		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(h), &fd, sizeof(int));
-	if (sendmsg(via, &m, 0) != 1)
-		die("sendmsg");
-}
-
-static int take_fd(int via)
-{
-	char control[CMSG_SPACE(sizeof(int))], c;
-	struct iovec io = {&c, 1};
-	struct msghdr m = {
-		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
-	int fd;
-
-	if (recvmsg(via, &m, 0) != 1)
-		die("recvmsg");
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(int));
-	return fd;
 }
 
 /* The taker reads and writes b from the middle of both streams on. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* cases_common: what the cases of the catalogue note, and how; see lab.h. */
 #include "lab.h"
+#include "../kernel/process.h"
 
-#include <net/if.h>
 #include <sched.h>
 
 void note(struct lab *t, const char *key, const char *fmt, ...)
@@ -281,18 +281,12 @@ void make_pair(struct lab *t, const char *listen_addr, const char *connect_addr)
 
 void own_netns(const char *key, const char *value)
 {
-	struct ifreq ifr = {.ifr_name = "lo"};
 	char path[100];
 	int fd;
 
 	if (unshare(CLONE_NEWNET))
 		die("unshare");
-	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	ioctl(fd, SIOCGIFFLAGS, &ifr);
-	ifr.ifr_flags |= IFF_UP;
-	if (ioctl(fd, SIOCSIFFLAGS, &ifr))
-		die("lo up");
-	close(fd);
+	lo_up();
 	if (!key)
 		return;
 	/* proc shows the namespace of the process that opens the file */

@@ -218,19 +218,29 @@ static int next_signal(int sig, siginfo_t *si, int ms)
 	return sigtimedwait(&set, si, &ts);
 }
 
-static void sigio(struct lab *t)
+/* Bytes at b bring this signal from now on. */
+static void ask_for_signal(struct lab *t, int sig)
 {
 	int fl = fcntl(t->b, F_GETFL);
-	siginfo_t si = {};
+	siginfo_t si;
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGIO);
+	sigaddset(&set, sig);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fcntl(t->b, F_SETOWN, getpid());
+	if (sig != SIGIO)
+		fcntl(t->b, F_SETSIG, sig);
 	fcntl(t->b, F_SETFL, fl | O_ASYNC);
-	while (next_signal(SIGIO, &si, 20) > 0)
+	while (next_signal(sig, &si, 20) > 0)
 		;
+}
+
+static void sigio(struct lab *t)
+{
+	siginfo_t si = {};
+
+	ask_for_signal(t, SIGIO);
 	put(t, t->a, "x");
 	note(t, "signal", "%s", next_signal(SIGIO, &si, 1000) == SIGIO ? "SIGIO" : "none");
 	note_recv(t, "recv", t->b, 10, 0);
@@ -238,18 +248,10 @@ static void sigio(struct lab *t)
 
 static void sigio_band(struct lab *t)
 {
-	int fl = fcntl(t->b, F_GETFL), sig = SIGRTMIN;
+	int sig = SIGRTMIN;
 	siginfo_t si = {};
-	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, sig);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	fcntl(t->b, F_SETOWN, getpid());
-	fcntl(t->b, F_SETSIG, sig);
-	fcntl(t->b, F_SETFL, fl | O_ASYNC);
-	while (next_signal(sig, &si, 20) > 0)
-		;
+	ask_for_signal(t, sig);
 	put(t, t->a, "x");
 	note(t, "signal", "%d", next_signal(sig, &si, 1000) == sig);
 	note(t, "for the descriptor", "%d", si.si_fd == t->b);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* cases_share: one socket in several hands, other namespaces, a frozen process. */
 #include "lab.h"
+#include "../kernel/process.h"
 
 #include <sched.h>
 #include <sys/stat.h>
@@ -39,36 +40,6 @@ static void dup_reader(struct lab *t)
 	note_alive(t);
 }
 
-static void send_fd(int via, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = {0}, c = 'f';
-	struct iovec io = {&c, 1};
-	struct msghdr m = {
-		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(h), &fd, sizeof(int));
-	if (sendmsg(via, &m, 0) != 1)
-		die("sendmsg");
-}
-
-static int take_fd(int via)
-{
-	char control[CMSG_SPACE(sizeof(int))], c;
-	struct iovec io = {&c, 1};
-	struct msghdr m = {
-		.msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
-	int fd;
-
-	if (recvmsg(via, &m, 0) != 1)
-		die("recvmsg");
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(int));
-	return fd;
-}
-
 /* Bytes that wait in the queue go with the descriptor. */
 static void scm_rights(struct lab *t)
 {
@@ -91,7 +62,7 @@ static void scm_rights(struct lab *t)
 	close(sv[1]);
 	put(t, t->a, "queued");
 	settle();
-	send_fd(sv[0], t->b);
+	pass_fd(sv[0], t->b);
 	close(t->b);
 	note_recv(t, "answer", t->a, 100, 0);
 	note_recv(t, "end", t->a, 100, 0);
@@ -105,7 +76,7 @@ static void scm_in_flight(struct lab *t)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv))
 		die("socketpair");
-	send_fd(sv[0], t->b);
+	pass_fd(sv[0], t->b);
 	close(t->b);
 	put(t, t->a, "meanwhile");
 	settle();

@@ -8,7 +8,7 @@ import sys
 
 sys.dont_write_bytecode = True  # no files beside the tests
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "kernel"))
-from rawseg import LO, overlaps, sequences  # noqa: E402
+from rawseg import LO, arrives, overlaps, sequences  # noqa: E402
 
 relay, target = int(sys.argv[1]), int(sys.argv[2])
 listener = socket.socket()
@@ -21,18 +21,10 @@ server.settimeout(5)
 client.settimeout(5)
 
 
-def arrives(want):
-    got = b""
-    while len(got) < len(want):
-        got += server.recv(100000)
-    if got != want:
-        sys.exit(f"{got!r} arrived instead of {want!r}")
-
-
 # chatty, so that the relay chooses the kernel
 for _ in range(60):
     client.sendall(b"hello")
-    arrives(b"hello")
+    arrives(server, b"hello")
     server.sendall(b"x")
     client.recv(1)
-overlaps(client, *sequences(client), arrives)
+overlaps(client, *sequences(client), server)
