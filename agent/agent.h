@@ -29,7 +29,11 @@ int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
  */
 int agent_spawn(const char *instance);
 
-/* End the agent of an instance and wait for it; 0 also when there was none. */
+/*
+ * Let the agent of a draining instance end, and wait for it; 0 also when there was none. No signal that a
+ * program could see: `sockhop run` passes those on. -ETIMEDOUT: it has not let go of the instance within
+ * timeout_ms.
+ */
 struct instance;
 int agent_stop(const struct instance *in, unsigned int timeout_ms);
 

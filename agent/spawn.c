@@ -152,22 +152,22 @@ int agent_spawn(const char *instance)
 
 int agent_stop(const struct instance *in, unsigned int timeout)
 {
+	enum { LOOK_MS = 2, EXIT_MS = 100 };
 	struct pollfd pfd = {.events = POLLIN, .fd = -1};
 	int pid, err = 0;
 
 	if (!instance_agent_alive(in, &pid) || pid <= 0)
 		return 0;
 	pfd.fd = syscall(SYS_pidfd_open, pid, 0);
-	/* between the two looks it may have ended and its pid been reused */
-	if (pfd.fd < 0 || !instance_agent_alive(in, NULL))
-		goto out;
-	if (syscall(SYS_pidfd_send_signal, pfd.fd, SIGTERM, NULL, 0)) {
-		err = -errno;
-		goto out;
+	for (unsigned int ms = 0; !err && instance_agent_alive(in, NULL); ms += LOOK_MS) {
+		if (ms >= timeout)
+			err = -ETIMEDOUT;
+		instance_poke(in); /* it looks, and finds the instance draining */
+		poll(&pfd, 1, LOOK_MS);
 	}
-	if (poll(&pfd, 1, timeout) != 1)
-		err = -ETIMEDOUT;
-out:
+	/* a mere agent ends at once; `sockhop run` lives as long as its program */
+	if (!err && pfd.fd >= 0)
+		poll(&pfd, 1, EXIT_MS);
 	util__close(&pfd.fd);
 	return err;
 }

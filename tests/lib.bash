@@ -211,7 +211,7 @@ end_pid() {
 # holds while the file is open: until let_sleep or our end. Else one outstanding request measures how long an idle
 # CPU takes to wake. False where that is not allowed.
 keep_awake() {
-	exec {awake_fd}>/dev/cpu_dma_latency && printf '\0\0\0\0' >&"$awake_fd" && return
+	[ -c /dev/cpu_dma_latency ] && exec {awake_fd}>/dev/cpu_dma_latency && printf '\0\0\0\0' >&"$awake_fd" && return
 	awake_fd=
 	return 1
 }

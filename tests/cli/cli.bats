@@ -433,6 +433,25 @@ await_list() {
 }
 
 # bpf_msg_apply_bytes (61), cork_bytes (62), push_data (90), pop_data (91): docs/design.md, I10
+@test "a program under run lives on when others detach its instance" {
+	local run
+	attached=1 # in case it fails
+	"$sockhop" run --instance "$instance" -- sh -c 'trap "exit 9" TERM HUP INT USR1; n=0
+		while [ $((n += 1)) -lt 15 ]; do sleep 0.1; done; exit 4' 3>&- &
+	run=$!
+	for _ in {1..100}; do
+		"$sockhop" status --json --instance "$instance" 2>/dev/null | jq -e .agent.alive >/dev/null && break
+		sleep 0.02
+	done
+	hop detach --all --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	expect [ "$err" = "" ]
+	status=0
+	wait "$run" || status=$?
+	expect [ "$status" -eq 4 ]
+	attached=
+}
+
 @test "the programs call no helper that has corrupted memory, as far as their code shows" {
 	local code
 	code=$(for o in "$BUILD"/bpf/*.bpf.o; do llvm-objdump -d "$o"; done)
