@@ -161,7 +161,8 @@ asks() { socat -u "TCP:127.0.0.1:$RELAY_PORT" -; }
 	[ "$(state .bytes.kernel)" -gt 0 ]
 }
 
-@test "--max-connections: more clients wait, one line says so" {
+@test "--max-connections: more clients wait, one line a second says so" {
+	SECONDS=0
 	forward auto --max-connections 2
 	spawn socat "TCP-LISTEN:$TARGET_PORT,fork" EXEC:cat
 	wait_listen "$TARGET_PORT"
@@ -174,7 +175,7 @@ asks() { socat -u "TCP:127.0.0.1:$RELAY_PORT" -; }
 	[ ! -s "$BATS_TEST_TMPDIR/third" ]
 	end_pid "$first"
 	wait_for 5 grep -qx hello "$BATS_TEST_TMPDIR/third"
-	[ "$(grep -c 'limit of' "$RELAY_LOG")" -eq 1 ]
+	[ "$(grep -c 'limit of' "$RELAY_LOG")" -le $((SECONDS + 1)) ]
 }
 
 @test "--workers share the port; SIGTERM ends all" {
