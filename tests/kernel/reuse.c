@@ -49,7 +49,8 @@ static void make(struct conn *c)
 {
 	static uint32_t id;
 
-	*c = (struct conn){.id = id++};
+	*c = (struct conn){.id = id};
+	id++;
 	c->fd[0] = tcp_connect_nonblock("127.0.0.1", port);
 	c->fd[1] = tcp_accept_nonblock(listener);
 	made++;
