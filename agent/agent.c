@@ -14,6 +14,7 @@
 #include "collapse.h"
 #include "instance.h"
 #include "pass.h"
+#include "seek.h"
 #include "util.h"
 #include "vet.h"
 #include "veto.h"
@@ -172,6 +173,12 @@ static int run_pass(struct agent *a)
 		a->vet_by = 0;
 		a->spent += cpu_ns() - veto_cache_scan_ns(a->veto) - start;
 		msg_debug("examined %u sockets, %u vetoed", vetted.sockets, vetted.vetoed);
+	}
+	if (a->seeks) {
+		start = cpu_ns();
+		if (seek_namespaces(&a->in, &a->dirty))
+			msg_debug("cannot tell where all are that are sought");
+		a->spent += cpu_ns() - start;
 	}
 	a->in.config->seek = a->seeks;
 	a->seeks = false;

@@ -87,8 +87,7 @@ static bool is_leftover_of(const char *name, const char *of)
 /* A folder "NAME-new-PID" belongs to an attach that is at work, while that process lives. */
 static bool is_being_made(const char *name)
 {
-	const char *mark = strstr(name, "-new-");
-	int pid = mark ? atoi(mark + 5) : 0;
+	pid_t pid = instance_stage_pid(name);
 
 	return pid > 0 && (!kill(pid, 0) || errno == EPERM);
 }
@@ -130,6 +129,7 @@ static int detach_instances(const char *only, unsigned int timeout_ms)
 	struct detach_all d = {.timeout_ms = timeout_ms, .only = only};
 	int err = instance_each(detach_one, &d);
 
+	instances_tidy();
 	if (err == -EPERM || err == -EACCES) {
 		msg_error("no permission to open the pin folder: run as root, or as its owner");
 		return EXIT_PERMISSION;

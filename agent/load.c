@@ -2,6 +2,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
@@ -46,15 +48,6 @@ int instances_lock(void)
 		if (!stat(root, &there) && there.st_ino == held.st_ino)
 			return steal_fd(&fd);
 	}
-}
-
-/* Remove the folder of all instances if it is empty and nobody is about to use it. */
-static void remove_root(const char *root)
-{
-	_cleanup_close_ int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB))
-		rmdir(root);
 }
 
 static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -221,6 +214,57 @@ static int remove_dir(const char *dir)
 	return rmdir(dir) ? -errno : err;
 }
 
+pid_t instance_stage_pid(const char *name)
+{
+	const char *mark = NULL, *p = name;
+	size_t n;
+
+	/* the last one: the instance may be called so itself */
+	while ((p = strstr(p, "-new-")))
+		mark = p++;
+	if (!mark || mark == name)
+		return 0;
+	mark += strlen("-new-");
+	n = strspn(mark, "0123456789");
+	return n && n < 10 && !mark[n] && mark[0] != '0' ? atoi(mark) : 0;
+}
+
+/* What an attach that was killed has left. Whoever makes an instance holds the lock that our caller holds. */
+static int sweep_stage(const char *name, void *root)
+{
+	pid_t pid = instance_stage_pid(name);
+	char path[PATH_MAX];
+
+	if (!pid || !kill(pid, 0) || errno != ESRCH)
+		return 0;
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", (const char *)root, name) < sizeof(path) &&
+	    remove_dir(path))
+		msg_debug("cannot remove %s: %s", path, strerror(errno));
+	return 0;
+}
+
+void instances_sweep(void)
+{
+	char root[PATH_MAX];
+
+	if (!instance_root(root, sizeof(root)))
+		instance_each(sweep_stage, root);
+}
+
+void instances_tidy(void)
+{
+	_cleanup_close_ int fd = -1;
+	char root[PATH_MAX];
+
+	if (instance_root(root, sizeof(root)))
+		return;
+	fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
+		return;
+	instances_sweep();
+	rmdir(root);
+}
+
 static int build(struct hop_bpf *skel, const char *dir, const struct probe *probe,
 		 const struct load_options *o)
 {
@@ -326,7 +370,7 @@ int instance_remove(const char *name)
 		return err;
 	snprintf(dir, sizeof(dir), "%.2000s/%s", root, name);
 	err = remove_dir(dir);
-	remove_root(root);
+	instances_tidy();
 	return err;
 }
 

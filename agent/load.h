@@ -8,6 +8,8 @@
 #ifndef SOCKHOP_LOAD_H
 #define SOCKHOP_LOAD_H
 
+#include <sys/types.h>
+
 #include "instance.h"
 #include "probe.h"
 
@@ -52,5 +54,21 @@ int instance_set_aside(const char *name, char *to, size_t size);
 
 /* A lock that serialises everything that creates or removes instances: an fd, or -errno. Close to unlock. */
 int instances_lock(void);
+
+/*
+ * The process that makes an instance does so in a folder NAME-new-PID: the pid of a folder that is called so,
+ * or 0. No instance may have such a name.
+ */
+pid_t instance_stage_pid(const char *name);
+
+/*
+ * Remove the folders of such processes that are no more (killed in the middle of an attach): nothing of them
+ * was ever attached. Under instances_lock(), which a living one holds, also where its pid means nothing here.
+ */
+void instances_sweep(void);
+
+/* The same, and the folder of all instances if it is empty; unless somebody makes an instance at this moment.
+ */
+void instances_tidy(void);
 
 #endif

@@ -19,7 +19,7 @@ static bool name_ok(const char *name)
 {
 	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
 
-	return n && n < 48 && !name[n] && name[0] != '-';
+	return n && n < 48 && !name[n] && name[0] != '-' && !instance_stage_pid(name);
 }
 
 static int read_policy(const struct session_options *o, struct hop_policy *policy)
@@ -54,7 +54,8 @@ int session_open(struct instance *in, const struct session_options *o, bool *cre
 	if (!policy)
 		return EXIT_FAIL;
 	if (!name_ok(o->instance)) {
-		msg_error("'%s' cannot be an instance name: letters, digits, '-' and '_', at most 47",
+		msg_error("'%s' cannot be an instance name: letters, digits, '-' and '_', at most 47, not "
+			  "NAME-new-NUMBER",
 			  o->instance);
 		return EXIT_USAGE;
 	}
@@ -68,6 +69,7 @@ int session_open(struct instance *in, const struct session_options *o, bool *cre
 		msg_error("cannot use the bpffs at /sys/fs/bpf: %s", strerror(-err));
 		return exit_status(err);
 	}
+	instances_sweep();
 	err = instance_open(in, o->instance, INSTANCE_LOCK);
 	if (err == -ENOENT) {
 		status = create(o, o->policy_file ? policy : NULL);

@@ -21,10 +21,15 @@ static __always_inline void flags_set(struct bpf_sock_ops *ctx, __u32 add, __u32
 	bpf_sock_ops_cb_flags_set(ctx, (ctx->bpf_sock_ops_cb_flags | add) & ~drop);
 }
 
-/* Its segments leave by the loopback device: the peer is in the same network namespace. */
-static __always_inline bool sent_by_loopback(struct tcp_sock *tp)
+/*
+ * Its segments leave by the loopback device (the peer is in the same network namespace) or by a virtual one,
+ * such as veth: the peer may be on this host. Drivers of hardware have no rtnl_link_ops.
+ */
+static __always_inline bool sent_within_host(struct tcp_sock *tp)
 {
-	return BPF_CORE_READ((struct sock *)tp, sk_dst_cache, dev, flags) & HOP_IFF_LOOPBACK;
+	struct net_device *dev = BPF_CORE_READ((struct sock *)tp, sk_dst_cache, dev);
+
+	return BPF_CORE_READ(dev, flags) & HOP_IFF_LOOPBACK || BPF_CORE_READ(dev, rtnl_link_ops);
 }
 
 /*
@@ -35,7 +40,7 @@ static __always_inline void seek(struct tcp_sock *tp, struct hop_sock *st, struc
 {
 	struct hop_event ev = {.type = HOP_EV_SEEK};
 
-	if (!cfg.setsockopt_iter || cfg.keep_rtt || !sent_by_loopback(tp))
+	if (!cfg.setsockopt_iter || cfg.keep_rtt || !sent_within_host(tp))
 		return;
 	self->flags |= HOP_END_SEEK;
 	ev.cookie = st->cookie;

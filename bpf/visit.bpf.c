@@ -401,6 +401,7 @@ static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struc
  */
 static __always_inline void be_found(struct tcp_sock *tp)
 {
+	struct hop_event ev = {.type = HOP_EV_PAIRED};
 	struct sock *sk = (struct sock *)tp;
 	struct hop_key key, peer_key;
 	struct hop_collapse *via;
@@ -408,7 +409,9 @@ static __always_inline void be_found(struct tcp_sock *tp)
 	struct hop_sock *st;
 	int cg;
 
-	if (sk->__sk_common.skc_state != BPF_TCP_ESTABLISHED)
+	/* without the flag of on_established() it came to be in repair mode, that is, by TCP_REPAIR */
+	if (sk->__sk_common.skc_state != BPF_TCP_ESTABLISHED ||
+	    !(BPF_CORE_READ(tp, bpf_sock_ops_cb_flags) & BPF_SOCK_OPS_RTT_CB_FLAG))
 		return;
 	key = hop_key_derive(tp->snd_una, tp->bytes_acked, tp->rcv_nxt, tp->bytes_received);
 	peer = mirror_of(&key, &peer_key, &via);
@@ -424,7 +427,13 @@ static __always_inline void be_found(struct tcp_sock *tp)
 	if (register_as(tp, st, bpf_get_socket_cookie(tp), HOP_END_WANT))
 		return;
 	count(HOP_CNT_SOUGHT);
-	__sync_fetch_and_add(&cfg.retry, 1); /* the one that seeks may have been visited before */
+	/* the one that seeks may have been visited before, and be in another network namespace */
+	__sync_fetch_and_add(&cfg.retry, 1);
+	ev.cookie = st->cookie;
+	ev.peer_cookie = peer->cookie;
+	ev.netns = sock_netns(sk);
+	ev.peer_netns = peer->netns;
+	emit(&ev);
 }
 
 /* Sockets without a record: refused by an earlier policy before they registered. */

@@ -18,6 +18,7 @@ setup() {
 teardown() {
 	[ -z "${traffic:-}" ] || { kill "$traffic" && wait "$traffic"; } 2>/dev/null || true
 	[ -z "${attached:-}" ] || "$sockhop" detach --all --instance "$instance" --timeout 10 || true
+	[ -z "${kept:-}" ] || rmdir "${kept[@]/#//sys/fs/bpf/sockhop/}" || true
 	[ -z "${cg:-}" ] || rmdir "$cg"
 	[ -z "${public:-}" ] || rm -rf "$public"
 }
@@ -430,6 +431,58 @@ await_list() {
 	attached=
 	hop status --instance "$instance"
 	expect [ "$status" -eq 3 ]
+}
+
+# ---- an attach that is killed ----
+
+pins=/sys/fs/bpf/sockhop
+
+@test "folders of attaches that were killed go with the next attach or detach, and nothing else does" {
+	local dead form
+	attach_new_cgroup
+	dead=$(sh -c 'echo $$')
+	kept=("$instance-new-$$" "$instance-new-${dead}x" "$instance-new-x$dead" "$instance-new-0$dead" "$instance-new-" "$instance/x-new-$dead")
+	for form in "${kept[@]}" "$instance-new-$dead" "$instance-new-1-new-$dead"; do mkdir "$pins/$form"; done
+	hop attach "$cg" --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	expect [ ! -e "$pins/$instance-new-$dead" ]
+	expect [ ! -e "$pins/$instance-new-1-new-$dead" ]
+	for form in "${kept[@]}"; do expect [ -d "$pins/$form" ]; done
+	mkdir "$pins/$instance-new-$dead"
+	hop detach --all --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	attached=
+	expect [ ! -e "$pins/$instance-new-$dead" ]
+	unset 'kept[-1]' # went with its instance
+	for form in "${kept[@]}"; do expect [ -d "$pins/$form" ]; done
+	# with nothing attached
+	mkdir "$pins/$instance-new-$dead"
+	hop detach --all --instance "$instance"
+	expect [ "$status" -eq 3 ]
+	expect [ ! -e "$pins/$instance-new-$dead" ]
+	hop attach "$cg" --instance "$instance-new-$dead"
+	expect [ "$status" -eq 2 ]
+}
+
+@test "an attach that is killed while it makes its instance is no obstacle, and nothing of it stays" {
+	local pid killed=0
+	require_root
+	new_cgroup
+	attached=1
+	for _ in {1..10}; do
+		"$sockhop" attach "$cg" --instance "$instance" 3>&- &
+		pid=$!
+		while kill -0 "$pid" && [ ! -d "$pins/$instance-new-$pid" ]; do :; done
+		kill -KILL "$pid"
+		wait "$pid" || true
+		[ ! -d "$pins/$instance-new-$pid" ] || killed=$((killed + 1))
+		[ "$killed" -lt 3 ] || break
+		[ ! -d "$pins/$instance" ] || hop detach --all --instance "$instance" # it was faster
+	done
+	expect [ "$killed" -eq 3 ]
+	hop attach "$cg" --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	expect lacks "$(echo "$pins"/*)" "$instance-new-"
 }
 
 # bpf_msg_apply_bytes (61), cork_bytes (62), push_data (90), pop_data (91): docs/design.md, I10

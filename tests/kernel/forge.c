@@ -5,12 +5,18 @@
  * their bytes and give them none of its own.
  *
  * forge [-r ROUNDS] [-g CGROUP_PROCS] [-k SHIFT] [-u UID] [-o]
+ *       [-R PORT -T PORT [-c] [-G CGROUP_PROCS -x COMMAND]]
  *   The victim a <-> b is made here; the forger talks in step with it, byte for byte, so that the sequence
  *   numbers agree all the time. -k: added to the forged sequence numbers (0: equal to b's; -1: the other
  * mirror) -g FILE: b is made by a process that first enters the cgroup of that cgroup.procs file (peer
  * outside) -u: the forger becomes this user first, without any privilege on the host (the victim's sequence
  * numbers are told him: reading them takes privilege) -o: the forger starts before the victim has exchanged a
  * byte (default: after)
+ *   -R, -T: a and b are client and server of a relay at port R, which connects to T. Forged is b, or with -c
+ * a, down to the key: the forged end catches up with as many bytes as its model has exchanged. With -o it is
+ * ahead for a while, to be the first who registers; else the victims hop when it starts. -G FILE: the forger
+ * enters that cgroup first. -x: run once the forged sockets are there, before they are used (to attach that
+ * cgroup: sockets in repair mode are looked at only if they are older than the attach)
  */
 #include "process.h"
 
@@ -18,16 +24,23 @@
 #include <sched.h>
 #include <sys/wait.h>
 
+/* Steps that a forger is ahead: enough to register. */
+#define AHEAD 40
+/* On a busy machine a relayed round trip may take milliseconds. */
+#define RELAYED_SECONDS 6
+
 static int rounds = 3000, shift;
 static uid_t forger_uid; /* 0: stays what we are */
-static const char *outside;
+static const char *outside, *forger_cgroup, *command;
 static bool early;
+static int relay_port, target_port;
+static int which = 1; /* the end that is forged */
 
 /* What the forger must know of the victim's end b, and how the two keep in step. */
 struct target {
 	uint32_t snd, rcv; /* next sequence numbers to send and to receive */
 	int port_a, port_b;
-	bool stop;
+	uint32_t lead[2]; /* bytes that the forged end has yet to send and to receive until it is in step */
 };
 
 static uint32_t queue_seq(int fd, int queue)
@@ -49,6 +62,40 @@ static void read_sequence(int fd, struct target *t)
 	t->rcv = queue_seq(fd, TCP_RECV_QUEUE);
 	set_int(fd, IPPROTO_TCP, TCP_REPAIR_QUEUE, TCP_NO_QUEUE);
 	set_int(fd, IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP);
+	set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1); /* the end of a repair takes it away */
+}
+
+/* How many bytes it has sent, that are acknowledged, and received; a SYN of its own counts as one. */
+static void progress(int fd, uint32_t done[2])
+{
+	struct tcp_info ti = {};
+	socklen_t len = sizeof(ti);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len))
+		die("TCP_INFO");
+	done[0] = ti.tcpi_bytes_acked;
+	done[1] = ti.tcpi_bytes_received;
+}
+
+/* The numbers that the key is made of. The forged end then has to catch up with what has been sent since. */
+static void read_key(int fd, struct target *t)
+{
+	uint32_t done[2];
+
+	read_sequence(fd, t);
+	progress(fd, done);
+	t->snd -= done[0];
+	t->rcv -= done[1];
+}
+
+static int peer_port(int fd)
+{
+	struct sockaddr_in sin;
+	socklen_t len = sizeof(sin);
+
+	if (getpeername(fd, (void *)&sin, &len))
+		die("getpeername");
+	return ntohs(sin.sin_port);
 }
 
 static void write_file(const char *path, const char *text)
@@ -131,6 +178,20 @@ static long step(int a, int b, char who)
 	return foreign;
 }
 
+/* n bytes from a to b, in small pieces. */
+static void catch_up(int a, int b, uint32_t n)
+{
+	char buf[RR_SIZE] = {0};
+
+	while (n) {
+		size_t m = n < sizeof(buf) ? n : sizeof(buf);
+
+		if (send_all(a, buf, m, 3) || recv_all(b, buf, m, 3))
+			die("the forger cannot catch up");
+		n -= m;
+	}
+}
+
 /* The forger: for each byte on the pipe one step; reports on `out` how many foreign bytes it got so far. */
 static void forger(int in, int out)
 {
@@ -139,6 +200,8 @@ static void forger(int in, int out)
 	int f[2];
 	char c;
 
+	if (forger_cgroup)
+		write_file(forger_cgroup, "0");
 	if (forger_uid)
 		become(forger_uid);
 	own_namespaces();
@@ -158,6 +221,10 @@ static void forger(int in, int out)
 		set_int(f[r], IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON);
 		set_int(f[r], IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF);
 	}
+	if (write(out, &foreign, sizeof(foreign)) != sizeof(foreign) || read(in, &c, 1) != 1)
+		exit(EXIT_SETUP);
+	catch_up(f[1], f[0], t.lead[0]);
+	catch_up(f[0], f[1], t.lead[1]);
 	while (read(in, &c, 1) == 1) {
 		r = step(f[0], f[1], 'F');
 		foreign = r < 0 ? -1 : foreign + r;
@@ -179,7 +246,7 @@ static int accept_outside(void)
 	pid = fork_with_us();
 	if (!pid) {
 		write_file(outside, "0");
-		listener = tcp_listen("127.0.0.1", 0);
+		listener = tcp_listen("127.0.0.1", target_port);
 		fd = local_port(listener);
 		if (send(sv[1], &fd, sizeof(fd), 0) < 0)
 			exit(EXIT_SETUP);
@@ -193,6 +260,13 @@ static void victims(int pair[2])
 {
 	int via, port, p[1][2];
 
+	if (!outside && relay_port) {
+		via = tcp_listen("127.0.0.1", target_port);
+		pair[0] = tcp_connect_nonblock("127.0.0.1", relay_port);
+		pair[1] = tcp_accept_nonblock(via);
+		close(via);
+		return;
+	}
 	if (!outside) {
 		tcp_pairs(p, 1);
 		memcpy(pair, p[0], sizeof(p[0]));
@@ -201,20 +275,56 @@ static void victims(int pair[2])
 	via = accept_outside();
 	if (recv(via, &port, sizeof(port), 0) != sizeof(port))
 		die("outside");
-	pair[0] = tcp_connect_nonblock("127.0.0.1", port);
+	pair[0] = tcp_connect_nonblock("127.0.0.1", relay_port ? relay_port : port);
 	pair[1] = take_fd(via);
 	set_nonblock(pair[1], true);
 	close(via);
 }
 
-int main(int argc, char **argv)
+/* One step of the forger; false when it has gone. */
+static bool let_forge(int to, int from, long *stolen)
 {
-	long stolen = 0, injected = 0, r = 0, n;
-	int c, i, pair[2], to[2], from[2], hop = 0;
-	struct target t = {};
-	pid_t pid;
+	if (write(to, "g", 1) == 1 && read(from, stolen, sizeof(*stolen)) == sizeof(*stolen))
+		return true;
+	fprintf(stderr, "the forger has gone\n");
+	return false;
+}
 
-	while ((c = getopt(argc, argv, "r:g:k:u:o")) != -1) {
+/* The victim has its past, if it is to have one; then the forger is told what it needs, and makes its
+ * sockets. */
+static void start_forging(int to, int from, const int pair[2])
+{
+	struct target t = {};
+	long ready, r = 0;
+	int i, end = pair[which];
+
+	if (relay_port) { /* at once: who has been in repair mode stays on TCP for a while */
+		read_key(end, &t);
+		if (!early)
+			warm_up(pair[0], pair[1]);
+		progress(end, t.lead);
+	} else {
+		for (i = 0; i < (early ? 0 : 300) && !r; i++)
+			r = step(pair[0], pair[1], 'V');
+		if (r)
+			die("the victim");
+		read_sequence(end, &t);
+	}
+	t.port_a = peer_port(end);
+	t.port_b = local_port(end);
+	if (write(to, &t, sizeof(t)) != sizeof(t) || read(from, &ready, sizeof(ready)) != sizeof(ready))
+		die("forger");
+	if (command && system(command)) /* NOLINT(cert-env33-c): the test's own */
+		die("%s", command);
+	if (write(to, "g", 1) != 1)
+		die("forger");
+}
+
+static int options(int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "r:g:k:u:oR:T:cG:x:")) != -1) {
 		if (c == 'r')
 			rounds = atoi(optarg);
 		else if (c == 'g')
@@ -225,9 +335,32 @@ int main(int argc, char **argv)
 			forger_uid = atoi(optarg);
 		else if (c == 'o')
 			early = true;
+		else if (c == 'R')
+			relay_port = atoi(optarg);
+		else if (c == 'T')
+			target_port = atoi(optarg);
+		else if (c == 'c')
+			which = 0;
+		else if (c == 'G')
+			forger_cgroup = optarg;
+		else if (c == 'x')
+			command = optarg;
 		else
 			return EXIT_SETUP;
 	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	long stolen = 0, injected = 0, r = 0, n;
+	int c, i, pair[2], to[2], from[2], hop = 0;
+	bool gone = false;
+	double until;
+	pid_t pid;
+
+	if (options(argc, argv))
+		return EXIT_SETUP;
 	signal(SIGPIPE, SIG_IGN);
 	if (pipe(to) || pipe(from))
 		die("pipe");
@@ -240,24 +373,28 @@ int main(int argc, char **argv)
 	close(to[0]);
 	close(from[1]);
 	victims(pair);
-	for (i = 0; i < (early ? 0 : 300); i++)
+	start_forging(to[1], from[0], pair);
+	for (i = 0; i < (relay_port && early ? AHEAD : 0) && !gone; i++)
+		gone = !let_forge(to[1], from[0], &stolen);
+	while (i-- > 0 && early)
 		r |= step(pair[0], pair[1], 'V');
-	read_sequence(pair[1], &t);
-	t.port_a = local_port(pair[0]);
-	t.port_b = local_port(pair[1]);
-	if (write(to[1], &t, sizeof(t)) != sizeof(t))
-		die("forger");
-	for (i = 0; i < rounds && r >= 0 && stolen >= 0; i++) {
+	until = now() + (relay_port ? RELAYED_SECONDS : 1000);
+	for (i = 0; i < rounds && r >= 0 && stolen >= 0 && !gone && now() < until; i++) {
 		uint64_t path = path_sent(pair[0]);
+		bool forger_first = i & 8;
+		double start = now();
 
-		if (write(to[1], "g", 1) != 1 || read(from[0], &stolen, sizeof(stolen)) != sizeof(stolen)) {
-			fprintf(stderr, "the forger has gone\n");
-			break;
-		}
+		/* one order is right to steal, the other one to inject: a hop wants equal numbers */
+		if (forger_first)
+			gone = !let_forge(to[1], from[0], &stolen);
 		r = step(pair[0], pair[1], 'V');
 		if (r > 0)
 			injected += r;
 		hop += path_sent(pair[0]) == path;
+		if (!forger_first)
+			gone = !let_forge(to[1], from[0], &stolen);
+		if (relay_port) /* most of the time the numbers agree: passes are to see them so */
+			usleep((now() - start) * 3e6);
 	}
 	n = r;
 	close(to[1]);
@@ -266,5 +403,5 @@ int main(int argc, char **argv)
 	       injected, hop, n < 0 ? "BAD" : "ok");
 	if (stolen || injected || n < 0)
 		return EXIT_FAULT;
-	return i < rounds ? EXIT_SETUP : 0;
+	return gone ? EXIT_SETUP : 0;
 }

@@ -86,6 +86,17 @@ between() {
 	jq -e '[.. | objects | select(has("used") and .used != 0)] | length == 0' <<<"$output"
 }
 
+@test "a subscriber in another network namespace, which sends nothing, is found, and what is published hops" {
+	new_netns_pair
+	attached_cgroup
+	for addr in "$ADDR_A" "$ADDR6_A"; do
+		run -0 in_cgroup_netns "$CG" "$NS_A" timeout 60 "$K/publish" -s 4 -a "$addr" -n "/run/netns/$NS_B"
+		echo "$output"
+		at_least "$(field hop_percent "$output")" 20
+	done
+	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -e '.counters.sought == 2'
+}
+
 # ---- user namespaces ----
 
 # holder CMD...: a process that keeps the namespaces which CMD makes; sets HOLDER

@@ -2,7 +2,7 @@
 /*
  * publish: one that only sends and one that only receives, as a publisher and its subscriber.
  *
- * publish [-s SECONDS] [-z BYTES]
+ * publish [-s SECONDS] [-z BYTES] [-a ADDRESS -n FILE]
  *   The publisher sends -z bytes (200) some 10 000 times a second, for -s seconds (4). The subscriber sends
  * one message at the start, then only reads, by epoll, and compares every byte. Prints hop=BYTES (what did
  * not pass TCP) sent=BYTES hop_percent=N; exits with 1 at a wrong byte.
@@ -10,6 +10,7 @@
 #include "sock.h"
 #include "pattern.h"
 
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
@@ -17,6 +18,7 @@
 
 static int size = 200;
 static double secs = 4;
+static const char *addr = "127.0.0.1", *netns;
 
 static void publish(int fd)
 {
@@ -71,21 +73,30 @@ int main(int argc, char **argv)
 	int c, listener, fd, status;
 	pid_t pid;
 
-	while ((c = getopt(argc, argv, "s:z:")) != -1) {
+	while ((c = getopt(argc, argv, "s:z:a:n:")) != -1) {
 		if (c == 's')
 			secs = atof(optarg);
 		else if (c == 'z')
 			size = atoi(optarg);
+		else if (c == 'a')
+			addr = optarg;
+		else if (c == 'n')
+			netns = optarg;
 		else
 			return EXIT_SETUP;
 	}
 	if (size < 1 || size > MAX_SIZE)
 		return EXIT_SETUP;
 	signal(SIGPIPE, SIG_IGN);
-	listener = tcp_listen("127.0.0.1", 0);
+	listener = tcp_listen(addr, 0);
 	pid = fork_with_us();
-	if (!pid)
-		return subscribe(tcp_connect_nonblock("127.0.0.1", local_port(listener)));
+	if (!pid) {
+		int ns = netns ? open(netns, O_RDONLY | O_CLOEXEC) : -1;
+
+		if (netns && (ns < 0 || setns(ns, CLONE_NEWNET)))
+			die("%s", netns);
+		return subscribe(tcp_connect_nonblock(addr, local_port(listener)));
+	}
 	fd = tcp_accept(listener);
 	set_nonblock(fd, true);
 	close(listener);

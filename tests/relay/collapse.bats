@@ -299,6 +299,94 @@ relay_inside() {
 	run ! none_hop
 }
 
+# nested CLIENT_CGROUP SERVER_CGROUP INSTANCE OUTER INNER: request-response and streams through a relay of that instance;
+# OUTER, INNER: in which instance messages hop (1) or none may (0)
+nested() {
+	local server had=("$(hops_of "$OUTER_INSTANCE")" "$(hops_of "$INNER_INSTANCE")") n
+	INSTANCE=$3
+	collapsing_forward
+	for _ in 1 2 3 4; do # a busy machine may be slow to join
+		spawn -c "$2" "$K/stream_check" server -p "$TARGET_PORT" -n 6 -s 2
+		server=$SPAWN_PID
+		wait_listen "$TARGET_PORT"
+		in_cgroup "$1" timeout 60 "$K/stream_check" client -p "$RELAY_PORT" -n 6 -s 2 || return
+		wait "$server" || return
+		n=($(($(hops_of "$OUTER_INSTANCE") - had[0])) $(($(hops_of "$INNER_INSTANCE") - had[1])))
+		echo "hops in outer: ${n[0]}, in inner: ${n[1]}"
+		[ "$4" -eq 1 ] || [ "${n[0]}" -eq 0 ] || return
+		[ "$5" -eq 1 ] || [ "${n[1]}" -eq 0 ] || return
+		[ "$4" -gt "${n[0]}" ] || [ "$5" -gt "${n[1]}" ] || break
+	done
+	end_pid "$RELAY_PID"
+	[ "$4" -le "${n[0]}" ] && [ "$5" -le "${n[1]}" ]
+}
+hops_of() { "$SOCKHOP" status --json --instance "$1" | jq .hopped.messages; }
+
+@test "two instances, one inside the other: an end collapses in the relay's instance or not at all" {
+	local outer inner
+	attached
+	outer=$CG OUTER_INSTANCE=$INSTANCE INNER_INSTANCE=$INSTANCE-inner
+	new_cgroup "$outer"
+	inner=$CG
+	_lib_note instance "$INNER_INSTANCE"
+	"$SOCKHOP" attach --instance "$INNER_INSTANCE" "$inner" 3>&-
+	nested "$inner" "$outer" "$OUTER_INSTANCE" 1 0
+	nested "$inner" "$outer" "$INNER_INSTANCE" 0 0
+	nested "$inner" "$inner" "$OUTER_INSTANCE" 1 0
+	nested "$inner" "$inner" "$INNER_INSTANCE" 0 1
+}
+
+# forgery CGROUP ARGUMENT...: client and server of the relay in that cgroup, and a forger in one of its own, which is
+# attached when the forged sockets are there: else nobody looks at them
+forgery() {
+	local victims=$1
+	shift
+	new_cgroup
+	run -0 in_cgroup "$victims" timeout 60 "$K/forge" -R "$RELAY_PORT" -T "$TARGET_PORT" -r 1000 -G "$CG/cgroup.procs" \
+		-x "'$SOCKHOP' attach --instance '$INSTANCE' '$CG' 3>&-" "$@"
+	echo "$*: $output"
+	[[ $output == *"stolen=0 injected=0"* ]]
+}
+# refusals REASON: how many there were
+refusals() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq "[.why_not[] | select(.reason == \"$1\").count] | add // 0"; }
+# caught CGROUP ARGUMENT...: the same, until a pass saw the numbers in step and nothing but the owner of the namespace was
+# wrong
+caught() {
+	local before
+	before=$(refusals user-namespace)
+	for _ in {1..8}; do
+		forgery "$@"
+		[ "$(refusals user-namespace)" -eq "$before" ] || return 0
+	done
+	return 1
+}
+
+@test "who forges an end of a collapsed pair gets no byte and gives none" {
+	local victims
+	attached
+	victims=$CG
+	collapsing_forward
+	# -c: the client's numbers, else the server's; -o: the forger registers first, else its victim does
+	forgery "$victims" -o
+	forgery "$victims" -o -c
+	[ "$(refusals duplicate-key)" -gt 0 ]
+	forgery "$victims"
+	[[ $output =~ victim_hops=[1-9] ]]
+	forgery "$victims" -c
+	[[ $output =~ victim_hops=[1-9] ]]
+}
+
+@test "who forges the end of a relayed connection that is outside gets no byte and gives none" {
+	local victims outside before
+	attached
+	victims=$CG
+	new_cgroup
+	outside=$CG
+	collapsing_forward
+	caught "$victims" -o -g "$outside/cgroup.procs"
+	caught "$outside" -o -c -g "$victims/cgroup.procs"
+}
+
 @test "without the instance the relay does not start, and says why" {
 	run -3 "$SOCKHOP" relay pair --listen 127.0.0.1:0 --collapse --instance none-of-ours
 	[[ $output == *"instance 'none-of-ours' is not attached"* ]]

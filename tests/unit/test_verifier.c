@@ -56,14 +56,18 @@ static void programs_are_far_from_the_limit(void **state)
 	const struct load_options options = {0};
 	__u32 before = last_program();
 	char name[64];
-	int n;
+	int n, lock;
 
 	(void)state;
 	if (geteuid())
 		skip();
 	snprintf(name, sizeof(name), "verifier-%d", getpid());
+	assert_int_equal(bpffs_mount(), 0);
+	lock = instances_lock();
+	assert_true(lock >= 0);
 	assert_int_equal(instance_create(name, &options), 0);
 	n = check_programs(before);
+	close(lock);
 	instance_remove(name);
 	assert_in_range(n, 8, 1000);
 }
