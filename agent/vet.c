@@ -21,6 +21,7 @@ struct vetting {
 	struct instance *in;
 	struct veto_cache *cache;
 	struct hop_policy policy;
+	__u32 gen;
 	struct hop_holder *holder;
 	size_t n, room;
 	struct program last;
@@ -80,7 +81,7 @@ static int by_pid(const void *a, const void *b)
 
 static void publish(struct vetting *v, const struct hop_holder *h)
 {
-	struct hop_vet vet = {.why = h->why, .pid = h->pid}, old;
+	struct hop_vet vet = {.why = h->why, .pid = h->pid, .gen = v->gen}, old;
 
 	memcpy(vet.comm, h->comm, sizeof(vet.comm));
 	v->out->vetoed += vet.why != 0;
@@ -118,6 +119,8 @@ int vet_all(struct instance *in, struct veto_cache *cache, struct vet_result *ou
 	v->in = in;
 	v->cache = cache;
 	v->out = out;
+	/* in this order: it is bumped after a change, so a policy that changes now is judged by again */
+	v->gen = __atomic_load_n(&in->config->policy_gen, __ATOMIC_ACQUIRE);
 	err = instance_policy_get(in, &v->policy);
 	if (!err)
 		err = instance_iterate(in, ITER_HOLDERS, -1, sizeof(struct hop_holder), add_holder, v);

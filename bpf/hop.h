@@ -17,7 +17,7 @@
 #define SOCKHOP_HOP_H
 
 /* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
-#define HOP_ABI 3
+#define HOP_ABI 4
 
 /* Largest number of rules in a policy; the kernel side walks them linearly when an end registers. */
 #define HOP_RULES_MAX 64
@@ -69,6 +69,7 @@ struct hop_end {
 	__u32 pad;
 };
 
+/* hop_sock.hopper: more than one thread. No thread has this number. */
 #define HOP_THREADS ~0u
 
 /*
@@ -88,8 +89,7 @@ struct hop_sock {
 	/* 0 for the two ends of one TCP connection; else from the own record in `collapse` */
 	__u32 delta;  /* added to the peer's copied_seq, makes it comparable with the own write_seq */
 	__u32 relay;  /* owner of the record */
-	__u32 hopper; /* the one thread whose messages hopped since it joined; 0: none, HOP_THREADS: several
-		       */
+	__u32 hopper; /* thread whose messages hopped since it joined; 0: none, HOP_THREADS: several */
 	/* what it did as a member, and where that stood at the last review (HOP_REVIEW messages ago) */
 	__u64 hops, hop_bytes, stays, bytes;
 	__u64 review_at, review_hops, review_bytes;
@@ -304,6 +304,8 @@ struct hop_vet {
 	__u32 why; /* HOP_WHY_NONE: may join; else the veto */
 	__u32 pid; /* one process that holds it */
 	char comm[16];
+	__u32 gen; /* config.policy_gen that it was judged by: under another policy it says nothing */
+	__u32 pad;
 };
 
 /* An attached cgroup: map `cgroups`, keyed by cgroup id (inode number). Written by user space. */

@@ -98,7 +98,7 @@ static __always_inline __u32 program_veto(__u64 cookie)
 	if (cfg.force & HOP_FORCE_PROGRAM)
 		return HOP_WHY_NONE;
 	v = bpf_map_lookup_elem(&vetted, &cookie);
-	return v ? v->why : HOP_WHY_UNVETTED;
+	return v && v->gen == cfg.policy_gen ? v->why : HOP_WHY_UNVETTED;
 }
 
 static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,

@@ -174,6 +174,21 @@ members_are() {
 	wait "$SPAWN_PID"
 }
 
+# What was found out of a program under another policy must not count: it kept ends out for good.
+@test "a rule that comes and goes while members leave keeps nobody out" {
+	attached_cgroup
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/rr" -c 4 -s 20
+	wait_for 10 members_are 8
+	for i in 7 4 1 8 5 2 9 6; do
+		"$SOCKHOP" policy add --instance "$INSTANCE" never program rr
+		sleep 0.0$i
+		"$SOCKHOP" policy del --instance "$INSTANCE" 1
+		sleep 0.0$((10 - i))
+	done
+	wait_for 10 members_are 8
+	end_pid "$SPAWN_PID"
+}
+
 # ---- who only receives ----
 
 @test "a subscriber, which sends nothing, is found by a pass, and what is published hops" {
