@@ -181,9 +181,9 @@ members_are() {
 	wait_for 10 members_are 8
 	for i in 7 4 1 8 5 2 9 6; do
 		"$SOCKHOP" policy add --instance "$INSTANCE" never program rr
-		sleep 0.0$i
+		sleep "0.0$i"
 		"$SOCKHOP" policy del --instance "$INSTANCE" 1
-		sleep 0.0$((10 - i))
+		sleep "0.0$((10 - i))"
 	done
 	wait_for 10 members_are 8
 	end_pid "$SPAWN_PID"
