@@ -89,7 +89,7 @@ struct hop_sock {
 	/* 0 for the two ends of one TCP connection; else from the own record in `collapse` */
 	__u32 delta;  /* added to the peer's copied_seq, makes it comparable with the own write_seq */
 	__u32 relay;  /* owner of the record */
-	__u32 hopper; /* thread whose messages hopped since it joined; 0: none, HOP_THREADS: several */
+	__u32 hopper; /* thread that may have a hop in flight; 0: none, HOP_THREADS: several */
 	/* what it did as a member, and where that stood at the last review (HOP_REVIEW messages ago) */
 	__u64 hops, hop_bytes, stays, bytes;
 	__u64 review_at, review_hops, review_bytes;
@@ -109,7 +109,7 @@ struct hop_sock {
 	__u32 holds;
 	__u32 places;	 /* of config.members that it has taken: the first end of a pair takes two */
 	__u32 relay_tag; /* of the record */
-	__u32 quiet;	 /* `hopper` has come again since `stop`: none of its hops is in flight */
+	__u32 pad;
 };
 
 /*

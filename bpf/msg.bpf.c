@@ -291,14 +291,18 @@ static __noinline int review(struct hop_sock *st)
  * latch alone never sees that of a thread that is always inside send(): a pass gets the lock while it waits
  * for it.)
  */
-static __always_inline void note_thread(struct hop_sock *st, bool hopped)
+static __always_inline void thread_hops(struct hop_sock *st)
 {
 	__u32 thread = bpf_get_current_pid_tgid();
 
-	if (hopped && st->hopper != thread)
+	if (st->hopper != thread)
 		st->hopper = st->hopper ? HOP_THREADS : thread;
-	if (!hopped && st->stop && st->hopper == thread)
-		st->quiet = 1;
+}
+
+static __always_inline void thread_stays(struct hop_sock *st)
+{
+	if (st->stop && st->hopper && st->hopper == (__u32)bpf_get_current_pid_tgid())
+		st->hopper = 0;
 }
 
 static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
@@ -327,7 +331,7 @@ static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 			stay = HOP_STAY_REFUSED;
 	}
 	if (!stay) {
-		note_thread(st, true);
+		thread_hops(st);
 		st->burst++;
 		st->hops++;
 		st->hop_bytes += size;
@@ -342,8 +346,7 @@ static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 		count_add(HOP_CNT_STAY_BYTES, size);
 		if (stay_to_why(stay))
 			request_leave(st, stay_to_why(stay));
-		if (st->stop && !st->quiet)
-			note_thread(st, false);
+		thread_stays(st);
 	}
 	if (st->hops + st->stays - st->review_at >= HOP_REVIEW)
 		review(st);

@@ -217,7 +217,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	}
 	st->peer_cookie = peer->cookie;
 	st->peer_sk = st->peer_file = 0;
-	st->stop = st->burst = st->alone = st->contention = st->hopper = st->quiet = 0;
+	st->stop = st->burst = st->alone = st->contention = st->hopper = 0;
 	self->cseq = tp->copied_seq;
 	/*
 	 * Where the stream verdict program takes over. What waits in the receive queue is handed to it at the
@@ -329,7 +329,7 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 	st->why = why;
 	self->why = why;
 	self->flags |= HOP_END_LEAVE;
-	if (!st->hopper || st->quiet || sock_quiet((__u64)(long)tp) || (cfg.force & HOP_FORCE_LATCH))
+	if (!st->hopper || sock_quiet((__u64)(long)tp) || (cfg.force & HOP_FORCE_LATCH))
 		self->flags |= HOP_END_QUIET;
 	if (!(cfg.force & HOP_FORCE_LATCH)) {
 		if (!(self->flags & HOP_END_QUIET) || !peer_quiet(st, peer) ||
