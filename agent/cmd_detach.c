@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #include "cmd.h"
@@ -89,7 +88,7 @@ static bool is_being_made(const char *name)
 {
 	pid_t pid = instance_stage_pid(name);
 
-	return pid > 0 && (!kill(pid, 0) || errno == EPERM);
+	return pid && process_alive(pid);
 }
 
 static int detach_one(const char *name, void *arg)

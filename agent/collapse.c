@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <signal.h>
 #include <bpf/bpf.h>
 
 #include "collapse.h"
@@ -22,7 +21,7 @@ static int note_orphan(const void *key, const void *value, void *arg)
 
 	if (c->owner == s->alive)
 		return 0;
-	if (!kill((pid_t)c->owner, 0) || errno != ESRCH) {
+	if (process_alive(c->owner)) {
 		s->alive = c->owner;
 		return 0;
 	}

@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -235,7 +234,7 @@ static int sweep_stage(const char *name, void *root)
 	pid_t pid = instance_stage_pid(name);
 	char path[PATH_MAX];
 
-	if (!pid || !kill(pid, 0) || errno != ESRCH)
+	if (!pid || process_alive(pid))
 		return 0;
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", (const char *)root, name) < sizeof(path) &&
 	    remove_dir(path))

@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "instance.h"
 #include "pass.h"
@@ -60,24 +59,14 @@ static bool is_ours(const struct in6_addr *a)
 
 static int look_into(pid_t pid, void *arg)
 {
-	unsigned int known;
 	struct seek *seek = arg;
-	_cleanup_close_ int fd = -1;
-	char path[64];
-	struct stat st;
+	_cleanup_close_ int fd = netns_list_open(&seek->seen, pid);
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	if (stat(path, &st))
-		return 0; /* gone */
-	known = seek->seen.n;
-	if (netns_list_add(&seek->seen, st.st_ino) || seek->seen.n == known)
-		return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || setns(fd, CLONE_NEWNET))
+	if (fd < 0 || setns(fd, CLONE_NEWNET)) /* gone, or seen before */
 		return 0;
 	for (unsigned int i = 0; i < seek->n; i++)
 		if (is_ours(&seek->addr[i]))
-			return netns_list_add(seek->found, st.st_ino);
+			return netns_list_add(seek->found, seek->seen.inum[seek->seen.n - 1]);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <syslog.h>
 #include <time.h>
@@ -58,6 +59,11 @@ int exit_status(int err)
 	default:
 		return EXIT_FAIL;
 	}
+}
+
+bool process_alive(pid_t pid)
+{
+	return !kill(pid, 0) || errno != ESRCH;
 }
 
 void *array_grow(void *array, size_t n, size_t *room, size_t size)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <stdbool.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 /* Exit statuses of every command. */
@@ -49,6 +50,9 @@ static inline void util__fclose(FILE **f)
  * was. The caller keeps what is returned and frees it in the end.
  */
 void *array_grow(void *array, size_t n, size_t *room, size_t size);
+
+/* Is there a process of this number, ours to signal or not? */
+bool process_alive(pid_t pid);
 
 /* Return *fd and give up ownership of it. */
 static inline int steal_fd(int *fd)
