@@ -485,7 +485,6 @@ pins=/sys/fs/bpf/sockhop
 	expect lacks "$(echo "$pins"/*)" "$instance-new-"
 }
 
-# bpf_msg_apply_bytes (61), cork_bytes (62), push_data (90), pop_data (91): docs/design.md, I10
 @test "a program under run lives on when others detach its instance" {
 	local run
 	attached=1 # in case it fails
@@ -505,6 +504,7 @@ pins=/sys/fs/bpf/sockhop
 	attached=
 }
 
+# bpf_msg_apply_bytes (61), cork_bytes (62), push_data (90), pop_data (91): docs/design.md, I10
 @test "the programs call no helper that has corrupted memory, as far as their code shows" {
 	local code
 	code=$(for o in "$BUILD"/bpf/*.bpf.o; do llvm-objdump -d "$o"; done)

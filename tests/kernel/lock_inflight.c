@@ -10,12 +10,10 @@
  * sender's thread does not get to run (its CPU belongs to a real-time task); another thread sends on the same
  * sockets. Needs two CPUs.
  */
-#include "sock.h"
+#include "process.h"
 
 #include <linux/userfaultfd.h>
 #include <pthread.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -25,6 +23,7 @@
 
 struct call {
 	int fd, cpu; /* -1: any */
+	bool receives;
 	void *data;
 	size_t n;
 	ssize_t ret;
@@ -32,32 +31,12 @@ struct call {
 	_Atomic bool done;
 };
 
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (cpu >= 0 && sched_setaffinity(0, sizeof(set), &set))
-		die("pin to CPU %d", cpu);
-}
-
-static void *do_send(void *arg)
+static void *do_call(void *arg)
 {
 	struct call *c = arg;
 
 	pin(c->cpu);
-	c->ret = send(c->fd, c->data, c->n, MSG_NOSIGNAL);
-	c->err = errno;
-	c->done = true;
-	return NULL;
-}
-
-static void *do_recv(void *arg)
-{
-	struct call *c = arg;
-
-	c->ret = recv(c->fd, c->data, c->n, 0);
+	c->ret = c->receives ? recv(c->fd, c->data, c->n, 0) : send(c->fd, c->data, c->n, MSG_NOSIGNAL);
 	c->err = errno;
 	c->done = true;
 	return NULL;
@@ -167,15 +146,16 @@ int main(int argc, char **argv)
 	page = faulting_page(&uffd);
 	member_pair(pair);
 	recv_side.fd = pair[1];
+	recv_side.receives = rival;
 	recv_side.data = page;
 	send_side.fd = pair[0];
 	if (rival &&
 	    send_all(pair[0], back, sizeof(back), 1)) /* for t[0] to read: it has sent nothing itself */
 		die("send");
-	pthread_create(&t[0], NULL, rival ? do_recv : do_send, &recv_side);
+	pthread_create(&t[0], NULL, do_call, &recv_side);
 	wait_for(uffd, POLLIN, 2000); /* it has faulted: its socket lock is held */
 	path = path_sent(pair[0]);
-	pthread_create(&t[1], NULL, do_send, &send_side);
+	pthread_create(&t[1], NULL, do_call, &send_side);
 	msleep(100);
 	stuck = !send_side.done;
 	if (rival) {
@@ -185,10 +165,9 @@ int main(int argc, char **argv)
 		pthread_join(t[0], NULL);
 		stuck = !send_side.done;
 		talk_beside(pair, &pid, cmd);
-	} else if (cmd) {
-		pid = start_command(cmd);
-	}
-	if (!rival) {
+	} else {
+		if (cmd)
+			pid = start_command(cmd);
 		msleep(ms);
 		fill_page(uffd, page);
 		pthread_join(t[0], NULL);

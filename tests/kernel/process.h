@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * process.h: descriptors that go from process to process, and the loopback device of a network namespace of
- * one's own. On failure they end the program as those of sock.h do.
+ * process.h: CPUs, descriptors that go from process to process, and the loopback device of a network
+ * namespace of one's own. On failure they end the program as those of sock.h do.
  */
 #ifndef SOCKHOP_TESTS_PROCESS_H
 #define SOCKHOP_TESTS_PROCESS_H
@@ -9,7 +9,21 @@
 #include "sock.h"
 
 #include <net/if.h>
+#include <sched.h>
 #include <sys/ioctl.h>
+
+/* The calling thread runs there only, and what it starts; -1: anywhere. */
+static inline void pin(int cpu)
+{
+	cpu_set_t set;
+
+	if (cpu < 0)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("pin to CPU %d", cpu);
+}
 
 /* Send a descriptor through a Unix socket (SCM_RIGHTS); ours stays open. */
 static inline void pass_fd(int via, int fd)
