@@ -219,8 +219,14 @@ bool check_kernel(struct checks *c, json_object *profile)
 	else
 		check_line(c, CHECK_MISSING, "redirect", "use another kernel",
 			   "a redirected message did not arrive");
+	if (p.charged)
+		check_line(c, CHECK_OK, "backlog", NULL,
+			   "a hop is charged to its receiver, so it can be bounded");
+	else if (p.hop)
+		check_line(c, CHECK_MISSING, "backlog", "Linux 6.13, or a stable kernel of 2025 or later",
+			   "a hop is not charged to its receiver: nothing would bound what waits there");
 	fill_profile(profile, &p);
 	check_joins(c, &p);
 	check_reading(c, &p);
-	return p.hop && c->worst < CHECK_FAILED;
+	return p.hop && p.charged && c->worst < CHECK_FAILED;
 }

@@ -67,7 +67,7 @@ static void set_defaults(struct hop_config *c, const struct probe *probe, unsign
 	c->setsockopt_iter = probe->iter_setsockopt;
 	c->keep_rtt = !probe->iter_setsockopt; /* once off, no pass could switch it on again */
 	c->min_segs = 64;
-	c->max_avg = 24576;
+	c->large = 24576;
 	c->min_rate = 30;
 	c->max_burst = 512;
 	c->max_members = 2 * max_connections;
@@ -76,7 +76,7 @@ static void set_defaults(struct hop_config *c, const struct probe *probe, unsign
 	c->force = force ? strtoul(force, NULL, 0) : 0;
 	if (c->force & HOP_FORCE_YOUNG) {
 		c->min_segs = 2;
-		c->max_avg = ~0u;
+		c->large = 0;
 		c->min_rate = 0;
 	}
 }
@@ -317,6 +317,10 @@ static int probe_or_complain(struct probe *probe)
 		msg_error("this kernel refuses the probe programs (%s): see `sockhop check`", strerror(-err));
 	if (!err && !probe->hop) {
 		msg_error("this kernel does not redirect between sockets: see `sockhop check`");
+		err = -EOPNOTSUPP;
+	} else if (!err && !probe->charged) {
+		msg_error("this kernel does not charge redirected messages to their receiver: see `sockhop "
+			  "check`");
 		err = -EOPNOTSUPP;
 	}
 	return err;

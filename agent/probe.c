@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <linux/sock_diag.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
@@ -18,8 +19,18 @@
 
 #define PROBE_MS 1000
 
-/* Send n bytes a -> b, wait for them, and return what FIONREAD says; then read them away. */
-static int fionread_after(int a, int b, int n)
+/* sk_rmem_alloc: bytes charged to the socket as a receiver. */
+static __u32 rmem_alloc(int fd)
+{
+	__u32 info[SK_MEMINFO_VARS] = {};
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) ? 0 : info[SK_MEMINFO_RMEM_ALLOC];
+}
+
+/* Send n bytes a -> b, wait for them, and return what FIONREAD says and what b is charged; then read them
+ * away. */
+static int fionread_after(int a, int b, int n, __u32 *charge)
 {
 	struct pollfd pfd = {.fd = b, .events = POLLIN};
 	int bytes = -1, left = n;
@@ -29,6 +40,7 @@ static int fionread_after(int a, int b, int n)
 		return -1;
 	if (ioctl(b, FIONREAD, &bytes))
 		bytes = -1;
+	*charge = rmem_alloc(b);
 	while (left > 0) {
 		ssize_t r = recv(b, buf, left, MSG_DONTWAIT);
 
@@ -84,6 +96,7 @@ static int probe_pair(struct probe_bpf *skel, struct probe *out, int client, int
 {
 	__u64 ck_client, ck_server, fd_client = client, fd_server = server;
 	int map = bpf_map__fd(skel->maps.probe_socks), err;
+	__u32 charge = 0;
 
 	err = socket_cookie(client, &ck_client);
 	if (!err)
@@ -104,10 +117,11 @@ static int probe_pair(struct probe_bpf *skel, struct probe *out, int client, int
 	if (bpf_map_update_elem(map, &ck_client, &fd_client, BPF_NOEXIST))
 		return -errno;
 
-	out->fionread_tcp = fionread_after(client, server, 11) == 11;
+	out->fionread_tcp = fionread_after(client, server, 11, &charge) == 11;
 	skel->bss->probe_target = ck_server;
-	err = fionread_after(client, server, 13);
+	err = fionread_after(client, server, 13, &charge);
 	out->hop = err >= 0;
+	out->charged = out->hop && charge >= 13;
 	out->fionread_hop = err == 13;
 	out->splice = splice_works(client, server);
 	return 0;

@@ -14,6 +14,7 @@ struct probe {
 	bool iter_setsockopt; /* bpf_setsockopt() works in iter/tcp: connections older than the attach join */
 	bool kern_ctx;	      /* bpf_cast_to_kern_ctx(): early joins (6.2) */
 	bool hop;	      /* a redirected message arrived */
+	bool charged;	      /* and counted in the receiver's sk_rmem_alloc, by which a backlog is bounded */
 	bool fionread_tcp;    /* FIONREAD counts TCP-path bytes of a member */
 	bool fionread_hop;    /* FIONREAD counts hop bytes */
 	bool splice;	      /* splice(2) delivers hop bytes (no kernel known does) */

@@ -17,7 +17,7 @@
 #define SOCKHOP_HOP_H
 
 /* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
-#define HOP_ABI 4
+#define HOP_ABI 5
 
 /* Largest number of rules in a policy; the kernel side walks them linearly when an end registers. */
 #define HOP_RULES_MAX 64
@@ -83,7 +83,7 @@ struct hop_sock {
 	__u64 peer_file;  /* struct file * of the peer, cached when the peer was found ready; 0 until then */
 	__u32 member;	  /* is in the sockhash */
 	__u32 stop;	  /* no hop may start from this end any more: it or its peer leaves */
-	__u32 burst;	  /* messages hopped since the peer's queue was last seen empty */
+	__u32 burst;	  /* small messages hopped since the peer's queue was last seen empty */
 	__u32 contention; /* leaky count of hops that found the peer's socket held: HOP_CONTENTION_* */
 	__u32 registered; /* has a record in `ends` */
 	/* 0 for the two ends of one TCP connection; else from the own record in `collapse` */
@@ -92,7 +92,7 @@ struct hop_sock {
 	__u32 hopper; /* thread that may have a hop in flight; 0: none, HOP_THREADS: several */
 	/* what it did as a member, and where that stood at the last review (HOP_REVIEW messages ago) */
 	__u64 hops, hop_bytes, stays, bytes;
-	__u64 review_at, review_hops, review_bytes;
+	__u64 review_at, review_hops, review_bytes, review_ns;
 	__u32 alone, peer_reviews; /* reviews in a row since the peer had one; how many it has had */
 	/* the traffic window that decides whether the connection is chatty (on_rtt() in sockops.bpf.c) */
 	__u64 win_bytes, win_ns;
@@ -139,18 +139,19 @@ struct hop_relayed {
 	struct hop_via via;
 };
 
-/* Messages of a member between two reviews (only stays? bulk?). */
+/* Messages of a member between two reviews (only stays? a stream of small messages?). */
 #define HOP_REVIEW 512
 /*
- * One-way traffic in large segments is bulk, which never joins; large messages that are answered by
- * large ones gain (request-response of 64 KB: 2.08 x plain). One-way: less than 1/8 of the segments of a
- * window go the other way; for a member, so many reviews without one of the peer's.
+ * One-way: less than 1/8 of the segments of a window go the other way; for a member, so many reviews without
+ * one of the peer's.
  */
-#define HOP_ONE_WAY	 8
-#define HOP_BULK_REVIEWS 4
+#define HOP_ONE_WAY	  8
+#define HOP_ALONE_REVIEWS 4
 /*
- * One-way traffic of more segments a second than this hardly ever pauses. As a member it mostly stays (the
- * reader is never done, I6), after hops that gain nothing: 0.76 to 0.95 of plain TCP until it leaves.
+ * One-way traffic of more segments (a member's: messages) a second than this hardly ever pauses. In small
+ * messages it gains nothing that could be relied on (64 B to 16 KB: 0.6 to 1.6 of plain TCP, since hops set
+ * reader and sender free to stack on one CPU, and TCP coalesces what they do not). In large ones it does:
+ * 1.3 to 1.9 with messages of 64 KB, 2 to 3.5 from 256 KB on (docs/benchmarks.md), whatever the rate.
  */
 #define HOP_STREAM_RATE 30000
 /*
@@ -217,7 +218,6 @@ enum hop_stay {
 #define HOP_WHYS(X)                                                                                         \
 	X(NONE, "none", "no reason")                                                                        \
 	X(YOUNG, "young", "too few segments so far")                                                        \
-	X(BULK, "bulk", "large segments: streams gain nothing from hopping")                                \
 	X(SLOW, "slow", "too few messages per second")                                                      \
 	X(PEER_OUTSIDE, "peer-outside", "the peer is on another host, in no attached cgroup, or silent")    \
 	X(WAITING, "waiting", "the pair is complete; it joins in the next pass")                            \
@@ -254,7 +254,7 @@ enum hop_stay {
 	X(CONTENDED, "contended", "as a member it waited for its peer's calls: a reader that never sleeps") \
 	X(RELAY, "relay",                                                                                   \
 	  "it is a socket of `sockhop relay --collapse`: the ends beyond it join each other")               \
-	X(STREAM, "stream", "one-way traffic that hardly pauses: it would mostly stay")
+	X(STREAM, "stream", "one-way traffic in small messages that hardly pauses: hopping gains nothing")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,
@@ -329,9 +329,9 @@ struct hop_config {
 	__u32 policy_slot;     /* which of the two policies is live */
 	__u32 policy_gen;      /* bumped by every policy change: members are looked at again */
 	__u32 min_segs;	       /* data segments (both ways) before a connection is looked at */
-	__u32 max_avg;	       /* bytes per segment above which traffic is bulk */
+	__u32 large;	       /* bytes per segment or message from which one-way traffic gains at any rate */
 	__u32 min_rate;	       /* segments per second below which traffic is too slow to gain */
-	__u32 max_burst;       /* bound of the peer's backlog in messages */
+	__u32 max_burst;       /* bound of the peer's backlog in small messages (less than `large` bytes) */
 	__u32 force;	       /* TEST ONLY: HOP_FORCE_* */
 	__u32 seek;  /* 1: passes register silent receivers whose sender has HOP_END_SEEK. Set by the agent */
 	__u32 retry; /* written by passes: ends that could not join for a passing reason */

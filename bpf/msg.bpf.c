@@ -150,7 +150,8 @@ static __always_inline bool contended(struct hop_sock *st, struct tcp_sock *peer
 	return st->contention > HOP_CONTENTION_MAX && !cfg.force;
 }
 
-static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock *tp, const bool cast)
+static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock *tp, __u32 size,
+					    const bool cast)
 {
 	struct tcp_sock *peer;
 	enum hop_stay stay;
@@ -183,6 +184,8 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 	stay = backlog_full(st, peer, cast);
 	if (stay)
 		return stay;
+	if (size >= cfg.large) /* to wait costs less than is gained */
+		return HOP_STAY_NONE;
 	return contended(st, peer, cast) ? HOP_STAY_CONTENDED : HOP_STAY_NONE;
 }
 
@@ -264,21 +267,24 @@ static __noinline int reviews_alone(struct hop_sock *st)
 /* Every HOP_REVIEW messages: does membership pay? */
 static __noinline int review(struct hop_sock *st)
 {
-	__u64 hops, bytes;
+	__u64 now = bpf_ktime_get_ns(), hops, bytes, ns;
 	int alone;
 
 	if (!st)
 		return 0;
 	hops = st->hops - st->review_hops;
 	bytes = st->bytes - st->review_bytes;
+	ns = now - st->review_ns;
 	st->review_hops = st->hops;
 	st->review_bytes = st->bytes;
+	st->review_ns = now;
 	st->review_at = st->hops + st->stays;
 	alone = reviews_alone(st);
 	if (cfg.force)
 		return 0;
-	if (bytes / HOP_REVIEW > cfg.max_avg && alone >= HOP_BULK_REVIEWS)
-		return request_leave(st, HOP_WHY_BULK);
+	if (alone >= HOP_ALONE_REVIEWS && bytes / HOP_REVIEW < cfg.large &&
+	    ns / HOP_REVIEW < 1000000000ull / HOP_STREAM_RATE)
+		return request_leave(st, HOP_WHY_STREAM);
 	if (hops < HOP_REVIEW / 8)
 		return request_leave(st,
 				     st->last_stay == HOP_STAY_SHARED ? HOP_WHY_SHARED : HOP_WHY_ONLY_STAYS);
@@ -324,7 +330,7 @@ static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 		return;
 
 	st->bytes += size;
-	stay = decide(st, tp, cast);
+	stay = decide(st, tp, size, cast);
 	if (!stay) {
 		key = st->peer_cookie;
 		if (bpf_msg_redirect_hash(msg, &members, &key, BPF_F_INGRESS) != SK_PASS)
@@ -332,7 +338,7 @@ static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 	}
 	if (!stay) {
 		thread_hops(st);
-		st->burst++;
+		st->burst += size < cfg.large; /* the others the bound in bytes counts well enough */
 		st->hops++;
 		st->hop_bytes += size;
 		count(HOP_CNT_HOPS);

@@ -79,7 +79,7 @@ static __always_inline void want(struct tcp_sock *tp, struct hop_sock *st, struc
 
 /*
  * The traffic since the window was opened, n segments, of them `in` received: what is it? Windows grow while
- * nothing is gained, so a bulk or slow connection is looked at ever more rarely.
+ * nothing is gained, so a slow connection or a stream is looked at ever more rarely.
  */
 static __always_inline __u32 window_verdict(struct hop_sock *st, __u32 n, __u32 in, __u64 bytes)
 {
@@ -89,9 +89,7 @@ static __always_inline __u32 window_verdict(struct hop_sock *st, __u32 n, __u32 
 
 	if (!n)
 		return HOP_WHY_YOUNG;
-	if (one_way && moved / n > cfg.max_avg)
-		why = HOP_WHY_BULK;
-	else if (one_way && ns / n < 1000000000ull / HOP_STREAM_RATE)
+	if (one_way && moved / n < cfg.large && ns / n < 1000000000ull / HOP_STREAM_RATE)
 		why = HOP_WHY_STREAM;
 	else if (ns / n > 1000000000ull / (cfg.min_rate | 1))
 		why = HOP_WHY_SLOW;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where the measured programs run: one cgroup a variant, processes in it, and what they cost.
 
-Variants: plain (a cgroup that nothing is attached to), sockhop, early (sockhop with the rule `early all`), naive (the
+Variants: plain (a cgroup that nothing is attached to), control (another such one: what differs there is noise), sockhop, early (sockhop with the rule `early all`), naive (the
 always-redirect baseline), unix (no TCP at all). All are up at the same time, so that samples can take turns.
 """
 

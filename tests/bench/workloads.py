@@ -78,7 +78,7 @@ class Workload:
         return sample(j["per_second"], span, j["p50_us"], j["p99_us"], j["p999_us"])
 
 
-TCP = ("plain", "sockhop", "early", "naive")
+TCP = ("plain", "control", "sockhop", "early", "naive")
 
 
 class Rr(Workload):

@@ -152,13 +152,26 @@ stop_wrk() {
 	big_transfers member
 }
 
-@test "200 MB down and up through a proxy without keep-alive; the large ones are bulk and stay out" {
+@test "a file of 200 MB, over and over, hops" {
+	local url
+	attached_cgroup
+	PORT=$(free_port)
+	start_nginx member web "$PORT" "root $WWW; output_buffers 2 256k;"
+	url=http://127.0.0.1:$PORT/big
+	spawn_member curl -sS -o /dev/null "$url?[1-200]" --next -sS -o "$BATS_TEST_TMPDIR/down" "$url"
+	wait_hops "$PORT" "$(between curl nginx)"
+	finish
+	same "$BIG_SHA" "$(sha_of "$BATS_TEST_TMPDIR/down")"
+	rm "$BATS_TEST_TMPDIR/down"
+}
+
+@test "200 MB down and up through a proxy without keep-alive: streams of its small messages do not stay members" {
 	start_proxied plain no
 	big_transfers plain
 	attached_cgroup
 	start_proxied member no
 	big_transfers member
-	spawn_member curl -sS --limit-rate 20M -o /dev/null "http://127.0.0.1:$PROXY/big"
-	wait_why "$PROXY" bulk
-	none_hopped
+	spawn_member curl -sS -o /dev/null "http://127.0.0.1:$PROXY/big?[1-1000]"
+	wait_why "$PROXY" stream
+	end_pid "$SPAWN_PID"
 }

@@ -187,10 +187,10 @@ pausing() {
 	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .counters.left)" -eq 0 ]
 }
 
-@test "a member whose traffic turns to bulk leaves" {
-	pausing "3 30 bulk"
+@test "a member whose traffic turns to a stream of small messages leaves" {
+	pausing "3 30 stream"
 	# where the reader does not keep up it may be the stays that are noticed first, or the wait for its calls
-	wait_for 25 left_for bulk only-stays contended || {
+	wait_for 25 left_for stream only-stays contended || {
 		"$SOCKHOP" list --all --json --instance "$INSTANCE"
 		return 1
 	}

@@ -26,6 +26,7 @@ as_bounded() {
 @test "a sender of 4 KB messages sees EAGAIN, then POLLOUT, and nothing is lost" { as_bounded -z 4096; }
 @test "a sender of 100-byte messages sees EAGAIN, then POLLOUT, and nothing is lost" { as_bounded -z 100; }
 @test "a sender of 64 KB messages sees EAGAIN, then POLLOUT, and nothing is lost" { as_bounded -z 65536; }
+@test "a sender of 1 MB messages sees EAGAIN, then POLLOUT, and nothing is lost" { as_bounded -z 1048576; }
 @test "a small receive buffer bounds the backlog" { as_bounded -z 4096 -r 65536; }
 @test "a flood of one-byte messages stays bounded in kernel memory" { as_bounded -z 1 -c 200000; }
 @test "thirty stalled readers stay bounded in kernel memory" { as_bounded -n 30 -z 100; }

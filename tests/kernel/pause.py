@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""pause.py TALK PAUSE [bulk|ahead]: request-response over loopback for TALK seconds, silence for PAUSE seconds, and again.
-With `bulk` the client does not fall silent but sends large messages that nobody answers; with `ahead` some thousands of
-small ones, faster than they are read.
+"""pause.py TALK PAUSE [stream|ahead]: request-response over loopback for TALK seconds, silence for PAUSE seconds, and again.
+With `stream` the client does not fall silent but sends small messages without end that nobody answers; with `ahead` some
+thousands, faster than they are read.
 
 Both ends are non-blocking and sleep in poll(2), each in a process of its own. Prints the rounds of each half.
 """
@@ -13,7 +13,7 @@ import sys
 import time
 
 KIND = (sys.argv[3:] or [""])[0]
-UNANSWERED = {"bulk": b"B" * 65536, "ahead": b"A" * 40}.get(KIND, b"none")
+UNANSWERED = {"stream": b"S" * 100, "ahead": b"A" * 40}.get(KIND, b"none")
 READ = 400 if KIND == "ahead" else 1 << 18
 
 

@@ -242,7 +242,7 @@ static void every_reason_has_words_of_its_own(void **state)
 		for (unsigned int j = 0; j < i; j++)
 			assert_string_not_equal(reason_stay(i)->name, reason_stay(j)->name);
 	}
-	assert_string_equal(reason_why(HOP_WHY_BULK)->name, "bulk");
+	assert_string_equal(reason_why(HOP_WHY_STREAM)->name, "stream");
 	assert_string_equal(reason_stay(HOP_STAY_ORDER)->name, "order");
 	assert_string_equal(reason_why(HOP_WHY_COUNT)->name, "unknown");
 	assert_string_equal(reason_stay(~0u)->name, "unknown");
