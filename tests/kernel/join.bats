@@ -201,6 +201,13 @@ members_are() {
 	jq -e '[.. | objects | select(has("used") and .used != 0)] | length == 0' <<<"$output"
 }
 
+@test "streams of large messages join in mid-stream without a fault" {
+	attached_cgroup
+	run -0 member "$K/stream_check" -L -n 2 -s 5
+	echo "$output"
+	at_least "$(field hop_percent "$(grep role=client <<<"$output")")" 20
+}
+
 @test "a stream of large messages joins, and hops" {
 	attached_cgroup
 	for _ in 1 2 3; do # on a busy machine its reader may be behind all the time

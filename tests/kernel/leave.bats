@@ -82,6 +82,15 @@ cycle() {
 	wait "$SPAWN_PID"
 }
 
+@test "the same with streams of large messages" {
+	attached_cgroup
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/stream_check" -L -n 2 -s 12
+	cycle "$SPAWN_PID" "$(_lib_start_time "$SPAWN_PID")"
+	cat "$BATS_TEST_TMPDIR/log"
+	wait "$SPAWN_PID"
+	at_least "$(field hop "$(grep role=client "$BATS_TEST_TMPDIR/log")")" 1000000
+}
+
 @test "a hop in flight while the instance is detached arrives" {
 	attached_cgroup
 	for _ in 1 2 3; do

@@ -2,15 +2,15 @@
 /*
  * stream_check: many connections between two processes, epoll, non-blocking, all bytes position-coded and
  * checked. Each connection alternates between request-response, streams one way, streams both ways and floods
- * of one-byte sends, so that it joins (and leaves) in mid-stream; every sixth reader is slow; both ends
- * half-close at the end.
+ * of one-byte sends, so that it joins (and leaves) in mid-stream; every sixth reader is slow (not with -L);
+ * both ends half-close at the end.
  *
  * stream_check [server|client] [-a ADDR] [-p PORT] [-n CONNS] [-s SECONDS | -b BYTES] [-4|-6|-m] [-T] [-H
  * PERCENT] without a role: both, in two processes     -m: the listener is [::], clients are IPv4 and
  * v4-mapped in turn -T: one thread reads, another one writes the same sockets -H: fail unless this share of
- * the bytes sent hopped     -c: quiet phases only (request-response)     -w SECONDS: at first quiet phases
- * only, so that all have joined when the others begin. One summary line a role on stdout. Exit status: see
- * sock.h.
+ * the bytes sent hopped     -c: quiet phases only (request-response)     -L: large messages, long streams -w
+ * SECONDS: at first quiet phases only, so that all have joined when the others begin. One summary line a role
+ * on stdout. Exit status: see sock.h.
  */
 #include "sock.h"
 #include "pattern.h"
@@ -27,6 +27,10 @@ struct frame {
 	uint32_t kind, len, reply, pad; /* payload bytes that follow; payload bytes wanted in return */
 	uint64_t mark;
 };
+
+/* After a large message: to check takes longer than to send, and who is behind all the time is sent no hops.
+ */
+#define LARGE_PAUSE_US 200
 
 enum phase { RR, STREAM, BOTH, FLOOD };
 
@@ -65,7 +69,7 @@ static struct {
 	int port, conns, min_hop, family;
 	double secs, warm;
 	uint64_t bytes;
-	bool threads, client, chat;
+	bool threads, client, chat, large;
 } opt = {.addr = "127.0.0.1", .conns = 20, .secs = 3, .family = '4'};
 
 static struct conn *conns;
@@ -84,6 +88,8 @@ static uint32_t message_size(unsigned int *seed)
 {
 	uint32_t r = rnd(seed, 100);
 
+	if (opt.large)
+		return 50000 + rnd(seed, 150000);
 	if (r < 50)
 		return 1 + rnd(seed, 200);
 	if (r < 85)
@@ -135,6 +141,11 @@ static void next_phase(struct conn *c)
 {
 	unsigned int *s = &c->tx.seed;
 
+	if (opt.large && c->phase == RR) {
+		c->phase = STREAM;
+		c->rounds = 2000 + rnd(s, 2000);
+		return;
+	}
 	c->phase = opt.chat || now() < quiet_until || c->phase != RR ? RR : 1 + rnd(s, 3);
 	c->rounds = c->phase == RR ? 150 + rnd(s, 350) : c->phase == FLOOD ? 1 : 3 + rnd(s, 30);
 }
@@ -277,6 +288,8 @@ static void tx_step(struct conn *c)
 			break;
 		}
 		sent(c, r);
+		if (opt.large)
+			usleep(LARGE_PAUSE_US);
 	}
 	c->want_out = true;
 }
@@ -297,7 +310,7 @@ static bool got_header(struct conn *c)
 
 	if (!opt.client && !at && f->kind == HELLO) {
 		c->id = pattern_decode(f->mark) >> 41 & 0x7fff;
-		if (c->id % 6 == 1)
+		if (c->id % 6 == 1 && !opt.large)
 			make_slow(c);
 	}
 	if (f->kind < HELLO || f->kind > END || f->mark != pattern_word(c->id, !c->dir, at)) {
@@ -420,7 +433,7 @@ static void add_conn(int fd, uint32_t id)
 	c->rx.seed = accepted * 7919 + 5;
 	set_nonblock(fd, true);
 	if (opt.client) {
-		if (id % 6 == 0)
+		if (id % 6 == 0 && !opt.large)
 			make_slow(c);
 		begin_frame(c, HELLO, 0, 0);
 		c->ready = c->want_out = true;
@@ -563,7 +576,7 @@ static void parse_options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "a:p:n:s:b:46mTcw:H:")) != -1) {
+	while ((c = getopt(argc, argv, "a:p:n:s:b:46mTcLw:H:")) != -1) {
 		switch (c) {
 		case 'a':
 			opt.addr = optarg;
@@ -586,6 +599,9 @@ static void parse_options(int argc, char **argv)
 			break;
 		case 'c':
 			opt.chat = true;
+			break;
+		case 'L':
+			opt.large = true;
 			break;
 		case 'w':
 			opt.warm = atof(optarg);
