@@ -264,28 +264,31 @@ static __noinline int reviews_alone(struct hop_sock *st)
 	return ++st->alone;
 }
 
-/* Every HOP_REVIEW messages: does membership pay? */
+/* Every HOP_REVIEW messages or HOP_REVIEW_BYTES: does membership pay? */
 static __noinline int review(struct hop_sock *st)
 {
-	__u64 now = bpf_ktime_get_ns(), hops, bytes, ns;
+	__u64 now = bpf_ktime_get_ns(), hops, bytes, ns, n;
+	bool large;
 	int alone;
 
 	if (!st)
 		return 0;
+	n = st->hops + st->stays - st->review_at;
 	hops = st->hops - st->review_hops;
 	bytes = st->bytes - st->review_bytes;
+	large = bytes >= n * cfg.large;
 	ns = now - st->review_ns;
 	st->review_hops = st->hops;
 	st->review_bytes = st->bytes;
 	st->review_ns = now;
-	st->review_at = st->hops + st->stays;
+	st->review_at += n;
 	alone = reviews_alone(st);
 	if (cfg.force)
 		return 0;
-	if (alone >= HOP_ALONE_REVIEWS && bytes / HOP_REVIEW < cfg.large &&
-	    ns / HOP_REVIEW < 1000000000ull / HOP_STREAM_RATE)
+	if (alone >= HOP_ALONE_REVIEWS && !large && ns * HOP_STREAM_RATE < n * 1000000000ull)
 		return request_leave(st, HOP_WHY_STREAM);
-	if (hops < HOP_REVIEW / 8)
+	st->poor = large && hops * 8 < n * 5 ? st->poor + 1 : 0;
+	if (large ? st->poor >= HOP_POOR_REVIEWS : hops < n / 8)
 		return request_leave(st,
 				     st->last_stay == HOP_STAY_SHARED ? HOP_WHY_SHARED : HOP_WHY_ONLY_STAYS);
 	return 0;
@@ -354,7 +357,8 @@ static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 			request_leave(st, stay_to_why(stay));
 		thread_stays(st);
 	}
-	if (st->hops + st->stays - st->review_at >= HOP_REVIEW)
+	if (st->hops + st->stays - st->review_at >= HOP_REVIEW ||
+	    st->bytes - st->review_bytes >= HOP_REVIEW_BYTES)
 		review(st);
 }
 

@@ -217,7 +217,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	}
 	st->peer_cookie = peer->cookie;
 	st->peer_sk = st->peer_file = 0;
-	st->stop = st->burst = st->alone = st->contention = st->hopper = 0;
+	st->stop = st->burst = st->alone = st->poor = st->contention = st->hopper = 0;
 	self->cseq = tp->copied_seq;
 	/*
 	 * Where the stream verdict program takes over. What waits in the receive queue is handed to it at the
@@ -374,6 +374,8 @@ static __always_inline void settle(struct tcp_sock *tp, struct hop_sock *st, str
 		st->holds = 0;
 	if (self->why == HOP_WHY_CONTENDED && st->holds < HOP_CONTENTION_HOLDS)
 		st->holds = HOP_CONTENTION_HOLDS;
+	if (self->why == HOP_WHY_ONLY_STAYS && st->poor && st->holds < HOP_POOR_HOLDS)
+		st->holds = HOP_POOR_HOLDS;
 	self->ask = HOP_WHY_NONE;
 	st->peer_cookie = 0;
 	st->peer_sk = st->peer_file = 0;

@@ -111,6 +111,28 @@ class Rr(Workload):
                 place.end(server)
 
 
+class Streams(Workload):
+    """Several streams at once, each of a pair of processes; the sum of their rates, the worst of their latencies."""
+
+    WARM = 3  # time to find out what does not pay
+
+    def __init__(self, count, size):
+        super().__init__(f"{count} streams of {size}", TCP)
+        self.count, self.size = count, size
+
+    def measure(self, place):
+        args = ["stream", "-z", self.size, "-w", self.WARM, "-s", SPAN]
+        clients = [place.spawn(RR, *args) for _ in range(self.count)]
+        try:
+            span = over_span(place, warm=self.WARM)
+            got = [self.from_json(c, span) for c in clients]
+        finally:
+            for c in clients:
+                place.end(c)
+        worst = (max(g[k] for g in got) for k in ("p50_us", "p99_us", "p999_us"))
+        return sample(sum(g["rate"] for g in got), span, *worst)
+
+
 class Load(Workload):
     """tests/bench/load, a server for each sample."""
 
@@ -402,6 +424,8 @@ def all_workloads():
         Rr("request-response 16384, blocking", "rr -b -z 16384"),
         *(Rr(f"stream of {size}", f"stream -z {size}", quick=size in (1024, 16384, 262144))
           for size in (64, 1024, 4096, 16384, 65536, 262144, 1048576)),
+        Streams(2, 262144),
+        Streams(8, 262144),
         Rr("request-response 64 over veth", "rr -z 64", net="veth"),
         Rr("stream of 16384 over veth", "stream -z 16384", net="veth"),
         Rr("request-response 64 over bridge and nftables", "rr -z 64", net="bridge", quick=True),

@@ -206,6 +206,15 @@ pausing() {
 	end_pid "$SPAWN_PID"
 }
 
+@test "a member whose large messages mostly stay leaves" {
+	pausing "3 30 behind"
+	wait_for 25 left_for only-stays || {
+		"$SOCKHOP" list --all --json --instance "$INSTANCE"
+		return 1
+	}
+	end_pid "$SPAWN_PID"
+}
+
 @test "a member whose messages only stay, since its peer does not catch up, leaves" {
 	pausing "3 30 ahead"
 	wait_for 25 left_for only-stays || {

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""pause.py TALK PAUSE [stream|ahead]: request-response over loopback for TALK seconds, silence for PAUSE seconds, and again.
+"""pause.py TALK PAUSE [stream|ahead|behind]: request-response over loopback for TALK seconds, silence for PAUSE seconds, and again.
 With `stream` the client does not fall silent but sends small messages without end that nobody answers; with `ahead` some
-thousands, faster than they are read.
+thousands, faster than they are read; with `behind` large ones, faster than they are read.
 
 Both ends are non-blocking and sleep in poll(2), each in a process of its own. Prints the rounds of each half.
 """
@@ -13,7 +13,7 @@ import sys
 import time
 
 KIND = (sys.argv[3:] or [""])[0]
-UNANSWERED = {"stream": b"S" * 100, "ahead": b"A" * 40}.get(KIND, b"none")
+UNANSWERED = {"stream": b"S" * 100, "ahead": b"A" * 40, "behind": b"B" * 65536}.get(KIND, b"none")
 READ = 400 if KIND == "ahead" else 1 << 18
 
 
@@ -35,7 +35,7 @@ def talk(sock, send, seconds):
 def answer(got, _):
     if got[0] != UNANSWERED[0]:
         return got
-    if KIND == "ahead":
+    if KIND in ("ahead", "behind"):
         time.sleep(0.001)
     return b""
 
@@ -44,7 +44,7 @@ def stream(sock, seconds):
     poller = select.poll()
     poller.register(sock, select.POLLOUT)
     # some thousands: who leaves must first have been read empty
-    end, left = time.monotonic() + seconds, 4000 if KIND == "ahead" else -1
+    end, left = time.monotonic() + seconds, 4000 if KIND in ("ahead", "behind") else -1
     while time.monotonic() < end:
         if not left:
             time.sleep(end - time.monotonic())
