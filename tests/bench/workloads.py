@@ -88,9 +88,10 @@ class Rr(Workload):
         super().__init__(name, TCP, quick)
         self.args, self.net, self.span = args.split(), net, span
         self.late = "crc" in self.args
+        self.warm = 0.3 if self.late else WARM  # nothing joins, and ports are used up
 
     def measure(self, place):
-        times = ["-w", WARM, "-s", self.span]
+        times = ["-w", self.warm, "-s", self.span]
         if not self.net:
             client = place.spawn(RR, *self.args, *times)
             server = None
@@ -104,7 +105,7 @@ class Rr(Workload):
                 time.sleep(0.02)
             client = place.spawn(RR, "client", *self.args, *where, *times, netns=a)
         try:
-            return self.from_json(client, over_span(place, span=self.span))
+            return self.from_json(client, over_span(place, warm=self.warm, span=self.span))
         finally:
             place.end(client)
             if server:
