@@ -141,13 +141,21 @@ static __always_inline enum hop_stay backlog_full(struct hop_sock *st, struct tc
 
 /* Does the redirect have to wait for a call of the peer, and too often? The field is read without the lock.
  */
-static __always_inline bool contended(struct hop_sock *st, struct tcp_sock *peer, const bool cast)
+static __always_inline bool contended(struct hop_sock *st, struct tcp_sock *peer, __u32 size, const bool cast)
 {
+	__u32 weight = size >= cfg.large && size < HOP_PATIENT * cfg.large ? HOP_CONTENTION_LARGE : 1;
+
 	if (READ(peer, inet_conn.icsk_inet.sk.sk_lock.owned))
-		st->contention += HOP_CONTENTION_HELD;
-	else if (st->contention)
-		st->contention--;
+		st->contention += HOP_CONTENTION_HELD * weight;
+	else
+		st->contention -= st->contention < weight ? st->contention : weight;
 	return st->contention > HOP_CONTENTION_MAX && !cfg.force;
+}
+
+/* Long messages, and none comes back: to wait costs less than is gained. */
+static __always_inline bool patient(struct hop_sock *st, __u32 size)
+{
+	return st->alone && size >= HOP_PATIENT * cfg.large;
 }
 
 static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock *tp, __u32 size,
@@ -184,9 +192,9 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 	stay = backlog_full(st, peer, cast);
 	if (stay)
 		return stay;
-	if (size >= cfg.large) /* to wait costs less than is gained */
+	if (patient(st, size))
 		return HOP_STAY_NONE;
-	return contended(st, peer, cast) ? HOP_STAY_CONTENDED : HOP_STAY_NONE;
+	return contended(st, peer, size, cast) ? HOP_STAY_CONTENDED : HOP_STAY_NONE;
 }
 
 /* Ask the agent to take this pair out: nothing hops from here on, the next pass does the rest. */
@@ -258,6 +266,8 @@ static __noinline int reviews_alone(struct hop_sock *st)
 	e = bpf_map_lookup_elem(&ends, &key);
 	if (!e || e->reviews != st->peer_reviews) {
 		st->peer_reviews = e ? e->reviews : 0;
+		if (st->alone) /* nothing was counted meanwhile */
+			st->contention = 0;
 		st->alone = 0;
 		return 0;
 	}

@@ -9,6 +9,7 @@
  */
 #include "facts.h"
 #include "pair.h"
+#include "window.h"
 
 void *bpf_cast_to_kern_ctx(void *) __ksym __weak;
 
@@ -77,43 +78,14 @@ static __always_inline void want(struct tcp_sock *tp, struct hop_sock *st, struc
 	emit(&ev);
 }
 
-/*
- * The traffic since the window was opened, n segments, of them `in` received: what is it? Windows grow while
- * nothing is gained, so a slow connection or a stream is looked at ever more rarely.
- */
-static __always_inline __u32 window_verdict(struct hop_sock *st, __u32 n, __u32 in, __u64 bytes)
-{
-	__u64 now = bpf_ktime_get_ns(), ns = now - st->win_ns, moved = bytes - st->win_bytes;
-	__u32 less = in < n - in ? in : n - in, why = HOP_WHY_NONE;
-	bool one_way = less < n / HOP_ONE_WAY;
-
-	if (!n)
-		return HOP_WHY_YOUNG;
-	if (one_way && moved / n < cfg.large && ns / n < 1000000000ull / HOP_STREAM_RATE)
-		why = HOP_WHY_STREAM;
-	else if (ns / n > 1000000000ull / (cfg.min_rate | 1))
-		why = HOP_WHY_SLOW;
-	st->win_ns = now;
-	st->win_bytes = bytes;
-	st->win_in += in;
-	st->win_segs += n;
-	if (why && st->win_len < HOP_WINDOW << HOP_WINDOW_SHIFT)
-		st->win_len *= 2;
-	return why;
-}
-
 static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct hop_sock *st,
 				  __u32 segs)
 {
 	__u32 n = segs - st->win_segs, in = ctx->data_segs_in - st->win_in, why;
 	struct hop_end *e;
 
-	if (!st->win_len) { /* the first look opens the window */
-		st->win_len = cfg.force & HOP_FORCE_YOUNG ? 1 : HOP_WINDOW;
-		st->win_segs = segs;
-		st->win_in = ctx->data_segs_in;
-		st->win_bytes = ctx->bytes_received + ctx->bytes_acked;
-		st->win_ns = bpf_ktime_get_ns();
+	if (!st->win_len) { /* the first look */
+		window_open(st, segs, ctx->data_segs_in, ctx->bytes_received + ctx->bytes_acked);
 		return HOP_WHY_YOUNG;
 	}
 	if (n < st->win_len)
@@ -282,9 +254,14 @@ static __always_inline void on_request(struct bpf_sock_ops *ctx)
 	bpf_map_update_elem(&marks, &key, &mark, BPF_ANY);
 }
 
-/* Insert this end now. Facts that can be read already must hold. */
-static __always_inline void join_early(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct hop_sock *st)
+/*
+ * Insert this end now. Facts that can be read already must hold. peer_cookie: 0 if the peer's is not known
+ * yet, then become_ready() finds it.
+ */
+static __always_inline void join_early(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct tcp_sock *tp,
+				       const struct hop_key *peer, __u64 peer_cookie)
 {
+	struct hop_sock *st;
 	struct hop_end *self;
 	__u64 cookie;
 
@@ -292,7 +269,14 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct tcp_sock
 		count(HOP_CNT_WHY + HOP_WHY_FULL);
 		return;
 	}
-	if (sock_is_mptcp(tp) || register_as(tp, st, bpf_get_socket_cookie(ctx), HOP_END_EARLY))
+	if (sock_is_mptcp(tp))
+		return;
+	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!st)
+		return;
+	st->peer = *peer;
+	st->peer_cookie = peer_cookie;
+	if (register_as(tp, st, bpf_get_socket_cookie(ctx), HOP_END_EARLY))
 		return;
 	flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG, 0);
 	self = bpf_map_lookup_elem(&ends, &st->self);
@@ -314,9 +298,9 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct tcp_sock
 	count(HOP_CNT_EARLY);
 }
 
-static __always_inline void early_active(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct hop_sock *st)
+static __always_inline void early_active(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct tcp_sock *tp)
 {
-	struct hop_key key;
+	struct hop_key key, peer;
 	struct mark *mark;
 	__u32 action, why;
 
@@ -336,32 +320,29 @@ static __always_inline void early_active(struct bpf_sock_ops *ctx, struct tcp_so
 		count(HOP_CNT_WHY + (why & 63));
 		return;
 	}
-	/* the server's key is (S+1, C+1), ours (C, S+1); its cookie is not known yet: see become_ready() */
-	st->peer.a = key.b;
-	st->peer.b = key.a + 1;
-	join_early(ctx, tp, st);
+	peer.a = key.b; /* the server's key is (S+1, C+1), ours (C, S+1) */
+	peer.b = key.a + 1;
+	join_early(ctx, sk, tp, &peer, 0);
 }
 
-static __always_inline void early_passive(struct bpf_sock_ops *ctx, struct tcp_sock *tp, struct hop_sock *st)
+static __always_inline void early_passive(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct tcp_sock *tp)
 {
-	struct hop_key key;
+	struct hop_key key, peer_key;
 	struct hop_end *peer;
 
 	key = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
-	st->peer.a = key.b - 1;
-	st->peer.b = key.a;
-	peer = bpf_map_lookup_elem(&ends, &st->peer);
+	peer_key.a = key.b - 1;
+	peer_key.b = key.a;
+	peer = bpf_map_lookup_elem(&ends, &peer_key);
 	if (!peer || !(peer->flags & HOP_END_MEMBER) || !(peer->flags & HOP_END_EARLY) ||
 	    peer->userns != sock_userns((struct sock *)tp))
 		return;
-	st->peer_cookie = peer->cookie;
-	join_early(ctx, tp, st);
+	join_early(ctx, sk, tp, &peer_key, peer->cookie);
 }
 
 static __always_inline void on_established(struct bpf_sock_ops *ctx, bool early)
 {
 	struct bpf_sock *sk = ctx->sk;
-	struct hop_sock *st;
 	struct tcp_sock *tp;
 
 	if (cfg.draining || !sk)
@@ -372,13 +353,10 @@ static __always_inline void on_established(struct bpf_sock_ops *ctx, bool early)
 	flags_set(ctx, BPF_SOCK_OPS_RTT_CB_FLAG, 0);
 	if (!early || !cfg.early)
 		return;
-	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!st)
-		return;
 	if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
-		early_active(ctx, tp, st);
+		early_active(ctx, sk, tp);
 	else
-		early_passive(ctx, tp, st);
+		early_passive(ctx, sk, tp);
 }
 
 static __always_inline void dispatch(struct bpf_sock_ops *ctx, bool early)

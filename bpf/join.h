@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * join.h: one step of an end that wants to join, for hop_visit. All of it runs under the end's own
+ * lock_sock(); of the peer it reads what the peer's record and socket say at that moment.
+ */
+#ifndef SOCKHOP_JOIN_H
+#define SOCKHOP_JOIN_H
+
+#include "facts.h"
+#include "pair.h"
+
+/* bpf_setsockopt() with TCP_BPF_SOCK_OPS_CB_FLAGS (include/uapi/linux/bpf.h): 6.12 can, 6.1 cannot; probed.
+ */
+static __always_inline long cb_flags_add(struct tcp_sock *tp, __u32 add)
+{
+	int flags = BPF_CORE_READ(tp, bpf_sock_ops_cb_flags) | add;
+
+	return bpf_setsockopt(tp, 6 /* SOL_TCP */, TCP_BPF_SOCK_OPS_CB_FLAGS, &flags, sizeof(flags));
+}
+
+/* The record of the other end, if there is exactly one that mirrors us and it is still the one we know. */
+static __always_inline struct hop_end *peer_of(struct hop_sock *st)
+{
+	struct hop_end *e;
+
+	if (!st->peer_cookie)
+		return find_peer(st);
+	e = bpf_map_lookup_elem(&ends, &st->peer);
+	return e && e->cookie == st->peer_cookie ? e : NULL;
+}
+
+/*
+ * The socket that our TCP connection leads to: the peer's, or that of the relay in between. A relay names
+ * each end to the other; one that was published alone, or whose relay has taken it back, has no peer.
+ */
+static __always_inline __u32 tcp_peer(struct hop_sock *st, struct hop_end *peer, struct hop_via *via)
+{
+	struct hop_collapse *c, *back;
+
+	via->sk = peer->sk;
+	via->cookie = peer->cookie;
+	via->net = peer->net;
+	via->userns = peer->userns;
+	if (!st->relay)
+		return HOP_WHY_NONE;
+	c = bpf_map_lookup_elem(&collapse, &st->self);
+	back = bpf_map_lookup_elem(&collapse, &st->peer);
+	if (!c || !back || back->peer.a != st->self.a || back->peer.b != st->self.b ||
+	    hop_collapse_delta(c) != st->delta)
+		return HOP_WHY_PEER_OUTSIDE;
+	*via = c->via;
+	return HOP_WHY_NONE;
+}
+
+/* Is this really the other end of our connection? A key alone can be forged (TCP_REPAIR). */
+static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
+					 struct hop_end *peer)
+{
+	struct sock *sk = (struct sock *)tp, *psk;
+	struct hop_tuple a, b;
+	struct tcp_sock *ptp;
+	struct hop_via via;
+	__u32 why;
+
+	if (self->dup || peer->dup)
+		return HOP_WHY_DUPLICATE;
+	why = tcp_peer(st, peer, &via);
+	if (why)
+		return why;
+	psk = (void *)(long)via.sk;
+	ptp = (void *)psk;
+	if (BPF_CORE_READ(psk, __sk_common.skc_cookie.counter) != via.cookie)
+		return HOP_WHY_STATE;
+	if (!hop_seq_agree(tp->snd_una, tp->write_seq, BPF_CORE_READ(ptp, rcv_nxt)) ||
+	    !hop_seq_agree(BPF_CORE_READ(ptp, snd_una), BPF_CORE_READ(ptp, write_seq), tp->rcv_nxt))
+		return HOP_WHY_SEQUENCE;
+	if (self->net == via.net) {
+		sock_tuple(sk, &a);
+		sock_tuple(psk, &b);
+		if (!tuple_mirrors(&a, &b))
+			return HOP_WHY_ADDRESS;
+	} else if (self->userns != via.userns) {
+		/* the only ones who can forge a key across namespaces are masters of another user namespace
+		 */
+		return HOP_WHY_USERNS;
+	}
+	/* The connection must have moved on since it registered, with both ends still in step. */
+	if (tp->snd_una == st->reg_una && tp->rcv_nxt == st->reg_rcv)
+		return HOP_WHY_IDLE;
+	return HOP_WHY_NONE;
+}
+
+/* What the agent says of the program(s) that hold the socket. */
+static __always_inline __u32 program_veto(__u64 cookie)
+{
+	struct hop_vet *v;
+
+	if (cfg.force & HOP_FORCE_PROGRAM)
+		return HOP_WHY_NONE;
+	v = bpf_map_lookup_elem(&vetted, &cookie);
+	return v && v->gen == cfg.policy_gen ? v->why : HOP_WHY_UNVETTED;
+}
+
+static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
+				   struct hop_end *peer)
+{
+	struct sock *sk = (struct sock *)tp;
+	__u32 why;
+
+	why = sock_unfit((__u64)(long)tp, 0);
+	if (why)
+		return why;
+	why = program_veto(self->cookie);
+	if (why)
+		return why;
+	if (!peer)
+		return HOP_WHY_PEER_OUTSIDE;
+	if (!(peer->flags & (HOP_END_WANT | HOP_END_MEMBER)) || peer->flags & HOP_END_LEAVE)
+		return HOP_WHY_PEER;
+	if (peer->flags & HOP_END_MEMBER && !(peer->flags & HOP_END_COLLAPSED) != !st->relay)
+		return HOP_WHY_PEER;
+	why = cross_check(tp, st, self, peer);
+	if (why)
+		return why;
+	if (program_veto(peer->cookie) || sock_unfit(peer->sk, !!(peer->flags & HOP_END_MEMBER)))
+		return HOP_WHY_PEER;
+	if (!(peer->flags & HOP_END_MEMBER) && cfg.members + 2 > cfg.max_members)
+		return HOP_WHY_FULL;
+	return sock_sleepers(sk) ? HOP_WHY_SLEEPER : HOP_WHY_NONE;
+}
+
+/* Reasons that pass by themselves within a few passes. */
+static __always_inline bool passing(__u32 why)
+{
+	return why == HOP_WHY_SLEEPER || why == HOP_WHY_NO_FILE || why == HOP_WHY_IDLE ||
+	       why == HOP_WHY_UNVETTED;
+}
+
+static __always_inline void set_why(struct hop_sock *st, struct hop_end *self, __u32 why)
+{
+	if (self->why != why)
+		count(HOP_CNT_WHY + (why & 63));
+	st->why = self->why = why;
+}
+
+/* Only a new policy, another program or a new connection changes these. */
+static __always_inline bool final(__u32 why)
+{
+	return why == HOP_WHY_SPLICE || why == HOP_WHY_GO || why == HOP_WHY_FIONREAD ||
+	       why == HOP_WHY_POLICY || why == HOP_WHY_DUPLICATE || why == HOP_WHY_MPTCP ||
+	       why == HOP_WHY_OTHER_USER || why == HOP_WHY_CGROUP || why == HOP_WHY_DRAINING ||
+	       why == HOP_WHY_ADDRESS || why == HOP_WHY_STATE || why == HOP_WHY_USERNS;
+}
+
+/* Tells the agent when to come again. Two passes at once may lose one time; the agent's review finds it. */
+static __always_inline void held_until(__u64 ns)
+{
+	if (!cfg.held_until || ns < cfg.held_until)
+		cfg.held_until = ns;
+}
+
+/*
+ * Out for now: no callbacks, no attempts. Unless the reason is final, a later pass (the agent's review) lets
+ * the end prove itself again, each time after twice as long.
+ */
+static __always_inline void hold(struct hop_sock *st, struct hop_end *self, __u32 why)
+{
+	__u32 shift = st->holds < HOP_HOLD_SHIFT ? st->holds : HOP_HOLD_SHIFT;
+
+	self->flags &= ~HOP_END_WANT;
+	self->flags |= HOP_END_DEAD;
+	st->hold_ns = final(why) ? 0 : bpf_ktime_get_ns() + (HOP_HOLD_NS << shift);
+	st->holds++;
+	if (st->hold_ns)
+		held_until(st->hold_ns);
+}
+
+/* Watch the traffic again: the round-trip callback opens a new window. */
+static __always_inline void watch_again(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	self->flags &= ~HOP_END_DEAD;
+	st->hold_ns = 0;
+	st->tries = 0;
+	st->win_len = 0;
+	cb_flags_add(tp, BPF_SOCK_OPS_RTT_CB_FLAG);
+}
+
+/* Not now, or not at all. While it waits for its peer, an end costs nothing. */
+static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, struct hop_end *peer,
+				    __u32 why)
+{
+	bool soon = passing(why);
+
+	set_why(st, self, why);
+	if (why == HOP_WHY_PEER_OUTSIDE)
+		return;
+	/* while the peer tries, so does this end: what is in the peer's way may pass */
+	if (why == HOP_WHY_PEER)
+		soon = peer && peer->flags & HOP_END_WANT;
+	if (soon && ++st->tries < HOP_TRIES) {
+		__sync_fetch_and_add(&cfg.retry, 1);
+		return;
+	}
+	if (why != HOP_WHY_PEER)
+		hold(st, self, why);
+}
+
+static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	struct hop_end *peer = peer_of(st);
+	__u32 why = unfit(tp, st, self, peer);
+	__u64 cookie = st->cookie;
+
+	if (why) {
+		put_off(st, self, peer, why);
+		return;
+	}
+	st->peer_cookie = peer->cookie;
+	st->peer_sk = st->peer_file = 0;
+	st->stop = st->burst = st->alone = st->poor = st->contention = st->hopper = 0;
+	self->cseq = tp->copied_seq;
+	/*
+	 * Where the stream verdict program takes over. What waits in the receive queue is handed to it at the
+	 * next recv() or segment (tcp_bpf_recvmsg_parser(), sk_psock_verdict_data_ready()), and it cuts off
+	 * what has been read of a partly read skb.
+	 */
+	self->next = tp->copied_seq;
+	if (bpf_map_update_elem(&members, &cookie, (struct sock *)tp, BPF_NOEXIST)) {
+		put_off(st, self, peer, HOP_WHY_ERROR);
+		return;
+	}
+	st->places = peer->flags & HOP_END_MEMBER ? 0 : 2;
+	__sync_fetch_and_add(&cfg.members, st->places);
+	st->member = 1;
+	st->joins++;
+	st->tries = 0;
+	st->review_at = st->hops + st->stays;
+	st->review_hops = st->hops;
+	st->review_bytes = st->bytes;
+	st->seen_ns = 0;
+	st->why = HOP_WHY_NONE;
+	self->why = HOP_WHY_NONE;
+	self->flags &= ~(HOP_END_WANT | HOP_END_SEEK | HOP_END_COLLAPSED);
+	self->flags |= HOP_END_MEMBER | (st->relay ? HOP_END_COLLAPSED : 0);
+	count(HOP_CNT_JOINED);
+}
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * leave.h: one step of a member that must go, for hop_visit, and what becomes of it once it is out. All of it
+ * runs under the end's own lock_sock().
+ */
+#ifndef SOCKHOP_LEAVE_H
+#define SOCKHOP_LEAVE_H
+
+#include "join.h"
+
+/*
+ * Neither end has sent anything for a long time, and nothing waits to be read (that could not leave): give
+ * the places and the memory back. Early members are the operator's wish.
+ */
+static __always_inline bool pair_idle(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
+				      struct hop_end *peer)
+{
+	__u64 now = bpf_ktime_get_ns(), msgs = st->hops + st->stays;
+
+	if (!cfg.idle_ns || self->flags & HOP_END_EARLY)
+		return false;
+	if (!st->seen_ns || st->seen_msgs != msgs) {
+		st->seen_msgs = msgs;
+		st->seen_ns = now;
+		self->flags &= ~HOP_END_IDLE;
+	} else if (now - st->seen_ns >= cfg.idle_ns) {
+		self->flags |= HOP_END_IDLE;
+	}
+	return self->flags & HOP_END_IDLE && peer && peer->flags & HOP_END_IDLE &&
+	       sock_hop_queue_empty((__u64)(long)tp) && sock_hop_queue_empty(peer->sk);
+}
+
+/* Must this member go? Returns enum hop_why. */
+static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
+					  struct hop_end *peer)
+{
+	int cg;
+
+	if (cfg.draining)
+		return HOP_WHY_DRAINING;
+	if (self->flags & HOP_END_LEAVE)
+		return self->why;
+	if (self->ask)
+		return self->ask;
+	if (peer && (peer->flags & HOP_END_LEAVE))
+		return peer->why;
+	/* Alone: the other end was refused. (A closed peer has no record; then the FIN is on its way.) */
+	if (peer && !(peer->flags & (HOP_END_MEMBER | HOP_END_WANT)))
+		return HOP_WHY_PEER;
+	cg = sock_cgroup_attached((struct sock *)tp);
+	if (cg < 0 || (cg & HOP_CG_LEAVING))
+		return HOP_WHY_CGROUP;
+	if (self->gen != cfg.policy_gen) {
+		self->gen = cfg.policy_gen;
+		if (policy_action((__u64)(long)tp) == HOP_ACTION_NEVER)
+			return HOP_WHY_POLICY;
+	}
+	if (!(self->flags & HOP_END_EARLY)) {
+		cg = program_veto(st->cookie);
+		if (cg && cg != HOP_WHY_UNVETTED)
+			return cg;
+	}
+	return pair_idle(tp, st, self, peer) ? HOP_WHY_IDLE : HOP_WHY_NONE;
+}
+
+/* The peer cannot have a redirect into us in flight: it latched quiet, or is no more. */
+static __always_inline bool peer_quiet(struct hop_sock *st, struct hop_end *peer)
+{
+	struct sock *psk = (void *)(long)st->peer_sk;
+
+	/* One that is no member never was, or was quiet when it left. */
+	if (peer)
+		return !(peer->flags & HOP_END_MEMBER) || peer->flags & HOP_END_QUIET;
+	/* Its record went with TCP_CLOSE; a thread may still be inside send() on the dead connection. */
+	if (!psk || BPF_CORE_READ(psk, __sk_common.skc_cookie.counter) != st->peer_cookie)
+		return true;
+	return sock_quiet((__u64)(long)psk);
+}
+
+/*
+ * Leave without losing a byte. Deleting a member discards its queue, and a redirect in flight to it is lost,
+ * so an end goes only when (1) its peer can send no more hops (stop, under the peer's lock) and has none in
+ * flight (the refcount latch), (2) its own queue is empty, and (3) it has latched quiet itself, because
+ * afterwards its own psock can no longer be asked.
+ */
+static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
+				  struct hop_end *peer, __u32 why)
+{
+	__u64 cookie = st->cookie;
+
+	st->stop = 1;
+	st->why = why;
+	self->why = why;
+	self->flags |= HOP_END_LEAVE;
+	if (!st->hopper || sock_quiet((__u64)(long)tp) || (cfg.force & HOP_FORCE_LATCH))
+		self->flags |= HOP_END_QUIET;
+	if (!(cfg.force & HOP_FORCE_LATCH)) {
+		if (!(self->flags & HOP_END_QUIET) || !peer_quiet(st, peer) ||
+		    !sock_hop_queue_empty((__u64)(long)tp)) {
+			__sync_fetch_and_add(&cfg.retry_leave, 1);
+			return;
+		}
+	}
+	bpf_map_delete_elem(&members, &cookie); /* ENOENT: close() was first, which is as good */
+	__sync_fetch_and_sub(&cfg.members, st->places);
+	st->places = 0;
+	st->member = 0;
+	self->flags &= ~(HOP_END_MEMBER | HOP_END_EARLY | HOP_END_COLLAPSED);
+	__sync_fetch_and_add(&cfg.retry_leave, 1); /* the next pass settles it */
+	count(HOP_CNT_LEFT);
+	count(HOP_CNT_WHY + (why & 63));
+}
+
+/* A new policy: a refusal that came from the old one is taken back. */
+static __always_inline void new_policy(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	self->gen = cfg.policy_gen;
+	if (policy_action((__u64)(long)tp) == HOP_ACTION_NEVER) {
+		set_why(st, self, HOP_WHY_POLICY);
+		hold(st, self, HOP_WHY_POLICY);
+	} else if (self->flags & HOP_END_DEAD || st->why == HOP_WHY_POLICY) {
+		st->holds = 0;
+		watch_again(tp, st, self);
+	}
+}
+
+/* Out. When the other end is out as well, this one becomes an ordinary candidate again, after a while. */
+static __always_inline void settle(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
+				   struct hop_end *peer)
+{
+	if (peer && (peer->flags & HOP_END_MEMBER)) {
+		__sync_fetch_and_add(&cfg.retry_leave, 1);
+		return;
+	}
+	self->flags &= ~(HOP_END_LEAVE | HOP_END_QUIET | HOP_END_IDLE);
+	if (self->why == HOP_WHY_IDLE) /* nothing to hold against it: it may come back as soon as it talks */
+		st->holds = 0;
+	if (self->why == HOP_WHY_CONTENDED && st->holds < HOP_CONTENTION_HOLDS)
+		st->holds = HOP_CONTENTION_HOLDS;
+	if (self->why == HOP_WHY_ONLY_STAYS && st->poor && st->holds < HOP_POOR_HOLDS)
+		st->holds = HOP_POOR_HOLDS;
+	self->ask = HOP_WHY_NONE;
+	st->peer_cookie = 0;
+	st->peer_sk = st->peer_file = 0;
+	st->reg_una = tp->snd_una;
+	st->reg_rcv = tp->rcv_nxt;
+	hold(st, self, self->why);
+	if (self->gen != cfg.policy_gen) /* it changed while this end was leaving */
+		new_policy(tp, st, self);
+}
+
+#endif
