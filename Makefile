@@ -190,7 +190,7 @@ demo: $(B)/.deps ## a real workload, plain and under sockhop, in interleaved rou
 .PHONY: bench bench-quick bench-relay bench-scale
 BENCH_DEPS = $(B)/.deps $(B)/tests/bench/naive.bpf.o
 
-bench: $(BENCH_DEPS) ## all workloads, plain and sockhop and others, interleaved (50 minutes); writes docs/bench
+bench: $(BENCH_DEPS) ## all workloads, plain and sockhop and others, interleaved (55 minutes); writes docs/bench
 	@tests/deps.sh test bench
 	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
 	tests/bench/bench --out docs/bench/bench

@@ -445,6 +445,7 @@ def all_workloads():
         Haproxy(),
         Nginx("nginx proxy, 612 B, backend without keep-alive", "/fresh/small", late=True),
         Nginx("nginx 612 B, no keep-alive", "/small", close=True),
+        Nginx("nginx 1 MB, no keep-alive", "/large", close=True),
         Rr("connect-request-close 64", "crc -z 64", quick=True),
         Rr("connect-request-close 64, blocking", "crc -b -z 64"),
     ]
