@@ -362,8 +362,9 @@ int agent_new(struct agent **out, const char *instance)
 		agent_free(a);
 		return err;
 	}
-	/* a pass holds socket locks: get it over with on a busy machine */
-	setpriority(PRIO_PROCESS, 0, -10);
+	/* a pass holds socket locks: get it over with on a busy machine (exec_daemon() does so for the
+	 * session) */
+	setpriority(PRIO_PROCESS, 0, AGENT_NICE);
 	*out = a;
 	return 0;
 }

@@ -9,6 +9,9 @@
 
 #include <stdbool.h>
 
+/* Nice value of the agent, and of the daemon's session. */
+#define AGENT_NICE (-10)
+
 struct agent;
 
 /*

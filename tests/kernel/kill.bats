@@ -71,3 +71,14 @@ kill_agents() {
 	run -0 timeout 60 "$SOCKHOP" run --instance "$INSTANCE" -- "$K/stream_check" -n 30 -s 4 -H 2
 	echo "$output"
 }
+
+# Connections wait for it to join, and a pass holds their locks. A nice value counts within a session only.
+@test "the agent and its session have a nice value of -10" {
+	local pid
+	attached_cgroup
+	pid=$(agent_pid)
+	[ "$(ps -o ni= -p "$pid" | tr -d ' ')" -eq -10 ]
+	[ -e "/proc/$pid/autogroup" ] || skip "no autogroup on this kernel"
+	cat "/proc/$pid/autogroup"
+	grep -q 'nice -10' "/proc/$pid/autogroup"
+}

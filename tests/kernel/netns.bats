@@ -52,7 +52,7 @@ between() {
 }
 
 @test "two namespaces with the same loopback addresses and ports at the same time: no byte goes astray" {
-	local i ns=() pids=()
+	local i failed="" ns=() pids=()
 	attached_cgroup
 	for i in 0 1; do
 		new_netns
@@ -67,9 +67,13 @@ between() {
 		pids[i]=$SPAWN_PID
 	done
 	for i in 0 1; do
-		wait "${pids[i]}" || { cat "$BATS_TEST_TMPDIR"/client* "$BATS_TEST_TMPDIR"/server*; return 1; }
+		wait "${pids[i]}" || failed=1
 	done
-	cat "$BATS_TEST_TMPDIR"/client*
+	cat "$BATS_TEST_TMPDIR"/client* "$BATS_TEST_TMPDIR"/server*
+	[ ! "$failed" ] || {
+		"$SOCKHOP" status --instance "$INSTANCE"
+		return 1
+	}
 }
 
 @test "a connection to a peer outside the cgroup never joins and leaves nothing behind" {
