@@ -320,8 +320,7 @@ static __always_inline void early_active(struct bpf_sock_ops *ctx, struct bpf_so
 		count(HOP_CNT_WHY + (why & 63));
 		return;
 	}
-	peer.a = key.b; /* the server's key is (S+1, C+1), ours (C, S+1) */
-	peer.b = key.a + 1;
+	peer = hop_key_peer(&key, true);
 	join_early(ctx, sk, tp, &peer, 0);
 }
 
@@ -331,8 +330,7 @@ static __always_inline void early_passive(struct bpf_sock_ops *ctx, struct bpf_s
 	struct hop_end *peer;
 
 	key = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
-	peer_key.a = key.b - 1;
-	peer_key.b = key.a;
+	peer_key = hop_key_peer(&key, false);
 	peer = bpf_map_lookup_elem(&ends, &peer_key);
 	if (!peer || !(peer->flags & HOP_END_MEMBER) || !(peer->flags & HOP_END_EARLY) ||
 	    peer->userns != sock_userns((struct sock *)tp))

@@ -22,6 +22,7 @@ RR = str(BUILD / "tests/kernel/rr")
 LOAD = str(BUILD / "tests/bench/load")
 NAIVE = str(BUILD / "tests/bench/naive")
 STATS = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
+PORTS = 11000, 18999  # of services: new_port()
 
 
 def cgroup2_mount():
@@ -210,7 +211,7 @@ class Bench:
         self.tmp.chmod(0o755)
         self.places = {}
         self.networks = None
-        self.port = 11000 + os.getpid() % 5000
+        self.port = PORTS[0] + os.getpid() % 5000
         for v in variants:
             self.places[v] = Place(self, v)
 

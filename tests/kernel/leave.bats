@@ -138,7 +138,7 @@ left_for() {
 spinning() {
 	local p50
 	attached_cgroup
-	run -0 member "$K/rr" rr -y -z "$1" -C 0 -S 1 -w 4 -s 1 # both must join first, and leave again
+	run -0 member "$K/rr" rr -y -z "$1" -C 0 -S 1 -w 6 -s 1 # both must join first, and leave again
 	echo "$output"
 	p50=$(jq .p50_us <<<"$output")
 	"$SOCKHOP" status --json --instance "$INSTANCE" | tee "$BATS_TEST_TMPDIR/status" | jq .hopped
