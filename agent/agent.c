@@ -13,6 +13,7 @@
 #include "agent.h"
 #include "collapse.h"
 #include "instance.h"
+#include "pace.h"
 #include "pass.h"
 #include "seek.h"
 #include "util.h"
@@ -21,10 +22,8 @@
 
 /* Pace, in nanoseconds. A pass costs milliseconds however little there is to do: it walks the hash table. */
 #define MS	      1000000ull
-#define COALESCE      (20 * MS) /* after the first event, for others to come along */
-#define JOIN_SHARE    60	/* passes for joins: at most 1/60 of one CPU, */
-#define CROWD_SHARE   10 /* but 1/10 of it where so many pairs wait, or the last pass let so many join: */
-#define CROWD	      50
+#define COALESCE      (20 * MS)	   /* after the first event, for others to come along */
+#define CROWD	      50	   /* so many pairs wait, or so many joined in the last pass: PACE_CROWD */
 #define LEAVE_SHARE   4		   /* passes for leaves, which an application may be waiting for */
 #define LEAVE_AT_ONCE 3		   /* passes that a leave takes when nothing is in its way */
 #define LEAVE_URGENT  20	   /* so many in a row; then they are as patient as joins */
@@ -43,24 +42,26 @@ struct agent {
 	unsigned long long
 		vet_by; /* programs must be examined, by then even if somebody leaves; 0: no need */
 	bool leaves;	/* somebody is leaving */
+	bool members;	/* the next pass looks at members, too: one leaves, or anything may have changed */
 	bool seeks;	/* somebody looks for a peer that does not register by itself */
 	bool held;	/* somebody is held back for a while */
-	unsigned int leave_passes;	/* in a row */
-	unsigned long long spent;	/* CPU time of the present pass, programs' examination included */
-	unsigned long long due;		/* when the next pass may run, 0: none is needed */
-	unsigned long long ended, cost; /* when the last pass was over, what it cost */
-	unsigned long long pairs;	/* that became complete since, or joined in it if that is more */
-	unsigned long long review;	/* when to look at everything again, 0: never */
-	unsigned long long lost;	/* events lost so far */
-	unsigned long long hops;	/* at the last review */
+	unsigned int leave_passes; /* in a row */
+	unsigned long long spent;  /* CPU time of the present pass, programs' examination included */
+	unsigned long long due;	   /* when the next pass may run, 0: none is needed */
+	struct pace pace;
+	unsigned long long
+		pairs; /* that became complete since the last pass, or joined in it if that is more */
+	unsigned long long review; /* when to look at everything again, 0: never */
+	unsigned long long lost;   /* events lost so far */
+	unsigned long long hops;   /* at the last review */
 	unsigned long long
 		moved; /* when `hops` last changed, or members were last looked at for being idle */
 };
 
-static void schedule(struct agent *a, unsigned long long delay)
+static void schedule_for(struct agent *a, enum pace_reason reason, unsigned long long delay)
 {
 	unsigned long long at = now_ns() + delay;
-	unsigned long long not_before = a->ended + (a->pairs >= CROWD ? CROWD_SHARE : JOIN_SHARE) * a->cost;
+	unsigned long long not_before = pace_not_before(&a->pace, a->pairs >= CROWD ? PACE_CROWD : reason);
 
 	if (a->in.config->force & HOP_FORCE_YOUNG) { /* young connections end soon */
 		at -= delay;
@@ -70,6 +71,11 @@ static void schedule(struct agent *a, unsigned long long delay)
 		at = not_before;
 	if (!a->due || at < a->due)
 		a->due = at;
+}
+
+static void schedule(struct agent *a, unsigned long long delay)
+{
+	schedule_for(a, PACE_AGAIN, delay);
 }
 
 static void want_vet(struct agent *a)
@@ -91,10 +97,10 @@ static int on_event(void *ctx, void *data, size_t size)
 		want_vet(a);
 		netns_list_add(&a->dirty, e->netns);
 		netns_list_add(&a->dirty, e->peer_netns);
-		schedule(a, COALESCE);
+		schedule_for(a, PACE_NEW, COALESCE);
 		break;
 	case HOP_EV_LEAVE:
-		a->leaves = true;
+		a->leaves = a->members = true;
 		a->leave_passes = 0;
 		netns_list_add(&a->dirty, e->netns);
 		netns_list_add(&a->dirty, e->peer_netns);
@@ -104,9 +110,10 @@ static int on_event(void *ctx, void *data, size_t size)
 		a->seeks = true;
 		want_vet(a); /* after the pass that finds the peer, and that pass asks for one more */
 		netns_list_add(&a->dirty, e->netns);
-		schedule(a, COALESCE);
+		schedule_for(a, PACE_NEW, COALESCE);
 		break;
 	case HOP_EV_EXEC:
+		a->members = true;
 		want_vet(a);
 		netns_list_all(&a->dirty, &a->in);
 		schedule(a, COALESCE);
@@ -118,7 +125,7 @@ static int on_event(void *ctx, void *data, size_t size)
 /* Look at everything: at the start, after a change of policy, when events were lost. */
 static void look_at_all(struct agent *a)
 {
-	a->seeks = true;
+	a->seeks = a->members = true;
 	want_vet(a);
 	netns_list_all(&a->dirty, &a->in);
 	if (a->dirty.n)
@@ -126,12 +133,12 @@ static void look_at_all(struct agent *a)
 }
 
 /* When to run the next pass, after one that cost so much and left so much to do. */
-static void pace(struct agent *a, int more, unsigned long long cost, unsigned long long joined)
+static void plan_next(struct agent *a, int more, unsigned long long cost, unsigned long long joined)
 {
 	a->spent += cost;
-	a->leaves = more & PASS_LEAVES && ++a->leave_passes < LEAVE_URGENT;
-	a->ended = now_ns();
-	a->cost = a->spent;
+	pace_spend(&a->pace, now_ns(), a->spent, !a->members);
+	a->members = more & PASS_LEAVES;
+	a->leaves = a->members && ++a->leave_passes < LEAVE_URGENT;
 	a->pairs = joined / 2;
 	a->spent = 0;
 	if (a->leaves)
@@ -166,6 +173,7 @@ static int run_pass(struct agent *a)
 	int more, err;
 
 	a->due = 0;
+	a->in.config->fresh = !a->members;
 	if (a->vet_by && !unvetted) {
 		err = vet_all(&a->in, a->veto, &vetted);
 		if (err)
@@ -183,12 +191,12 @@ static int run_pass(struct agent *a)
 	a->in.config->seek = a->seeks;
 	a->seeks = false;
 	more = pass_visit(&a->in, &a->dirty, &cost);
-	a->in.config->seek = 0;
+	a->in.config->seek = a->in.config->fresh = 0;
 	held_until = a->in.config->held_until;
 	if (more < 0)
 		return more;
 	msg_debug("pass over %u namespaces: %llu us, again %d", n, cost / 1000, more);
-	pace(a, more, cost, instance_counter(&a->in, HOP_CNT_JOINED) - joined);
+	plan_next(a, more, cost, instance_counter(&a->in, HOP_CNT_JOINED) - joined);
 	if (unvetted && !a->leaves)
 		look_at_all(a);
 	if (more & PASS_JOINS)

@@ -12,6 +12,9 @@
 #define __maybe_unused __attribute__((unused))
 
 #define HOP_O_NONBLOCK	  04000
+#define HOP_S_IFMT	  0170000
+#define HOP_S_IFSOCK	  0140000
+#define HOP_IPPROTO_TCP	  6
 #define HOP_IFF_LOOPBACK  8
 #define HOP_SEND_SHUTDOWN 2
 #define HOP_AF_INET	  2
@@ -20,6 +23,9 @@
 /* include/linux/skmsg.h: the low bits of sk_user_data are flags, bit 2 says that it points to a psock. */
 #define HOP_USER_DATA_PSOCK 4ul
 #define HOP_USER_DATA_MASK  (~7ul)
+
+/* Largest table of descriptors that is read at execve(), in words of 64. */
+#define HOP_FD_WORDS 64
 
 /* Longest wait queue and link list we follow; more counts as "busy". */
 #define HOP_WALK 16

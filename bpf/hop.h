@@ -17,7 +17,7 @@
 #define SOCKHOP_HOP_H
 
 /* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
-#define HOP_ABI 5
+#define HOP_ABI 6
 
 /* Largest number of rules in a policy; the kernel side walks them linearly when an end registers. */
 #define HOP_RULES_MAX 64
@@ -311,8 +311,9 @@ enum hop_counter {
 enum hop_event_type {
 	HOP_EV_PAIRED = 1, /* both ends registered: vet the programs, run a pass */
 	HOP_EV_LEAVE = 2,  /* a member asks to leave: run a pass */
-	HOP_EV_EXEC = 3,   /* a task in an attached cgroup called execve(): veto it if need be */
-	HOP_EV_SEEK = 4,   /* an end sends to one that never sends: only a pass can register that */
+	HOP_EV_EXEC =
+		3, /* a task in an attached cgroup called execve() and has a TCP socket: veto it if need be */
+	HOP_EV_SEEK = 4, /* an end sends to one that never sends: only a pass can register that */
 };
 
 struct hop_event {
@@ -357,6 +358,8 @@ struct hop_config {
 	__u32 max_burst;       /* bound of the peer's backlog in small messages (less than `large` bytes) */
 	__u32 force;	       /* TEST ONLY: HOP_FORCE_* */
 	__u32 seek;  /* 1: passes register silent receivers whose sender has HOP_END_SEEK. Set by the agent */
+	__u32 fresh; /* 1: passes and hop_holders leave out members: nobody leaves, others want to join. By
+			the agent */
 	__u32 retry; /* written by passes: ends that could not join for a passing reason */
 	__u32 retry_leave; /* written by passes: ends that could not leave yet */
 	__u32 members;	   /* members: a pair takes both places when its first end joins */

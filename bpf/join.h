@@ -201,8 +201,11 @@ static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, s
 		__sync_fetch_and_add(&cfg.retry, 1);
 		return;
 	}
-	if (why != HOP_WHY_PEER)
-		hold(st, self, why);
+	if (why == HOP_WHY_PEER)
+		return;
+	hold(st, self, why);
+	if (peer && peer->flags & HOP_END_MEMBER) /* it is alone now, and must go */
+		__sync_fetch_and_add(&cfg.retry_leave, 1);
 }
 
 static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)

@@ -105,7 +105,7 @@ int hop_show_tcp(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
-/* Who holds the registered sockets: one record per (process, socket). */
+/* Who holds the registered sockets (not those of members if `fresh`): one record per (process, socket). */
 SEC("iter/task_file")
 int hop_holders(struct bpf_iter__task_file *ctx)
 {
@@ -122,7 +122,7 @@ int hop_holders(struct bpf_iter__task_file *ctx)
 	if (!sock || !sock->sk)
 		return 0;
 	st = bpf_sk_storage_get(&socks, sock->sk, 0, 0);
-	if (!st || !st->registered)
+	if (!st || !st->registered || (st->member && cfg.fresh))
 		return 0;
 	h.cookie = st->cookie;
 	h.pid = task->tgid;
@@ -162,9 +162,64 @@ int hop_relay_ends(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
+/* Is this descriptor a TCP socket? */
+static __always_inline bool file_tcp(struct file *file)
+{
+	struct socket *sock;
+	struct sock *sk;
+
+	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & HOP_S_IFMT) != HOP_S_IFSOCK)
+		return false;
+	sock = BPF_CORE_READ(file, private_data); /* sock_alloc_file(), net/socket.c */
+	sk = BPF_CORE_READ(sock, sk);
+	return sk && BPF_CORE_READ(sk, sk_protocol) == HOP_IPPROTO_TCP;
+}
+
+struct inherited {
+	struct file **files;
+	unsigned long *open; /* bit map */
+	__u32 tcp;	     /* 1: one of them is a TCP socket, or may be */
+};
+
+/* 64 descriptors of a table; returns 1 to end bpf_loop(). */
+static long look_at_files(__u32 word, struct inherited *t)
+{
+	unsigned long open = 0;
+	struct file *file;
+
+	if (bpf_probe_read_kernel(&open, sizeof(open), t->open + word))
+		t->tcp = 1;
+	for (int bit = 0; bit < 64 && open && !t->tcp; bit++, open >>= 1) {
+		if (!(open & 1))
+			continue;
+		if (bpf_probe_read_kernel(&file, sizeof(file), t->files + word * 64ul + bit) ||
+		    file_tcp(file))
+			t->tcp = 1;
+	}
+	return t->tcp ? 1 : 0;
+}
+
+/*
+ * May the program have inherited a connection? By now its descriptors are its own, and those with FD_CLOEXEC
+ * closed (begin_new_exec(), fs/exec.c); the table may still be as large as that of who forked it.
+ */
+static __always_inline bool inherits_tcp(struct task_struct *task)
+{
+	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+	struct inherited t = {.files = BPF_CORE_READ(fdt, fd), .open = BPF_CORE_READ(fdt, open_fds)};
+	__u32 words =
+		BPF_CORE_READ(fdt, max_fds) / 64; /* a multiple of it: NR_OPEN_DEFAULT, alloc_fdtable() */
+
+	if (words > HOP_FD_WORDS)
+		return true;
+	bpf_loop(words, look_at_files, &t, 0);
+	return t.tcp;
+}
+
 /*
  * execve() in an attached cgroup while there are members: a descriptor may have reached a program that
- * splices. Runs for every exec of the host, so it looks at the member count first.
+ * splices. Runs for every exec of the host, so it looks at the member count first; and an event costs a look
+ * at all descriptors of the host and a pass, which a program that has no connection is not worth.
  */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(hop_exec, struct task_struct *task)
@@ -175,7 +230,7 @@ int BPF_PROG(hop_exec, struct task_struct *task)
 	if (!cfg.members || cfg.draining)
 		return 0;
 	cgrp = (__u64)(long)BPF_CORE_READ(task, cgroups, dfl_cgrp);
-	if (cgroup_attached(cgrp) < 0)
+	if (cgroup_attached(cgrp) < 0 || !inherits_tcp(task))
 		return 0;
 	ev.pid = BPF_CORE_READ(task, tgid);
 	emit(&ev);

@@ -97,6 +97,8 @@ int hop_visit(struct bpf_iter__tcp *ctx)
 	if (!tp)
 		return 0;
 	st = bpf_sk_storage_get(&socks, tp, 0, 0);
+	if (st && st->member && cfg.fresh && !cfg.draining && !cfg.leaving)
+		return 0;
 	if (!st || !st->registered) {
 		if (st)
 			visit_unregistered(tp, st);
