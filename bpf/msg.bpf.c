@@ -324,6 +324,18 @@ static __always_inline void thread_stays(struct hop_sock *st)
 		st->hopper = 0;
 }
 
+/*
+ * tcp_bpf_push() sends each piece of a message as a message of its own, and each with MSG_ZEROCOPY gets a
+ * completion: one too many where two pages of the kernel's copy meet. So make it one piece. (What does not
+ * fit into one struct sk_msg, some 500 KB, comes here in parts; and where no memory is to be had it stays as
+ * it is.)
+ */
+static __always_inline void one_completion(struct sk_msg_md *msg, struct tcp_sock *tp, __u32 size)
+{
+	if (tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1ul << SOCK_ZEROCOPY))
+		bpf_msg_pull_data(msg, 0, size, 0);
+}
+
 static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 {
 	struct bpf_sock *sk = msg->sk;
@@ -366,6 +378,7 @@ static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 		if (stay_to_why(stay))
 			request_leave(st, stay_to_why(stay));
 		thread_stays(st);
+		one_completion(msg, tp, size);
 	}
 	if (st->hops + st->stays - st->review_at >= HOP_REVIEW ||
 	    st->bytes - st->review_bytes >= HOP_REVIEW_BYTES)

@@ -141,14 +141,17 @@ static int oob(int a, int b)
 
 static int zerocopy(int a, int b)
 {
-	char buf[1000] = {0}, control[200];
+	static char buf[40000]; /* more than the 32 KB of pages that the kernel copies into: two pieces */
+	char control[200];
 	int i, ok = 0, done = 0;
 	double until;
 
 	set_int(a, SOL_SOCKET, SO_ZEROCOPY, 1);
 	for (i = 0; i < 10; i++) {
-		ok += send(a, buf, sizeof(buf), MSG_ZEROCOPY | MSG_NOSIGNAL) == sizeof(buf);
-		ok -= recv_all(b, buf, sizeof(buf), 1) != 0;
+		size_t len = i % 2 ? sizeof(buf) : 1000;
+
+		ok += send(a, buf, len, MSG_ZEROCOPY | MSG_NOSIGNAL) == (ssize_t)len;
+		ok -= recv_all(b, buf, len, 1) != 0;
 	}
 	for (until = now() + 1; done < ok && now() < until;) {
 		struct msghdr m = {.msg_control = control, .msg_controllen = sizeof(control)};
