@@ -49,8 +49,7 @@ struct agent {
 	unsigned long long spent;  /* CPU time of the present pass, programs' examination included */
 	unsigned long long due;	   /* when the next pass may run, 0: none is needed */
 	struct pace pace;
-	unsigned long long
-		pairs; /* that became complete since the last pass, or joined in it if that is more */
+	unsigned long long pairs; /* that became complete since, or joined in the last pass if that is more */
 	unsigned long long review; /* when to look at everything again, 0: never */
 	unsigned long long lost;   /* events lost so far */
 	unsigned long long hops;   /* at the last review */

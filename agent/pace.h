@@ -32,8 +32,7 @@ enum pace_reason {
 	PACE_CROWD, /* as many as the agent calls a crowd */
 };
 
-/* A pass is over that cost so much; joins: it was for joins alone, not a review or for somebody who leaves.
- */
+/* A pass is over that cost so much. joins: it was for joins alone, no review, and nobody was leaving. */
 void pace_spend(struct pace *p, unsigned long long now, unsigned long long cost, bool joins);
 /* The earliest time for the next pass. NEW is never later than AGAIN. */
 unsigned long long pace_not_before(const struct pace *p, enum pace_reason reason);

@@ -311,8 +311,7 @@ enum hop_counter {
 enum hop_event_type {
 	HOP_EV_PAIRED = 1, /* both ends registered: vet the programs, run a pass */
 	HOP_EV_LEAVE = 2,  /* a member asks to leave: run a pass */
-	HOP_EV_EXEC =
-		3, /* a task in an attached cgroup called execve() and has a TCP socket: veto it if need be */
+	HOP_EV_EXEC = 3, /* execve() in an attached cgroup with a TCP socket inherited: look at its program */
 	HOP_EV_SEEK = 4, /* an end sends to one that never sends: only a pass can register that */
 };
 
@@ -358,8 +357,7 @@ struct hop_config {
 	__u32 max_burst;       /* bound of the peer's backlog in small messages (less than `large` bytes) */
 	__u32 force;	       /* TEST ONLY: HOP_FORCE_* */
 	__u32 seek;  /* 1: passes register silent receivers whose sender has HOP_END_SEEK. Set by the agent */
-	__u32 fresh; /* 1: passes and hop_holders leave out members: nobody leaves, others want to join. By
-			the agent */
+	__u32 fresh; /* 1: passes and hop_holders leave out members, others want to join. Set by the agent */
 	__u32 retry; /* written by passes: ends that could not join for a passing reason */
 	__u32 retry_leave; /* written by passes: ends that could not leave yet */
 	__u32 members;	   /* members: a pair takes both places when its first end joins */

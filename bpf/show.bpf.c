@@ -207,8 +207,7 @@ static __always_inline bool inherits_tcp(struct task_struct *task)
 {
 	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
 	struct inherited t = {.files = BPF_CORE_READ(fdt, fd), .open = BPF_CORE_READ(fdt, open_fds)};
-	__u32 words =
-		BPF_CORE_READ(fdt, max_fds) / 64; /* a multiple of it: NR_OPEN_DEFAULT, alloc_fdtable() */
+	__u32 words = BPF_CORE_READ(fdt, max_fds) / 64; /* NR_OPEN_DEFAULT or more, alloc_fdtable() */
 
 	if (words > HOP_FD_WORDS)
 		return true;
