@@ -83,6 +83,23 @@ static void want_vet(struct agent *a)
 		a->vet_by = now_ns() + VET_PATIENCE;
 }
 
+/* Look at every registered end and its programs, members included. */
+static void look_at_ends(struct agent *a)
+{
+	a->members = true;
+	want_vet(a);
+	netns_list_all(&a->dirty, &a->in);
+	if (a->dirty.n)
+		schedule(a, COALESCE);
+}
+
+/* Look at everything: at the start, after a change of policy, when events were lost. */
+static void look_at_all(struct agent *a)
+{
+	a->seeks = true;
+	look_at_ends(a);
+}
+
 static int on_event(void *ctx, void *data, size_t size)
 {
 	struct agent *a = ctx;
@@ -112,23 +129,10 @@ static int on_event(void *ctx, void *data, size_t size)
 		schedule_for(a, PACE_NEW, COALESCE);
 		break;
 	case HOP_EV_EXEC:
-		a->members = true;
-		want_vet(a);
-		netns_list_all(&a->dirty, &a->in);
-		schedule(a, COALESCE);
+		look_at_ends(a);
 		break;
 	}
 	return 0;
-}
-
-/* Look at everything: at the start, after a change of policy, when events were lost. */
-static void look_at_all(struct agent *a)
-{
-	a->seeks = a->members = true;
-	want_vet(a);
-	netns_list_all(&a->dirty, &a->in);
-	if (a->dirty.n)
-		schedule(a, COALESCE);
 }
 
 /* When to run the next pass, after one that cost so much and left so much to do. */

@@ -14,7 +14,6 @@
 #define HOP_O_NONBLOCK	  04000
 #define HOP_S_IFMT	  0170000
 #define HOP_S_IFSOCK	  0140000
-#define HOP_IPPROTO_TCP	  6
 #define HOP_IFF_LOOPBACK  8
 #define HOP_SEND_SHUTDOWN 2
 #define HOP_AF_INET	  2

@@ -44,6 +44,12 @@ static __always_inline bool wants_more(struct tcp_sock *tp)
 	       sk->sk_peek_off >= 0 || BPF_CORE_READ_BITFIELD(tp, recvmsg_inq);
 }
 
+/* Has the sender itself set SO_ZEROCOPY? (sock_flag() by a direct load.) */
+static __always_inline bool sends_zerocopy(struct tcp_sock *tp)
+{
+	return tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1ul << SOCK_ZEROCOPY);
+}
+
 static __always_inline enum hop_stay peer_blocked(struct hop_sock *st, struct tcp_sock *peer, const bool cast)
 {
 	struct file *file = peer_file(st, cast);
@@ -112,7 +118,7 @@ static __always_inline enum hop_stay own_blocked(struct tcp_sock *tp)
 		return HOP_STAY_NONE;
 	if (tp->inet_conn.icsk_ulp_ops)
 		return HOP_STAY_ULP;
-	if (sk->__sk_common.skc_flags & (1ul << SOCK_ZEROCOPY))
+	if (sends_zerocopy(tp))
 		return HOP_STAY_ZEROCOPY;
 	if (wants_more(tp))
 		return HOP_STAY_OPTION;
@@ -332,7 +338,7 @@ static __always_inline void thread_stays(struct hop_sock *st)
  */
 static __always_inline void one_completion(struct sk_msg_md *msg, struct tcp_sock *tp, __u32 size)
 {
-	if (tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & (1ul << SOCK_ZEROCOPY))
+	if (sends_zerocopy(tp))
 		bpf_msg_pull_data(msg, 0, size, 0);
 }
 

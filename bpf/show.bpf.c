@@ -172,7 +172,7 @@ static __always_inline bool file_tcp(struct file *file)
 		return false;
 	sock = BPF_CORE_READ(file, private_data); /* sock_alloc_file(), net/socket.c */
 	sk = BPF_CORE_READ(sock, sk);
-	return sk && BPF_CORE_READ(sk, sk_protocol) == HOP_IPPROTO_TCP;
+	return sk && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
 }
 
 struct inherited {

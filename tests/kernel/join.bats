@@ -156,11 +156,6 @@ option_as_plain() {
 		"$BATS_TEST_DIRNAME/overlap.py"
 }
 
-members_are() {
-	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -c ".maps[0], .counters"
-	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq '.maps[] | select(.map == "members").used')" -eq "$1" ]
-}
-
 @test "a rule that names a program takes its members out, and its end lets them in again" {
 	attached_cgroup
 	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/rr" -c 4 -s 12

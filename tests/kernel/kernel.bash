@@ -30,7 +30,9 @@ attached_cgroup() {
 # has FILE PATTERN
 has() { grep -q "$2" "$1"; }
 
-# no end of this instance is a member
-no_members() {
-	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq '.maps[] | select(.map == "members").used')" -eq 0 ]
+# members_are N: so many ends of this instance are members
+members_are() {
+	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -c ".maps[0], .counters"
+	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq '.maps[] | select(.map == "members").used')" -eq "$1" ]
 }
+no_members() { members_are 0; }

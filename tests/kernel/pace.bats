@@ -15,10 +15,6 @@ watched_agent() {
 	spawn -o "$LOG" "$SOCKHOP" agent -vv --instance "$INSTANCE"
 }
 
-members_are() {
-	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .connections.members)" -eq "$1" ]
-}
-
 # two ends that talk for long
 pair() { spawn -c "$CG" -o "$BATS_TEST_TMPDIR/rr$1" "$K/rr" -w 0 -s 25; }
 
