@@ -17,7 +17,7 @@
 #define SOCKHOP_HOP_H
 
 /* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
-#define HOP_ABI 6
+#define HOP_ABI 7
 
 /* Largest number of rules in a policy; the kernel side walks them linearly when an end registers. */
 #define HOP_RULES_MAX 64
@@ -226,7 +226,12 @@ struct hop_relayed {
 	X(REPAIR, "repair", "one end is in TCP_REPAIR mode")                                                 \
 	X(OPTION, "socket-option", "one end asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter") \
 	X(CONTENDED, "contended",                                                                            \
-	  "the peer's own calls hold its socket too often: see the reason of that name")
+	  "the peer's own calls hold its socket too often: see the reason of that name")                     \
+	X(HELD, "peer-held", "a call of the peer holds its socket: a hop would wait for it")                 \
+	X(MEMORY, "peer-memory", "the peer, or its cgroup, is short of memory for sockets")                  \
+	X(HEARTBEAT, "heartbeat", "one message of each direction takes TCP every --heartbeat seconds")       \
+	X(POLICY, "policy", "the policy has changed and this end has not been judged by it yet")             \
+	X(STATE, "peer-state", "the peer is not ESTABLISHED any more")
 
 enum hop_stay {
 #define X(name, text, help) HOP_STAY_##name,
@@ -277,7 +282,11 @@ enum hop_stay {
 	X(CONTENDED, "contended", "as a member it waited for its peer's calls: a reader that never sleeps") \
 	X(RELAY, "relay",                                                                                   \
 	  "it is a socket of `sockhop relay --collapse`: the ends beyond it join each other")               \
-	X(STREAM, "stream", "one-way traffic in small messages that hardly pauses: hopping gains nothing")
+	X(STREAM, "stream", "one-way traffic in small messages that hardly pauses: hopping gains nothing")  \
+	X(EDGE, "edge-triggered",                                                                           \
+	  "its program waits for it with EPOLLET, and a member has two receive queues on this kernel")      \
+	X(FLIPS, "flips", "its program has turned a member blocking before")                                \
+	X(BROKEN, "broken", "a segment could not be handed over: the connection is reset")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,
