@@ -31,7 +31,7 @@ static const struct kind kinds[] = {
 	 "joins, leaves, lists",
 	 "Linux 6.1 or later"},
 	{"iter/task_file", {"hop_holders"}, "finds the programs behind a socket", "Linux 6.1 or later"},
-	{"iter/bpf_sk_storage_map", {"hop_show_socks"}, "status, list, detach", "Linux 6.1 or later"},
+	{"syscall", {"hop_show_end"}, "status, list, detach", "Linux 6.1 or later"},
 	{"tp_btf/sched_process_exec",
 	 {"hop_exec"},
 	 "sees that a member changes its program",
@@ -68,8 +68,6 @@ static int attach_link(struct bpf_link *link)
 /* Attach a loaded program as far as that has no effect on anybody else's sockets. */
 static int try_attach(struct hop_bpf *skel, struct bpf_program *prog)
 {
-	union bpf_iter_link_info info = {.map.map_fd = bpf_map__fd(skel->maps.socks)};
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
 	int members = bpf_map__fd(skel->maps.members), fd = bpf_program__fd(prog);
 
 	switch (bpf_program__type(prog)) {
@@ -78,8 +76,6 @@ static int try_attach(struct hop_bpf *skel, struct bpf_program *prog)
 	case BPF_PROG_TYPE_SK_SKB:
 		return bpf_prog_attach(fd, members, BPF_SK_SKB_STREAM_VERDICT, 0) ? -errno : 0;
 	case BPF_PROG_TYPE_TRACING:
-		if (prog == skel->progs.hop_show_socks)
-			return attach_link(bpf_program__attach_iter(prog, &opts));
 		return attach_link(bpf_program__attach(prog));
 	default:
 		return 0; /* sockops: the self test attaches it to a cgroup */

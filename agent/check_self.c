@@ -29,6 +29,7 @@
 #include "policy.h"
 #include "reasons.h"
 #include "session.h"
+#include "show.h"
 #include "util.h"
 #include "cgroup/cgroup.h"
 
@@ -146,7 +147,7 @@ static void be_agent(struct self *s, struct instance *in, int control)
 	s->segments = w.segments;
 	s->hops = instance_counter(in, HOP_CNT_HOPS);
 	if (!w.hop_ms)
-		instance_iterate(in, ITER_SHOW_SOCKS, -1, sizeof(struct hop_show), take_why, s);
+		show_each(in, take_why, s);
 }
 
 static void detach(struct self *s, struct instance *in, int control)

@@ -26,8 +26,8 @@ static const char *const map_names[MAP_COUNT] = {
 	[MAP_COLLAPSE] = "collapse", [MAP_RELAYED] = "relayed",
 };
 static const char *const iter_names[ITER_COUNT] = {
-	[ITER_VISIT] = "visit",	      [ITER_COLLECT] = "collect", [ITER_SHOW_SOCKS] = "show_socks",
-	[ITER_SHOW_TCP] = "show_tcp", [ITER_HOLDERS] = "holders", [ITER_RELAY_ENDS] = "relay_ends",
+	[ITER_VISIT] = "visit",	    [ITER_COLLECT] = "collect",	      [ITER_SHOW_TCP] = "show_tcp",
+	[ITER_HOLDERS] = "holders", [ITER_RELAY_ENDS] = "relay_ends",
 };
 
 const char *instance_map_name(enum instance_map map)
@@ -56,7 +56,7 @@ int instance_root(char *buf, size_t size)
 static void instance_init(struct instance *in)
 {
 	memset(in, 0, sizeof(*in));
-	in->lock_fd = -1;
+	in->lock_fd = in->show_end = -1;
 	for (int i = 0; i < MAP_COUNT; i++)
 		in->map[i] = -1;
 	for (int i = 0; i < ITER_COUNT; i++)
@@ -71,6 +71,7 @@ void instance_close(struct instance *in)
 		util__close(&in->map[i]);
 	for (int i = 0; i < ITER_COUNT; i++)
 		util__close(&in->iter[i]);
+	util__close(&in->show_end);
 	util__close(&in->lock_fd);
 	instance_init(in);
 }
@@ -99,6 +100,10 @@ static int open_pins(struct instance *in, int flags)
 		if (err)
 			return err;
 	}
+	snprintf(path, sizeof(path), "%s/" INSTANCE_SHOW_END, in->dir);
+	in->show_end = bpf_obj_get(path);
+	if (in->show_end < 0)
+		return -errno;
 	for (int i = 0; i < ITER_COUNT; i++) {
 		snprintf(path, sizeof(path), "%s/%s", in->dir, iter_names[i]);
 		in->iter[i] = bpf_obj_get(path);

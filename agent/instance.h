@@ -7,9 +7,10 @@
  *   sockhop/NAME/            the instance; flock(2) on this folder serialises attach, detach, run
  *     config members ends socks counters events vetted cgroups policy     maps
  *     collapse relayed                                                    maps
- *     visit collect show_socks show_tcp holders relay_ends                iterator links
+ *     visit collect show_tcp holders relay_ends                           iterator links
  *     exec                                                                tracepoint link
  *     sockops setsockopt                                                  programs for cgroups
+ *     show_end                                                            program that user space runs
  *     cgroup-ID cgroup-ID-setsockopt                                      their links to an attached cgroup
  *     agent/               flock(2) on this folder is held by the resident agent
  *   sockhop/NAME-draining-N/ an instance that is detached but could not drain yet
@@ -25,6 +26,8 @@
 #include "bpf/hop.h"
 
 #define INSTANCE_DEFAULT "default"
+/* File name of the pin of hop_show_end. */
+#define INSTANCE_SHOW_END "show_end"
 
 /* Maps and iterator links of an instance, in the order of the table in instance.c. */
 enum instance_map {
@@ -41,21 +44,14 @@ enum instance_map {
 	MAP_RELAYED,
 	MAP_COUNT
 };
-enum instance_iter {
-	ITER_VISIT,
-	ITER_COLLECT,
-	ITER_SHOW_SOCKS,
-	ITER_SHOW_TCP,
-	ITER_HOLDERS,
-	ITER_RELAY_ENDS,
-	ITER_COUNT
-};
+enum instance_iter { ITER_VISIT, ITER_COLLECT, ITER_SHOW_TCP, ITER_HOLDERS, ITER_RELAY_ENDS, ITER_COUNT };
 
 struct instance {
 	char name[64];
 	char dir[PATH_MAX];
 	int lock_fd; /* the folder; flock()ed when opened with INSTANCE_LOCK */
 	int map[MAP_COUNT];
+	int show_end;		   /* the program hop_show_end */
 	int iter[ITER_COUNT];	   /* pinned links: bpf_iter_create() gives a readable fd */
 	struct hop_config *config; /* mmap()ed; with INSTANCE_READ a snapshot of the moment of opening */
 };

@@ -140,25 +140,19 @@ static int pin_link(struct bpf_link *link, const char *dir, const char *name)
 
 static int pin_iters(struct hop_bpf *skel, const char *dir)
 {
-	union bpf_iter_link_info socks = {.map.map_fd = bpf_map__fd(skel->maps.socks)};
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &socks, .link_info_len = sizeof(socks));
 	const struct {
 		enum instance_iter which;
 		struct bpf_program *prog;
-		struct bpf_iter_attach_opts *opts;
 	} iters[] = {
-		{ITER_VISIT, skel->progs.hop_visit, NULL},
-		{ITER_COLLECT, skel->progs.hop_collect, NULL},
-		{ITER_SHOW_SOCKS, skel->progs.hop_show_socks, &opts},
-		{ITER_SHOW_TCP, skel->progs.hop_show_tcp, NULL},
-		{ITER_HOLDERS, skel->progs.hop_holders, NULL},
-		{ITER_RELAY_ENDS, skel->progs.hop_relay_ends, NULL},
+		{ITER_VISIT, skel->progs.hop_visit},	       {ITER_COLLECT, skel->progs.hop_collect},
+		{ITER_SHOW_TCP, skel->progs.hop_show_tcp},     {ITER_HOLDERS, skel->progs.hop_holders},
+		{ITER_RELAY_ENDS, skel->progs.hop_relay_ends},
 	};
 	int err = 0;
 
 	_Static_assert(ARRAY_SIZE(iters) == ITER_COUNT, "every iterator is pinned");
 	for (size_t i = 0; i < ARRAY_SIZE(iters) && !err; i++)
-		err = pin_link(bpf_program__attach_iter(iters[i].prog, iters[i].opts), dir,
+		err = pin_link(bpf_program__attach_iter(iters[i].prog, NULL), dir,
 			       instance_iter_name(iters[i].which));
 	return err;
 }
@@ -173,6 +167,9 @@ static int pin_programs(struct hop_bpf *skel, const char *dir, bool early)
 		return -errno;
 	snprintf(path, sizeof(path), "%s/setsockopt", dir);
 	if (bpf_program__pin(skel->progs.hop_setsockopt, path))
+		return -errno;
+	snprintf(path, sizeof(path), "%s/" INSTANCE_SHOW_END, dir);
+	if (bpf_program__pin(skel->progs.hop_show_end, path))
 		return -errno;
 	return pin_link(bpf_program__attach(skel->progs.hop_exec), dir, "exec");
 }

@@ -8,6 +8,7 @@
 
 #include "instance.h"
 #include "pass.h"
+#include "show.h"
 #include "util.h"
 
 static bool netns_listed(const struct netns_list *l, __u32 inum)
@@ -136,7 +137,7 @@ static int count_member(const void *record, void *arg)
 int members_left(const struct instance *in, bool all)
 {
 	struct left left = {.in = in, .all = all};
-	int err = instance_iterate(in, ITER_SHOW_SOCKS, -1, sizeof(struct hop_show), count_member, &left);
+	int err = show_each(in, count_member, &left);
 
 	return err ? err : left.n;
 }

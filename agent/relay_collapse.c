@@ -11,6 +11,7 @@
 #include "instance.h"
 #include "relay.h"
 #include "relay_collapse.h"
+#include "show.h"
 #include "util.h"
 #include "bpf/key.h"
 
@@ -340,7 +341,7 @@ bool relay_collapse_refresh(struct relay_worker *w, bool force)
 	if (!c || (c->refreshed == w->now && !force) || c->n_free == c->n)
 		return false;
 	c->refreshed = w->now;
-	if (instance_iterate(&c->in, ITER_SHOW_SOCKS, -1, sizeof(struct hop_show), note_end, w))
+	if (show_each(&c->in, note_end, w))
 		msg_debug("relay: cannot see what hops");
 	return true;
 }

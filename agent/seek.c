@@ -9,6 +9,7 @@
 #include "instance.h"
 #include "pass.h"
 #include "seek.h"
+#include "show.h"
 #include "util.h"
 #include "cgroup/cgroup.h"
 #include "load.h"
@@ -80,7 +81,7 @@ int seek_namespaces(const struct instance *in, struct netns_list *l)
 {
 	struct seek seek = {.found = l};
 	_cleanup_close_ int own = -1;
-	int err = instance_iterate(in, ITER_SHOW_SOCKS, -1, sizeof(struct hop_show), note_seeker, &seek);
+	int err = show_each(in, note_seeker, &seek);
 
 	if (err || !seek.n)
 		return err;

@@ -37,6 +37,32 @@ int show_map(int fd, size_t key_size, size_t value_size,
 	return ret;
 }
 
+struct each {
+	int prog;
+	int (*fn)(const void *record, void *arg);
+	void *arg;
+};
+
+static int show_end(const void *key, const void *value, void *arg)
+{
+	struct hop_show_call call = {.key = *(const struct hop_key *)key};
+	/* a syscall program writes to ctx_in (bpf_prog_test_run_syscall(), net/bpf/test_run.c) */
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &call, .ctx_size_in = sizeof(call));
+	const struct each *e = arg;
+
+	(void)value;
+	if (bpf_prog_test_run_opts(e->prog, &opts))
+		return -errno;
+	return opts.retval ? 0 : e->fn(&call.show, e->arg);
+}
+
+int show_each(const struct instance *in, int (*fn)(const void *record, void *arg), void *arg)
+{
+	struct each e = {.prog = in->show_end, .fn = fn, .arg = arg};
+
+	return show_map(in->map[MAP_ENDS], sizeof(struct hop_key), sizeof(struct hop_end), show_end, &e);
+}
+
 int show_add(const void *record, void *arg)
 {
 	struct show *s = arg;
@@ -75,17 +101,9 @@ void show_sort(struct show *s)
 	s->count = kept + 1;
 }
 
-/* A socket that is merely being watched may not even have a cookie yet. */
-static int add_registered(const void *record, void *arg)
-{
-	const struct hop_show *r = record;
-
-	return r->flags & (HOP_SHOW_REGISTERED | HOP_SHOW_MEMBER) ? show_add(record, arg) : 0;
-}
-
 int show_load(const struct instance *in, struct show *s)
 {
-	int err = instance_iterate(in, ITER_SHOW_SOCKS, -1, sizeof(struct hop_show), add_registered, s);
+	int err = show_each(in, show_add, s);
 
 	show_sort(s);
 	return err;

@@ -17,13 +17,20 @@ struct instance;
 int show_map(int fd, size_t key_size, size_t value_size,
 	     int (*fn)(const void *key, const void *value, void *arg), void *arg);
 
+/*
+ * Call fn(record, arg) with a struct hop_show for each registered end of all network namespaces. No socket
+ * lock is taken. A non-zero return of fn ends it and is returned; otherwise 0 or -errno.
+ */
+int show_each(const struct instance *in, int (*fn)(const void *record, void *arg), void *arg);
+
 /* Records of sockets, sorted by cookie. Starts zeroed. */
 struct show {
 	struct hop_show *record;
 	size_t count, room;
 };
 
-/* Add one record; of use as the callback of instance_iterate(), arg being a struct show. 0 or -ENOMEM. */
+/* Add one record; of use as the callback of instance_iterate() and show_each(), arg being a struct show. 0 or
+ * -ENOMEM. */
 int show_add(const void *record, void *arg);
 /* Sort by cookie and drop a second record of the same socket. Needed before show_pairs().
  */

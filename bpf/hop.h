@@ -55,6 +55,7 @@ enum hop_end_flags {
 struct hop_end {
 	__u64 cookie; /* socket cookie: never reused, the key of the sockhash */
 	__u64 sk;     /* struct sock *, for CO-RE probe reads only; may be stale */
+	__u64 st;     /* its struct hop_sock *, which goes with the socket: for probe reads, as sk */
 	__u64 net;    /* struct net *, compared, never dereferenced */
 	__u32 netns;  /* inode number of the network namespace, as in /proc/PID/ns/net */
 	__u32 flags;  /* enum hop_end_flags */
@@ -430,7 +431,8 @@ struct hop_tuple {
 	__u16 lport, rport;
 };
 
-/* One line of `list`: what the show iterators write with bpf_seq_write(), one record per socket. */
+/* One line of `list`, a record per socket: what hop_show_tcp writes with bpf_seq_write() and hop_show_end
+ * answers. */
 struct hop_show {
 	__u64 cookie, peer_cookie;
 	struct hop_tuple tuple;
@@ -447,6 +449,12 @@ enum hop_show_flags {
 	HOP_SHOW_READY = 1 << 2,
 	HOP_SHOW_STOP = 1 << 3,
 	HOP_SHOW_NONBLOCK = 1 << 4,
+};
+
+/* The context of hop_show_end: which end, and what was found. */
+struct hop_show_call {
+	struct hop_key key;   /* in: of the end, as in map `ends` */
+	struct hop_show show; /* out, if the program returned 0 */
 };
 
 /* What the holders iterator writes: a process that holds a registered socket. */

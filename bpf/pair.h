@@ -56,6 +56,7 @@ static __always_inline __u32 register_as(struct tcp_sock *tp, struct hop_sock *s
 	st->reg_rcv = tp->rcv_nxt;
 	e.cookie = cookie;
 	e.sk = (__u64)(long)tp;
+	e.st = (__u64)(long)st;
 	e.net = (__u64)(long)BPF_CORE_READ(sk, __sk_common.skc_net.net);
 	e.netns = sock_netns(sk);
 	e.userns = sock_userns(sk);
