@@ -11,7 +11,7 @@ build="clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libcap-
 demo="redis-server redis-tools nginx-light wrk iproute2 util-linux jq curl"
 test="libcmocka-dev liburing-dev bats $demo haproxy memcached socat netcat-openbsd postgresql postgresql-contrib
 	apache2-utils nftables openssl openssh-server openssh-client curl python3 jq libelf-dev
-	procps util-linux strace binutils libpython3.11-testsuite python3-tornado"
+	procps util-linux strace binutils libpython3.11-testsuite python3-tornado spin"
 kernels="qemu-system-x86 busybox-static cpio zstd lz4 xz-utils"
 bench="gnuplot-nox linux-perf redis-server redis-tools nginx-light libnginx-mod-stream wrk haproxy memcached postgresql
 	postgresql-contrib iproute2 nftables python3 bpftool"
