@@ -7,7 +7,7 @@
 # shellcheck disable=SC2034
 set -euo pipefail
 
-build="clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libcap-ng-dev pkg-config gcc make libc6-dev"
+build="clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libcap-ng-dev libseccomp-dev pkg-config gcc make libc6-dev"
 demo="redis-server redis-tools nginx-light wrk iproute2 util-linux jq curl"
 test="libcmocka-dev liburing-dev bats $demo haproxy memcached socat netcat-openbsd postgresql postgresql-contrib
 	apache2-utils nftables openssl openssh-server openssh-client curl python3 jq libelf-dev

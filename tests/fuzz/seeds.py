@@ -39,12 +39,12 @@ class Elf:
     def segment(self, kind, flags, offset, size):
         self.phs.append((kind, flags, offset, offset, offset, size, size, 4096))
 
-    def symbols(self, strings, names):
+    def symbols(self, strings, names, section=0):
         out = b"\0" * (24 if self.wide else 16)
-        for i, n in enumerate(names):
+        for n in names:
             at = strings.index(n.encode() + b"\0")
-            undef = 0 if i else 1
-            out += self.pack("IBBHQQ", at, 18, 0, undef, 0, 0) if self.wide else self.pack("IIIBBH", at, 0, 0, 18, 0, undef)
+            out += self.pack("IBBHQQ", at, 18, 0, section, 0, 0) if self.wide else self.pack(
+                "IIIBBH", at, 0, 0, 18, 0, section)
         return out
 
     def rela(self, sym):
@@ -70,12 +70,12 @@ class Elf:
         return (head + ph).ljust(self.base, b"\0") + self.body
 
 
-def full(wide=True, big=False, machine=62, etype=3, names=("syscall", "ioctl"), strings=None, interp=True, extra=None, **kw):
+def full(wide=True, big=False, machine=62, etype=3, names=("syscall", "ioctl"), strings=None, interp=True, extra=None, section=0, **kw):
     elf = Elf(wide, big, machine, etype)
     strings = strings or b"\0syscall\0ioctl\0splice\0tee\0__libc_start_main\0sockatmark\0"
     text, n = elf.put(CODE)
     strtab = elf.section(".dynstr", "STRTAB", strings)
-    dynsym = elf.section(".dynsym", "DYNSYM", elf.symbols(strings, names), strtab, 24 if wide else 16)
+    dynsym = elf.section(".dynsym", "DYNSYM", elf.symbols(strings, names, section), strtab, 24 if wide else 16)
     elf.section(".rela.plt", "RELA", elf.rela(1), dynsym, 24 if wide else 12)
     elf.section(".dynamic", "DYNAMIC", elf.dyn(0x6FFFFFFB, 0x08000000) + elf.dyn(0, 0), strtab, 16 if wide else 8)
     if extra:
@@ -95,7 +95,7 @@ def main(out):
             seeds[f"full{64 if wide else 32}{'be' if big else 'le'}"] = full(wide, big)[1]
     for n in ("splice", "tee", "sockatmark"):
         seeds[n] = full(names=(n,))[1]
-    seeds["libc"] = full(names=("ioctl", "splice", "__libc_start_main"))[1]
+    seeds["libc"] = full(names=("ioctl", "splice", "__libc_start_main"), section=1)[1]
     seeds["static"] = full(etype=2, interp=False)[1]
     seeds["arm64"] = full(machine=183)[1]
     seeds["go"] = full(extra=".note.go.buildid")[1]
