@@ -11,7 +11,7 @@
 
 /*
  * Budgets, several times what large programs have: Chromium's executable is 250 MB with 40 sections, 13
- * segments and 17 MB of dynamic symbols, names and relocations. A linear search of 1 GiB takes about a
+ * segments and 17 MB of dynamic symbols, names and relocations. A search of 1 GiB takes about a
  * second.
  */
 #define FILE_MAX     (1ull << 30) /* bytes */

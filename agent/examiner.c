@@ -309,7 +309,8 @@ static int ask_once(struct veto_cache *c, pid_t pid, struct answer *a)
 		p = ask(c, pid, &last, &r);
 	if (!p)
 		return r;
-	r = pair_answer(c, p, patience(c), a);
+	/* who did not answer at once is not waited for again in each look */
+	r = pair_answer(c, p, now_ns() - p->since < PATIENCE ? patience(c) : 0, a);
 	/* one pair is kept for those who are quick */
 	if (r == -EAGAIN && last)
 		give_up(c, p, EAGAIN);

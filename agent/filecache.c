@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "filecache.h"
-#include "pace.h"
 #include "util.h"
 
 /* Set-associative: a file has its place in one set, where it pushes out the one that was used least recently.
@@ -23,7 +22,8 @@ struct entry {
 
 struct file_cache {
 	unsigned long clock;
-	struct pace owner[OWNERS];
+	/* when all that was spent is paid for, at the share's rate, in now_ns() */
+	unsigned long long paid[OWNERS], paid_all;
 	struct entry entry[CACHE_SETS][CACHE_WAYS];
 };
 
@@ -130,11 +130,21 @@ void file_cache_bury(struct file_cache *c, pid_t pid)
 
 bool file_cache_may_scan(const struct file_cache *c, uid_t owner)
 {
-	return pace_has_savings(&c->owner[owner % OWNERS], now_ns());
+	unsigned long long until = now_ns() + SCAN_SAVED;
+
+	return c->paid[owner % OWNERS] <= until && c->paid_all <= until;
 }
 
-/* Two that are charged at once may lose one of the costs: there are few of them, and more files to come. */
+/* Two that pay at once may lose one of the costs: there are few of them, and more files to come. */
+static void pay(unsigned long long *paid, unsigned long long price)
+{
+	unsigned long long now = now_ns(), from = __atomic_load_n(paid, __ATOMIC_RELAXED);
+
+	__atomic_store_n(paid, (from < now ? now : from) + price, __ATOMIC_RELAXED);
+}
+
 void file_cache_charge(struct file_cache *c, uid_t owner, unsigned long long cost)
 {
-	pace_spend(&c->owner[owner % OWNERS], now_ns(), cost, true);
+	pay(&c->paid[owner % OWNERS], SCAN_SHARE * cost);
+	pay(&c->paid_all, SCAN_SHARE_ALL * cost);
 }

@@ -32,8 +32,3 @@ unsigned long long pace_not_before(const struct pace *p, enum pace_reason reason
 		return again;
 	}
 }
-
-bool pace_has_savings(const struct pace *p, unsigned long long now)
-{
-	return p->paid <= now + PACE_SAVED;
-}

@@ -36,7 +36,5 @@ enum pace_reason {
 void pace_spend(struct pace *p, unsigned long long now, unsigned long long cost, bool joins);
 /* The earliest time for the next pass. NEW is never later than AGAIN. */
 unsigned long long pace_not_before(const struct pace *p, enum pace_reason reason);
-/* Is any of what was saved left? */
-bool pace_has_savings(const struct pace *p, unsigned long long now);
 
 #endif
