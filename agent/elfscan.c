@@ -10,9 +10,8 @@
 #include "util.h"
 
 /*
- * Budgets, several times what large programs have: Chromium's executable is 250 MB with 40 sections, 13
- * segments and 17 MB of dynamic symbols, names and relocations. A search of 1 GiB takes about a
- * second.
+ * Budgets, several times what large programs have: libLLVM-14 is 110 MB with 31 sections, 9 segments and 13
+ * MB of dynamic symbols, names and relocations. A search of 1 GiB takes 4 s.
  */
 #define FILE_MAX     (1ull << 30) /* bytes */
 #define SECTIONS_MAX 4096
@@ -232,11 +231,15 @@ static int take_sections(struct scan *s)
 	return 0;
 }
 
-static int by_offset(const void *a, const void *b)
+/* Sorted by where they are in the file, as linkers write them: no qsort(), which asks the system for its
+ * memory. */
+static void add_load(struct elfcode *c, const GElf_Phdr *ph)
 {
-	const GElf_Phdr *x = a, *y = b;
+	size_t i = c->loads++;
 
-	return (x->p_offset > y->p_offset) - (x->p_offset < y->p_offset);
+	for (; i > 0 && c->load[i - 1].p_offset > ph->p_offset; i--)
+		c->load[i] = c->load[i - 1];
+	c->load[i] = *ph;
 }
 
 static int take_segments(struct scan *s)
@@ -253,9 +256,8 @@ static int take_segments(struct scan *s)
 		if (ph.p_type == PT_INTERP)
 			s->interp = true;
 		if (ph.p_type == PT_LOAD && ph.p_filesz)
-			c->load[c->loads++] = ph;
+			add_load(c, &ph);
 	}
-	qsort(c->load, c->loads, sizeof(*c->load), by_offset);
 	return 0;
 }
 

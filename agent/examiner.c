@@ -47,6 +47,7 @@ struct veto_cache {
 	struct file_cache *files;
 	struct examined_file *at; /* [PAIRS], shared */
 	unsigned long long cpu, waited;
+	bool warned;
 	struct pair pair[PAIRS];
 	struct late late[LATE_SLOTS];
 };
@@ -69,8 +70,18 @@ unsigned long long scanner_cpu_ns(const struct examiner *x)
 	return t.tv_sec * 1000000000ull + t.tv_nsec;
 }
 
-/* It takes these to read /proc/PID/maps and map_files of all users' processes, and files of all users. */
-static const unsigned int privileges[] = {CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE, CAP_CHECKPOINT_RESTORE};
+/*
+ * It takes these to read /proc/PID/maps of all users' processes, files of all users, and map_files: for those
+ * CAP_SYS_ADMIN is as good (proc_map_files_get_link(), fs/proc/base.c), which is much more.
+ */
+static int keep_privileges(void)
+{
+	bool has = sandbox_has_capability(CAP_CHECKPOINT_RESTORE);
+	unsigned int cap[] = {CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE,
+			      has ? CAP_CHECKPOINT_RESTORE : CAP_SYS_ADMIN};
+
+	return sandbox_keep_capabilities(cap, ARRAY_SIZE(cap));
+}
 
 static void __attribute__((noreturn)) examiner_main(struct examiner *x, int parent, int sock)
 {
@@ -78,8 +89,7 @@ static void __attribute__((noreturn)) examiner_main(struct examiner *x, int pare
 	struct answer a;
 	pid_t pid;
 
-	if (sandbox_detach("sockhop-examine", parent, fd, ARRAY_SIZE(fd)) ||
-	    sandbox_keep_capabilities(privileges, ARRAY_SIZE(privileges)) ||
+	if (sandbox_detach("sockhop-examine", parent, fd, ARRAY_SIZE(fd)) || keep_privileges() ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		_exit(1);
 	x->scanner = 1;
@@ -338,12 +348,19 @@ int veto_process(struct veto_cache *c, pid_t pid, struct veto_result *out)
 		return late == EAGAIN ? -EAGAIN : veto_unexamined(pid, late, out);
 	for (int i = 0; i < CRASHES && r == -ECHILD; i++)
 		r = ask_once(c, pid, &a);
-	if (!r)
+	if (!r) {
 		*out = a.result;
-	else if (r == -ECHILD)
+	} else if (r == -ECHILD) {
+		/* its files are known now for what they did; or no scanner comes up at all */
+		if (!c->warned)
+			msg_warn("process %d cannot be examined: scanners end at once (is seccomp(2) allowed "
+				 "here?)",
+				 pid);
+		c->warned = true;
 		r = -EAGAIN;
-	else if (r != -ESRCH && r != -EAGAIN)
+	} else if (r != -ESRCH && r != -EAGAIN) {
 		r = veto_unexamined(pid, -r, out);
+	}
 	return r;
 }
 

@@ -43,6 +43,11 @@ int sandbox_detach(const char *name, int parent, const int *fd, size_t n)
 	return chdir("/") ? -errno : 0;
 }
 
+bool sandbox_has_capability(unsigned int cap)
+{
+	return !capng_get_caps_process() && capng_have_capability(CAPNG_PERMITTED, cap);
+}
+
 int sandbox_keep_capabilities(const unsigned int *cap, size_t n)
 {
 	capng_select_t sets = CAPNG_SELECT_CAPS;
@@ -65,19 +70,30 @@ int sandbox_keep_capabilities(const unsigned int *cap, size_t n)
 	return capng_apply(sets) ? -EPERM : 0;
 }
 
+/* So much at most. */
 static int limit(int resource, rlim_t value)
 {
-	struct rlimit r = {value, value};
+	struct rlimit r;
 
+	if (getrlimit(resource, &r))
+		return -errno;
+	if (r.rlim_max > value)
+		r.rlim_max = value;
+	r.rlim_cur = r.rlim_max;
 	return setrlimit(resource, &r) ? -errno : 0;
 }
 
 /* What reading a descriptor, parsing in memory, answering and ending takes. */
 static const int allowed[] = {
-	SCMP_SYS(read),	      SCMP_SYS(pread64),    SCMP_SYS(lseek),	    SCMP_SYS(fstat),
-	SCMP_SYS(newfstatat), SCMP_SYS(fcntl),	    SCMP_SYS(recvmsg),	    SCMP_SYS(sendto),
-	SCMP_SYS(close),      SCMP_SYS(munmap),	    SCMP_SYS(brk),	    SCMP_SYS(madvise),
-	SCMP_SYS(setitimer),  SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(clock_gettime),
+	SCMP_SYS(read),	      SCMP_SYS(pread64),     SCMP_SYS(lseek),	     SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat), SCMP_SYS(fcntl),	     SCMP_SYS(recvmsg),	     SCMP_SYS(sendto),
+	SCMP_SYS(close),      SCMP_SYS(munmap),	     SCMP_SYS(brk),	     SCMP_SYS(madvise),
+	SCMP_SYS(setitimer),  SCMP_SYS(exit_group),  SCMP_SYS(rt_sigreturn), SCMP_SYS(clock_gettime),
+	SCMP_SYS(getrandom),  SCMP_SYS(futex), /* malloc() */
+#ifdef __SANITIZE_ADDRESS__
+	SCMP_SYS(prctl),      SCMP_SYS(getpid),	     SCMP_SYS(gettid),	     SCMP_SYS(sched_yield),
+	SCMP_SYS(write),      SCMP_SYS(sigaltstack),
+#endif
 };
 
 static int allow_memory(scmp_filter_ctx f)

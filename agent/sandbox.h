@@ -3,6 +3,7 @@
 #ifndef SOCKHOP_SANDBOX_H
 #define SOCKHOP_SANDBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -13,6 +14,9 @@ int sandbox_detach(const char *name, int parent, const int *fd, size_t n);
 
 /* Keep of the capabilities that we have only cap[0..n) (CAP_*), in all sets. 0 or -errno. */
 int sandbox_keep_capabilities(const unsigned int *cap, size_t n);
+
+/* Is this one among ours? */
+bool sandbox_has_capability(unsigned int cap);
 
 /*
  * Give up everything that computing on one received descriptor does not need: capabilities, execve() of more

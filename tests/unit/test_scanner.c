@@ -94,7 +94,8 @@ static int make(struct hostile *h)
 	return fd;
 }
 
-/* Examine it in little memory and time. The verdict comes back through shared memory. */
+/* Examine it where the agent does, in little memory and time. The verdict comes back through shared memory.
+ */
 static struct veto scan(int fd)
 {
 	struct veto *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
@@ -111,6 +112,8 @@ static struct veto scan(int fd)
 		setrlimit(RLIMIT_AS, &memory);
 #endif
 		setrlimit(RLIMIT_CPU, &cpu);
+		if (sandbox_enter())
+			_exit(2);
 		elfscan(fd, shared);
 		_exit(0);
 	}
@@ -118,6 +121,7 @@ static struct veto scan(int fd)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (!WIFEXITED(status))
 		fail_msg("ended by signal %d", WTERMSIG(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
 	v = *shared;
 	munmap(shared, sizeof(*shared));
 	close(fd);
