@@ -11,7 +11,7 @@ MANDIR   ?= $(PREFIX)/share/man
 COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
 VERSION  := 0.1.0
 
-PKGS     := libbpf libelf zlib json-c libcap-ng
+PKGS     := libbpf libelf zlib json-c libcap-ng libseccomp
 ARCH     := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Werror
 CFLAGS   ?= -O2 -g
@@ -161,9 +161,26 @@ $(B)/asan/tests/unit/%: tests/unit/%.c $(ASAN_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ASAN_FLAGS) -MMD -MP $< $(ASAN_LIB) -o $@ $(LIBS) -lcmocka
 
+# libFuzzer over the parser of hostile files; clang has the runtime in a package of its own.
+FUZZ     := $(B)/fuzz/elfscan
+
+$(FUZZ): tests/fuzz/fuzz_elfscan.c agent/elfscan.c agent/elfcode.c $(wildcard agent/elf*.h) bpf/hop.h
+	@mkdir -p $(@D)
+	$(CLANG) $(filter-out -O2,$(HOP_CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+		$(filter %.c,$^) -o $@ -lelf
+
+.PHONY: fuzz
+fuzz: ## fuzz the reading of ELF files: SECONDS=60; keeps what it learns in build/fuzz/corpus
+	@tests/deps.sh build fuzz
+	@$(MAKE) --no-print-directory $(FUZZ)
+	@mkdir -p $(B)/fuzz/corpus
+	tests/fuzz/seeds.py $(B)/fuzz/seeds
+	cd $(B)/fuzz && ./elfscan -max_total_time=$(or $(SECONDS),60) -max_len=8192 -rss_limit_mb=1024 -timeout=10 corpus seeds
+
 test: deps ## all tests on the real kernel (root); prints "N passed, N failed"
 	@$(MAKE) --no-print-directory $(B)/.deps
 	@$(MAKE) --no-print-directory $(B)/sockhop test-progs asan static
+	@tests/deps.sh fuzz && $(MAKE) --no-print-directory $(FUZZ) || echo "no libFuzzer: tests/fuzz will be skipped" >&2
 	tests/run.sh
 
 test-kernels: $(B)/.deps ## boot Debian's 6.1 and 6.12 kernels (QEMU) and test in them; prints a table

@@ -167,8 +167,8 @@ static void review_by(struct agent *a, unsigned long long at)
 
 static int run_pass(struct agent *a)
 {
-	unsigned long long held_until, cost = 0, start = cpu_ns() - veto_cache_scan_ns(a->veto);
-	struct vet_result vetted;
+	unsigned long long held_until, cost = 0, start = cpu_ns() + veto_cache_cpu_ns(a->veto);
+	struct vet_result vetted = {};
 	unsigned long long joined = instance_counter(&a->in, HOP_CNT_JOINED);
 	unsigned int n = a->dirty.n;
 	/* whoever leaves does not wait for that; but where somebody always leaves, others want to join */
@@ -182,7 +182,7 @@ static int run_pass(struct agent *a)
 		if (err)
 			return err;
 		a->vet_by = 0;
-		a->spent += cpu_ns() - veto_cache_scan_ns(a->veto) - start;
+		a->spent += cpu_ns() + veto_cache_cpu_ns(a->veto) - start;
 		msg_debug("examined %u sockets, %u vetoed", vetted.sockets, vetted.vetoed);
 	}
 	if (a->seeks) {
@@ -202,6 +202,8 @@ static int run_pass(struct agent *a)
 	plan_next(a, more, cost, instance_counter(&a->in, HOP_CNT_JOINED) - joined);
 	if (unvetted && !a->leaves)
 		look_at_all(a);
+	else if (vetted.pending)
+		look_at_ends(a);
 	if (more & PASS_JOINS)
 		want_vet(a); /* one of them may be waiting for just that */
 	if (a->in.config->members)

@@ -25,6 +25,15 @@ enum { X86_64_SPLICE = 275, X86_64_TEE = 276, X86_64_VMSPLICE = 278 };
 #define NEAR_INSN   32	 /* bytes between the number and `syscall` */
 #define NEAR_CALL   64	 /* ... and the call, before which come up to five more arguments */
 #define WRAPPER_MAX 96	 /* length of a syscall(2) function, at most */
+#define PROBES_MAX  4096 /* calls that are followed: a library of 100 MB has some dozens of them */
+
+/* One search: what is looked through, and how many calls it may still follow. */
+struct search {
+	const struct elfcode *e;
+	unsigned char *buf;
+	unsigned int probes;
+	struct elfcode_found *found;
+};
 
 const char *elfcode_name(unsigned int number)
 {
@@ -57,13 +66,9 @@ static size_t read_at(int fd, void *buf, size_t size, off_t off)
 /* What the file has for an address; returns the number of bytes. */
 static size_t read_address(const struct elfcode *e, __u64 addr, void *buf, size_t size)
 {
-	GElf_Phdr ph;
-	size_t n = 0;
-
-	elf_getphdrnum(e->elf, &n);
-	for (size_t i = 0; i < n && gelf_getphdr(e->elf, i, &ph); i++)
-		if (ph.p_type == PT_LOAD && addr >= ph.p_vaddr && addr - ph.p_vaddr < ph.p_filesz)
-			return read_at(e->fd, buf, size, ph.p_offset + (addr - ph.p_vaddr));
+	for (const GElf_Phdr *ph = e->load; ph < e->load + e->loads; ph++)
+		if (addr >= ph->p_vaddr && addr - ph->p_vaddr < ph->p_filesz)
+			return read_at(e->fd, buf, size, ph->p_offset + (addr - ph->p_vaddr));
 	return 0;
 }
 
@@ -85,12 +90,17 @@ static bool is_slot(const struct elfcode *e, __u64 addr)
 
 /* Is there syscall(2) at this address: its entry in the PLT (jmp *slot), or, in a static file, the function?
  */
-static bool is_wrapper(const struct elfcode *e, __u64 addr)
+static bool is_wrapper(struct search *s, __u64 addr)
 {
+	const struct elfcode *e = s->e;
 	static const unsigned char endbr64[] = {0xf3, 0x0f, 0x1e, 0xfa}, number_to_rax[] = {0x48, 0x89, 0xf8};
 	unsigned char code[WRAPPER_MAX], *mov;
-	size_t n = read_address(e, addr, code, sizeof(code)), at = 0;
+	size_t n, at = 0;
 
+	if (!s->probes)
+		return false;
+	s->probes--;
+	n = read_address(e, addr, code, sizeof(code));
 	if (n >= sizeof(endbr64) && !memcmp(code, endbr64, sizeof(endbr64)))
 		at = sizeof(endbr64);
 	if (n > at && code[at] == 0xf2) /* bnd */
@@ -102,21 +112,21 @@ static bool is_wrapper(const struct elfcode *e, __u64 addr)
 }
 
 /* Is one of the calls in code[0..n) one of syscall(2)? addr is the address of code[0]. */
-static bool calls_wrapper(const struct elfcode *e, const unsigned char *code, size_t n, __u64 addr)
+static bool calls_wrapper(struct search *s, const unsigned char *code, size_t n, __u64 addr)
 {
 	for (size_t i = 0; i + 6 <= n; i++) {
 		if (code[i] == 0xff && code[i + 1] == 0x15 &&
-		    is_slot(e, relative(addr + i + 6, code + i + 2)))
+		    is_slot(s->e, relative(addr + i + 6, code + i + 2)))
 			return true;
 		if ((code[i] == 0xe8 || code[i] == 0xe9) &&
-		    is_wrapper(e, relative(addr + i + 5, code + i + 1)))
+		    is_wrapper(s, relative(addr + i + 5, code + i + 1)))
 			return true;
 	}
 	return false;
 }
 
 /* imm points to a number within code[0..n) at addr: is it loaded for a system call? */
-static bool is_call(const struct elfcode *e, const unsigned char *code, size_t n, __u64 addr, size_t imm)
+static bool is_call(struct search *s, const unsigned char *code, size_t n, __u64 addr, size_t imm)
 {
 	size_t next = imm + 4, rest = n - next;
 	unsigned char op = imm ? code[imm - 1] : 0;
@@ -125,11 +135,11 @@ static bool is_call(const struct elfcode *e, const unsigned char *code, size_t n
 	if (op == 0xb8 || (wide && op == 0xc0))
 		return memmem(code + next, rest < NEAR_INSN ? rest : NEAR_INSN, "\x0f\x05", 2);
 	if (op == 0xbf || (wide && op == 0xc7))
-		return calls_wrapper(e, code + next, rest < NEAR_CALL ? rest : NEAR_CALL, addr + next);
+		return calls_wrapper(s, code + next, rest < NEAR_CALL ? rest : NEAR_CALL, addr + next);
 	return false;
 }
 
-static unsigned int find_call(const struct elfcode *e, const unsigned char *code, size_t n, __u64 addr)
+static unsigned int find_call(struct search *s, const unsigned char *code, size_t n, __u64 addr)
 {
 	static const unsigned char high[] = {0x01, 0x00, 0x00}; /* of 0x100..0x1ff, little endian */
 	const unsigned char *p = code, *end = code + n;
@@ -139,7 +149,7 @@ static unsigned int find_call(const struct elfcode *e, const unsigned char *code
 
 		if (number != X86_64_SPLICE && number != X86_64_TEE && number != X86_64_VMSPLICE)
 			continue;
-		if (is_call(e, code, n, addr, p - 1 - code))
+		if (is_call(s, code, n, addr, p - 1 - code))
 			return number;
 	}
 	return 0;
@@ -161,20 +171,50 @@ static bool find_fionread(const unsigned char *buf, size_t n, bool code)
 	return false;
 }
 
-static int search_segment(const struct elfcode *e, const GElf_Phdr *ph, bool code, unsigned char *buf,
-			  struct elfcode_found *found)
+/* Search file offsets [from, to) of one segment. */
+static int search_range(struct search *s, const GElf_Phdr *ph, bool code, __u64 from, __u64 to)
 {
-	for (__u64 off = 0; off < ph->p_filesz; off += CHUNK) {
-		__u64 left = ph->p_filesz - off;
+	for (; from < to; from += CHUNK) {
+		__u64 left = to - from;
 		size_t want = left < CHUNK + OVERLAP ? left : CHUNK + OVERLAP;
-		size_t n = read_at(e->fd, buf, want, ph->p_offset + off);
+		size_t n = read_at(s->e->fd, s->buf, want, from);
 
 		if (n < want)
 			return -EIO;
-		if (!found->fionread)
-			found->fionread = find_fionread(buf, n, code);
-		if (code && !found->number)
-			found->number = find_call(e, buf, n, ph->p_vaddr + off);
+		if (!s->found->fionread)
+			s->found->fionread = find_fionread(s->buf, n, code);
+		if (code && !s->found->number)
+			s->found->number = find_call(s, s->buf, n, ph->p_vaddr + (from - ph->p_offset));
+		if (!s->probes)
+			return -E2BIG;
+	}
+	return 0;
+}
+
+/* The union of the segments that are executable, or of those that are not. They are sorted. */
+static int search_union(struct search *s, bool executable, bool code)
+{
+	const struct elfcode *e = s->e;
+	__u64 done = 0; /* all before that was searched, or belongs to no segment */
+
+	for (const GElf_Phdr *ph = e->load; ph < e->load + e->loads; ph++) {
+		__u64 from = ph->p_offset, to;
+		int r;
+
+		if (!(ph->p_flags & PF_X) == executable)
+			continue;
+		if (ph->p_offset > e->size || ph->p_filesz > e->size - ph->p_offset)
+			return -EIO;
+		to = ph->p_offset + ph->p_filesz;
+		/* a little again of what another segment has: instructions may lie across its end */
+		if (from < done)
+			from = done - from > OVERLAP ? done - OVERLAP : from;
+		if (to <= done)
+			continue;
+		r = search_range(s, ph, code && executable, from, to);
+		if (r)
+			return r;
+		done = to;
 	}
 	return 0;
 }
@@ -182,15 +222,11 @@ static int search_segment(const struct elfcode *e, const GElf_Phdr *ph, bool cod
 int elfcode_search(const struct elfcode *e, bool code, struct elfcode_found *found)
 {
 	_cleanup_free_ unsigned char *buf = malloc(CHUNK + OVERLAP);
-	GElf_Phdr ph;
-	size_t n = 0;
-	int r = 0;
+	struct search s = {.e = e, .buf = buf, .probes = PROBES_MAX, .found = found};
+	int r;
 
 	if (!buf)
 		return -ENOMEM;
-	elf_getphdrnum(e->elf, &n);
-	for (size_t i = 0; i < n && !r && gelf_getphdr(e->elf, i, &ph); i++)
-		if (ph.p_type == PT_LOAD)
-			r = search_segment(e, &ph, code && ph.p_flags & PF_X, buf, found);
-	return r;
+	r = search_union(&s, true, code);
+	return r ? r : search_union(&s, false, code);
 }

@@ -10,9 +10,11 @@
 
 struct elfcode {
 	int fd;
-	Elf *elf;
-	__u64 slot[4]; /* addresses of the GOT slots of syscall(2) */
+	__u64 size;	/* of the file */
+	__u64 slot[64]; /* addresses of the GOT slots of syscall(2) */
 	size_t slots;
+	GElf_Phdr *load; /* the loadable segments, sorted by their place in the file; owned by the caller */
+	size_t loads;
 };
 
 struct elfcode_found {
@@ -21,8 +23,9 @@ struct elfcode_found {
 };
 
 /*
- * Search all loadable segments. `code`: machine code of the executable ones is understood (x86-64). Returns 0
- * or -errno when the file cannot be read.
+ * Search all loadable segments. `code`: machine code of the executable ones is understood (x86-64). Each byte
+ * of the file is looked at twice at most, as code and as data, however many segments have it. Returns 0;
+ * -E2BIG: more possible calls of syscall(2) than any program has; else -errno when the file cannot be read.
  */
 int elfcode_search(const struct elfcode *e, bool code, struct elfcode_found *found);
 

@@ -10,11 +10,19 @@
 #include "veto.h"
 #include "bpf/policy.h"
 
-/* What one process's program says; looked up once per pass. */
+/* What one process's program says; its sockets come one after the other. */
 struct program {
 	__u32 pid;
-	bool gone;
+	int err; /* of veto_process() */
 	struct veto_result veto;
+};
+
+/* The worst that the holders of one socket have said so far. */
+struct judged {
+	__u64 cookie; /* 0: free place */
+	__u32 why, pid;
+	bool pending; /* some program is not examined yet */
+	char comm[16];
 };
 
 struct vetting {
@@ -22,21 +30,34 @@ struct vetting {
 	struct veto_cache *cache;
 	struct hop_policy policy;
 	__u32 gen;
-	struct hop_holder *holder;
-	size_t n, room;
+	struct judged *judged; /* open addressing */
+	size_t n, room;	       /* a power of two */
 	struct program last;
 	struct vet_result *out;
 };
 
-static int add_holder(const void *record, void *arg)
+static struct judged *place_of(struct judged *table, size_t room, __u64 cookie)
 {
-	struct vetting *v = arg;
-	struct hop_holder *p = array_grow(v->holder, v->n, &v->room, sizeof(*p));
+	size_t i = cookie * 0x9e3779b97f4a7c15ull >> 32;
 
-	if (!p)
+	while (table[i & (room - 1)].cookie && table[i & (room - 1)].cookie != cookie)
+		i++;
+	return &table[i & (room - 1)];
+}
+
+static int grow(struct vetting *v)
+{
+	size_t room = v->room ? 2 * v->room : 1024;
+	struct judged *table = calloc(room, sizeof(*table));
+
+	if (!table)
 		return -ENOMEM;
-	v->holder = p;
-	v->holder[v->n++] = *(const struct hop_holder *)record;
+	for (size_t i = 0; i < v->room; i++)
+		if (v->judged[i].cookie)
+			*place_of(table, room, v->judged[i].cookie) = v->judged[i];
+	free(v->judged);
+	v->judged = table;
+	v->room = room;
 	return 0;
 }
 
@@ -44,7 +65,7 @@ static const struct program *program_of(struct vetting *v, __u32 pid)
 {
 	if (v->last.pid != pid) {
 		v->last.pid = pid;
-		v->last.gone = veto_process(v->cache, pid, &v->last.veto) == -ESRCH;
+		v->last.err = veto_process(v->cache, pid, &v->last.veto);
 	}
 	return &v->last;
 }
@@ -65,52 +86,60 @@ static __u32 judge(struct vetting *v, const struct hop_holder *h, const struct p
 	return HOP_WHY_NONE;
 }
 
-static int by_cookie(const void *a, const void *b)
+/* One veto is enough: of all holders of a socket the first with a reason speaks for it. */
+static int add_holder(const void *record, void *arg)
 {
-	const struct hop_holder *x = a, *y = b;
+	const struct hop_holder *h = record;
+	struct vetting *v = arg;
+	const struct program *p = program_of(v, h->pid);
+	struct judged *j;
+	__u32 why;
+	int err = v->n * 2 >= v->room ? grow(v) : 0;
 
-	return (x->cookie > y->cookie) - (x->cookie < y->cookie);
+	if (err)
+		return err;
+	v->out->sockets++;
+	if (p->err == -ESRCH) /* its sockets went with it, or others hold them too */
+		return 0;
+	why = p->err ? HOP_WHY_NONE : judge(v, h, p);
+	j = place_of(v->judged, v->room, h->cookie);
+	v->n += !j->cookie;
+	if (!j->cookie || (!j->why && why)) {
+		j->cookie = h->cookie;
+		j->why = why;
+		j->pid = h->pid;
+		memcpy(j->comm, p->err ? h->comm : p->veto.comm, sizeof(j->comm));
+	}
+	j->pending |= p->err != 0;
+	return 0;
 }
 
-static int by_pid(const void *a, const void *b)
+static void publish(struct vetting *v, const struct judged *j)
 {
-	const struct hop_holder *x = a, *y = b;
+	struct hop_vet vet = {.why = j->why, .pid = j->pid, .gen = v->gen}, old;
 
-	return (x->pid > y->pid) - (x->pid < y->pid);
-}
-
-static void publish(struct vetting *v, const struct hop_holder *h)
-{
-	struct hop_vet vet = {.why = h->why, .pid = h->pid, .gen = v->gen}, old;
-
-	memcpy(vet.comm, h->comm, sizeof(vet.comm));
+	memcpy(vet.comm, j->comm, sizeof(vet.comm));
 	v->out->vetoed += vet.why != 0;
-	if (!bpf_map_lookup_elem(v->in->map[MAP_VETTED], &h->cookie, &old) &&
+	if (!bpf_map_lookup_elem(v->in->map[MAP_VETTED], &j->cookie, &old) &&
 	    !memcmp(&old, &vet, sizeof(vet)))
 		return;
 	v->out->changed++;
-	bpf_map_update_elem(v->in->map[MAP_VETTED], &h->cookie, &vet, BPF_ANY);
+	bpf_map_update_elem(v->in->map[MAP_VETTED], &j->cookie, &vet, BPF_ANY);
 }
 
-/* One veto is enough: of all holders of a socket the first with a reason speaks for it. */
 static void publish_all(struct vetting *v)
 {
-	qsort(v->holder, v->n, sizeof(*v->holder), by_cookie);
-	for (size_t i = 0; i < v->n;) {
-		size_t best = i, j = i;
-
-		for (; j < v->n && v->holder[j].cookie == v->holder[i].cookie; j++)
-			if (!v->holder[best].why && v->holder[j].why)
-				best = j;
-		publish(v, &v->holder[best]);
-		i = j;
+	for (const struct judged *j = v->judged; j < v->judged + v->room; j++) {
+		if (j->cookie && j->pending && !j->why)
+			v->out->pending++;
+		else if (j->cookie)
+			publish(v, j);
 	}
 }
 
 int vet_all(struct instance *in, struct veto_cache *cache, struct vet_result *out)
 {
 	_cleanup_free_ struct vetting *v = calloc(1, sizeof(*v));
-	size_t kept = 0;
 	int err;
 
 	*out = (struct vet_result){};
@@ -119,28 +148,14 @@ int vet_all(struct instance *in, struct veto_cache *cache, struct vet_result *ou
 	v->in = in;
 	v->cache = cache;
 	v->out = out;
+	veto_cache_look(cache);
 	/* in this order: it is bumped after a change, so a policy that changes now is judged by again */
 	v->gen = __atomic_load_n(&in->config->policy_gen, __ATOMIC_ACQUIRE);
 	err = instance_policy_get(in, &v->policy);
 	if (!err)
 		err = instance_iterate(in, ITER_HOLDERS, -1, sizeof(struct hop_holder), add_holder, v);
-	if (err || !v->n) /* nobody holds any: there is nothing to sort either */
-		goto out;
-	out->sockets = v->n;
-	qsort(v->holder, v->n, sizeof(*v->holder), by_pid);
-	for (size_t i = 0; i < v->n; i++) {
-		const struct program *p = program_of(v, v->holder[i].pid);
-
-		if (p->gone) /* its sockets went with it, or others hold them too */
-			continue;
-		v->holder[kept] = v->holder[i];
-		v->holder[kept].why = judge(v, &v->holder[i], p);
-		memcpy(v->holder[kept].comm, p->veto.comm, sizeof(v->holder[kept].comm));
-		kept++;
-	}
-	v->n = kept;
-	publish_all(v);
-out:
-	free(v->holder);
+	if (!err)
+		publish_all(v);
+	free(v->judged);
 	return err;
 }

@@ -15,6 +15,7 @@ struct vet_result {
 	unsigned int sockets; /* (process, socket) records seen */
 	unsigned int vetoed;  /* sockets with a veto */
 	unsigned int changed; /* sockets whose answer is not what the map said before */
+	unsigned int pending; /* sockets that keep the answer they had, since a program is not examined yet */
 };
 
 /*

@@ -6,35 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "examiner.h"
+#include "scanner.h"
 #include "util.h"
 #include "veto.h"
 
-/* Set-associative: a file has its place in one set, where it pushes out the one that was used least recently.
- */
-#define CACHE_SETS 1024u
-#define CACHE_WAYS 4u
-
-/* A file as it was when it was examined. */
-struct file_id {
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec mtime, ctime;
-};
-
-struct entry {
-	struct file_id id;
-	struct veto veto;
-	unsigned long used; /* 0: empty */
-};
-
-struct veto_cache {
-	unsigned long clock;
-	unsigned long long scan_ns;
-	struct entry entry[CACHE_SETS][CACHE_WAYS];
-};
+/* Of one process. More than any program maps; half of what the cache holds, so that one cannot empty it. */
+#define MAPPED_MAX 2048
 
 /* An executable mapping of a process, as a line of /proc/PID/maps has it. */
 struct mapping {
@@ -43,63 +24,6 @@ struct mapping {
 	unsigned int major, minor;
 	const char *path;
 };
-
-struct veto_cache *veto_cache_new(void)
-{
-	return calloc(1, sizeof(struct veto_cache));
-}
-
-void veto_cache_free(struct veto_cache *cache)
-{
-	free(cache);
-}
-
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
-static bool same_file(const struct file_id *a, const struct file_id *b)
-{
-	return a->ino == b->ino && a->dev == b->dev && a->size == b->size &&
-	       same_time(&a->mtime, &b->mtime) && same_time(&a->ctime, &b->ctime);
-}
-
-/* The entry of the file, or the one that it takes over, which then is empty. */
-static struct entry *cache_find(struct veto_cache *cache, const struct file_id *id)
-{
-	struct entry *set = cache->entry[(id->ino ^ id->dev * 31) % CACHE_SETS], *oldest = set;
-
-	for (struct entry *e = set; e < set + CACHE_WAYS; e++) {
-		if (e->used && same_file(&e->id, id))
-			return e;
-		if (e->used < oldest->used)
-			oldest = e;
-	}
-	oldest->used = 0;
-	return oldest;
-}
-
-static const struct veto *examine(struct veto_cache *cache, int fd, const struct stat *st)
-{
-	struct file_id id = {st->st_dev, st->st_ino, st->st_size, st->st_mtim, st->st_ctim};
-	struct entry *e = cache_find(cache, &id);
-
-	if (!e->used) {
-		unsigned long long start = cpu_ns();
-
-		elfscan(fd, &e->veto);
-		e->id = id;
-		cache->scan_ns += cpu_ns() - start;
-	}
-	e->used = ++cache->clock;
-	return &e->veto;
-}
-
-unsigned long long veto_cache_scan_ns(const struct veto_cache *cache)
-{
-	return cache->scan_ns;
-}
 
 int veto_file(const char *path, struct veto *out)
 {
@@ -157,23 +81,77 @@ static bool asks_fionread_elsewhere(const char *path)
 			!strncmp(name, "/libreadline.so.", 16));
 }
 
-static void take_object(struct veto_cache *cache, int fd, const char *path, struct veto_result *out)
+/* What open() of a file and reading it say; both may take as long as a file system likes. */
+static int scan_file(struct examiner *x, int path_fd, uid_t owner, struct veto *out)
 {
-	const struct veto *v;
-	struct stat st;
+	unsigned long long cpu = scanner_cpu_ns(x), start = now_ns(), after;
+	_cleanup_close_ int fd = -1;
+	char name[32];
+	int r;
 
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", path_fd);
+	fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	r = scanner_scan(x->scanner, fd, out);
+	after = scanner_cpu_ns(x);
+	file_cache_charge(x->files, owner, after > cpu ? after - cpu : now_ns() - start);
+	return r;
+}
+
+/* The verdict on a file. 0; -EAGAIN: not now; else -errno: it cannot be opened. */
+static int examine(struct examiner *x, int path_fd, const struct statx *st, struct veto *out)
+{
+	struct file_id id = {.dev = makedev(st->stx_dev_major, st->stx_dev_minor),
+			     .ino = st->stx_ino,
+			     .size = st->stx_size,
+			     .mtime = {st->stx_mtime.tv_sec, st->stx_mtime.tv_nsec},
+			     .ctime = {st->stx_ctime.tv_sec, st->stx_ctime.tv_nsec}};
+	int r;
+
+	if (file_cache_get(x->files, &id, out))
+		return 0;
+	if (x->scanner < 0 || !file_cache_may_scan(x->files, st->stx_uid))
+		return -EAGAIN;
+	x->at->id = id;
+	__atomic_store_n(&x->at->busy, true, __ATOMIC_RELEASE);
+	r = scan_file(x, path_fd, st->stx_uid, out);
+	__atomic_store_n(&x->at->busy, false, __ATOMIC_RELEASE);
+	if (r == -EPIPE || r == -ECHILD) { /* it has ended before, or over this one */
+		close(x->scanner);
+		x->scanner = -1;
+	}
+	if (r && r != -ECHILD)
+		return r == -EPIPE ? -EAGAIN : r;
+	file_cache_put(x->files, &id, out);
+	return 0;
+}
+
+/* path_fd: an O_PATH descriptor of it */
+static void take_object(struct examiner *x, int path_fd, const char *path, struct veto_result *out)
+{
+	struct statx st;
+	struct veto v;
+	int r;
+
+	/* as it is known here: a file system that must ask its server may take long */
+	if (statx(path_fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &st) ||
+	    !S_ISREG(st.stx_mode)) {
 		if (!is_anonymous(path))
 			conclude(out, HOP_WHY_UNKNOWN, "%s is mapped and not a regular file", path);
 		return;
 	}
-	v = examine(cache, fd, &st);
-	if (!v->elf && is_anonymous(path))
+	r = examine(x, path_fd, &st, &v);
+	if (r == -EAGAIN)
+		x->pending = true;
+	else if (r && !is_anonymous(path))
+		conclude(out, HOP_WHY_UNKNOWN, "%s cannot be opened: %s", path, strerror(-r));
+	if (r || (!v.elf && is_anonymous(path)))
 		return;
-	out->uses_ioctl |= v->uses_ioctl;
-	out->uses_fionread |= v->uses_ioctl && v->names_fionread && !asks_fionread_elsewhere(path);
-	if (v->why)
-		conclude(out, v->why, "%s %s", path, v->what);
+	out->uses_ioctl |= v.uses_ioctl;
+	out->uses_fionread |= v.uses_ioctl && v.names_fionread && !asks_fionread_elsewhere(path);
+	if (v.why)
+		conclude(out, v.why, "%s %s", path, v.what);
 }
 
 static bool parse_mapping(char *line, struct mapping *m)
@@ -193,30 +171,30 @@ static bool parse_mapping(char *line, struct mapping *m)
 static int open_mapping(int proc, const struct mapping *m)
 {
 	char name[PATH_MAX + 16];
-	struct stat st;
+	struct statx st;
 	int fd;
 
 	snprintf(name, sizeof(name), "map_files/%lx-%lx", m->start, m->end);
-	fd = openat(proc, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = openat(proc, name, O_PATH | O_CLOEXEC);
 	/* ENOENT: unmapped meanwhile, or moved; the path may tell */
 	if (fd >= 0 || (errno != EPERM && errno != EACCES && errno != ENOENT))
 		return fd >= 0 ? fd : -errno;
 	snprintf(name, sizeof(name), "root/%s", m->path);
-	fd = openat(proc, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = openat(proc, name, O_PATH | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (!fstat(fd, &st) && st.st_ino == m->ino)
+	if (!statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO, &st) && st.stx_ino == m->ino)
 		return fd;
 	close(fd);
 	return -ESTALE;
 }
 
-static void take_mapping(struct veto_cache *cache, int proc, const struct mapping *m, struct veto_result *out)
+static void take_mapping(struct examiner *x, int proc, const struct mapping *m, struct veto_result *out)
 {
 	_cleanup_close_ int fd = open_mapping(proc, m);
 
 	if (fd >= 0)
-		take_object(cache, fd, m->path, out);
+		take_object(x, fd, m->path, out);
 	else if (!is_anonymous(m->path))
 		conclude(out, HOP_WHY_UNKNOWN, "%s cannot be opened: %s", m->path, strerror(-fd));
 }
@@ -231,11 +209,12 @@ static FILE *open_maps(int proc)
 	return f;
 }
 
-static int take_mappings(struct veto_cache *cache, int proc, struct veto_result *out)
+static int take_mappings(struct examiner *x, int proc, struct veto_result *out)
 {
 	_cleanup_fclose_ FILE *maps = open_maps(proc);
 	_cleanup_free_ char *line = NULL;
 	struct mapping m, last = {};
+	unsigned int mapped = 0;
 	size_t room = 0;
 
 	if (!maps)
@@ -247,7 +226,11 @@ static int take_mappings(struct veto_cache *cache, int proc, struct veto_result 
 		/* an object is often mapped in several pieces, one after the other */
 		if (m.ino == last.ino && m.major == last.major && m.minor == last.minor)
 			continue;
-		take_mapping(cache, proc, &m, out);
+		if (++mapped > MAPPED_MAX) {
+			conclude(out, HOP_WHY_UNKNOWN, "%s maps more than %d files", out->exe, MAPPED_MAX);
+			break;
+		}
+		take_mapping(x, proc, &m, out);
 		last = m;
 		errno = 0;
 	}
@@ -270,39 +253,57 @@ static int read_names(int proc, struct veto_result *out)
 	return 0;
 }
 
-static int take_process(struct veto_cache *cache, int proc, struct veto_result *out)
+static int take_process(struct examiner *x, int proc, struct veto_result *out)
 {
 	_cleanup_close_ int exe = -1;
 	int r = read_names(proc, out);
 
 	if (r)
 		return r;
-	exe = openat(proc, "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	exe = openat(proc, "exe", O_PATH | O_CLOEXEC);
 	if (exe < 0)
 		return -errno;
 	/* before its mappings: where both have the same reason, the executable is the one to name */
-	take_object(cache, exe, out->exe, out);
-	return take_mappings(cache, proc, out);
+	take_object(x, exe, out->exe, out);
+	return take_mappings(x, proc, out);
 }
 
-int veto_process(struct veto_cache *cache, pid_t pid, struct veto_result *out)
+static int open_process(pid_t pid, struct veto_result *out)
 {
-	_cleanup_close_ int proc = -1;
 	char path[32];
-	int r;
 
 	out->why = HOP_WHY_NONE;
 	out->uses_ioctl = out->uses_fionread = false;
 	out->comm[0] = out->exe[0] = out->reason[0] = '\0';
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	/* held open, so that the files below belong to this process even if its number is given away */
-	proc = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	r = proc < 0 ? -errno : take_process(cache, proc, out);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+int veto_unexamined(pid_t pid, int err, struct veto_result *out)
+{
+	_cleanup_close_ int proc = open_process(pid, out);
+
+	if (proc < 0 || read_names(proc, out) == -ESRCH)
+		return -ESRCH;
+	conclude(out, HOP_WHY_UNKNOWN, "process %d (%s) cannot be examined: %s", pid, out->comm,
+		 strerror(err));
+	return 0;
+}
+
+int veto_examine(struct examiner *x, pid_t pid, struct veto_result *out)
+{
+	_cleanup_close_ int proc = open_process(pid, out);
+	int r;
+
+	x->pending = false;
+	r = proc < 0 ? -errno : take_process(x, proc, out);
 	/* without an address space (zombie, exiting) there is no exe, and the descriptors go next */
 	if (r == -ENOENT || r == -ESRCH)
 		return -ESRCH;
 	if (r)
 		conclude(out, HOP_WHY_UNKNOWN, "process %d (%s) cannot be examined: %s", pid, out->comm,
 			 strerror(-r));
-	return 0;
+	/* the rest can only say the same more strongly */
+	return x->pending && !out->why ? -EAGAIN : 0;
 }

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# deps.sh [STEP]...: installs the Debian packages that a step (build, test, demo, bench, lint, install) needs; silent when
+# deps.sh [STEP]...: installs the Debian packages that a step (build, test, fuzz, demo, bench, lint, install) needs; silent when
 # all are there.
 # On a system without apt-get it names what is missing and fails.
 # The lists are read by name, as ${!step}:
 # shellcheck disable=SC2034
 set -euo pipefail
 
-build="clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libcap-ng-dev pkg-config gcc make libc6-dev"
+build="clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libcap-ng-dev libseccomp-dev pkg-config gcc make libc6-dev"
 demo="redis-server redis-tools nginx-light wrk iproute2 util-linux jq curl"
 test="libcmocka-dev liburing-dev bats $demo haproxy memcached socat netcat-openbsd postgresql postgresql-contrib
 	apache2-utils nftables openssl openssh-server openssh-client curl python3 jq libelf-dev
@@ -15,6 +15,7 @@ test="libcmocka-dev liburing-dev bats $demo haproxy memcached socat netcat-openb
 kernels="qemu-system-x86 busybox-static cpio zstd lz4 xz-utils"
 bench="gnuplot-nox linux-perf redis-server redis-tools nginx-light libnginx-mod-stream wrk haproxy memcached postgresql
 	postgresql-contrib iproute2 nftables python3 bpftool"
+fuzz="libclang-rt-dev python3"
 lint="clang-format cppcheck shellcheck"
 install="scdoc gzip"
 
