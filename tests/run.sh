@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # run.sh [SUITE|FILE]...: runs the tests; `make test` builds and calls it. Needs root and the real kernel.
 #
-# SUITE is unit (build/tests/unit/*, cmocka) or cli, kernel, e2e, relay, lab, kernels (tests/SUITE/*.bats); FILE is one
+# SUITE is unit (build/tests/unit/*, cmocka) or repo, cli, kernel, e2e, relay, lab, kernels (tests/SUITE/*.bats); FILE is one
 # of these programs or .bats files. Without arguments all suites that exist are run.
 #
 # A file may take 300 s, or what its comment line "# timeout: SECONDS" says; all together may take
@@ -21,7 +21,7 @@ export BUILD=${BUILD:-$root/build}
 export SOCKHOP=${SOCKHOP:-$BUILD/sockhop}
 export BATS_LIB_PATH=$root/tests
 export LC_ALL=C CMOCKA_MESSAGE_OUTPUT=TAP
-suites="unit cli kernel e2e relay lab kernels"
+suites="unit repo cli kernel e2e relay lab kernels"
 file_limit=300
 run_limit=${RUN_LIMIT:-3000}
 
