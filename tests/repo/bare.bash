@@ -64,12 +64,12 @@ bare_copy() {
 in_bare() {
 	local tree=$1 seconds=$2
 	shift 2
-	# bound to itself: a root folder that is no mount point cannot be made private by tests there
+	# not chroot alone: to the kernel the folder would still be a part of the host's tree, and show in names of files
 	_bare_own bash -c '
 		mount --bind "$0" "$0" || exit
 		for d in proc sys dev; do mount --rbind "/$d" "$0/$d" || exit; done
-		mount --bind "$1" "$0/var/cache/apt/archives" || exit
-		exec timeout -k 20 "$2" chroot "$0" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+		mount --bind "$1" "$0/var/cache/apt/archives" && cd "$0" && pivot_root . . && umount -l . || exit
+		exec timeout -k 20 "$2" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 			${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} \
 			sh -c "cd /root/sockhop && exec \"\$@\"" sh "${@:3}"' \
 		"$tree" "$bare_cache" "$seconds" "$@" 3>&-

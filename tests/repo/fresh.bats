@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The two commands of the README on a machine that has never seen sockhop: a Debian with git and make, made by
 # debootstrap, on the running kernel.
-# timeout: 900
+# timeout: 1500
 
 setup_file() {
 	load bare
@@ -39,13 +39,13 @@ said() { grep -qE "$1" <<<"$output" || { echo "$output"; return 1; }; }
 }
 
 @test "there 'make demo' is enough, and real programs hop" {
-	run in_bare "$BARE" 400 make -j2 demo DEMO_ROUNDS=1 DEMO_SECONDS=0.3
+	run in_bare "$BARE" 600 make -j2 demo DEMO_ROUNDS=1 DEMO_SECONDS=0.3
 	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
 	said '^sockhop / plain, 1 rounds: redis.* hopped$'
 }
 
 @test "there 'make test' is enough: it builds all, and no unit test is skipped" {
-	run in_bare "$BARE" 400 make -j2 test SUITES=unit
+	run in_bare "$BARE" 600 make -j2 test SUITES=unit
 	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
 	said '^[0-9]+ passed, 0 failed$'
 }
