@@ -26,6 +26,7 @@ want=
 for step in "$@"; do want="$want ${!step}"; done
 missing=
 for p in $want; do
+	[[ " $missing " != *" $p "* ]] || continue
 	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
 done
 [ -n "$missing" ] || exit 0

@@ -6,7 +6,7 @@
 # of these programs or .bats files. Without arguments all suites that exist are run.
 #
 # A file may take 300 s, or what its comment line "# timeout: SECONDS" says; all together may take
-# RUN_LIMIT seconds (3000). One run at a time: they wait for each other at the lock file RUN_LOCK. What is left behind
+# RUN_LIMIT seconds (3600). One run at a time: they wait for each other at the lock file RUN_LOCK. What is left behind
 # at the end is given LEFTOVER_WAIT seconds (10) to go. The last line is "N passed, N failed[, N skipped]". Exit
 # status: 0 all passed; 1 a test failed, none ran, all were skipped, or something was left behind; 2 no such suite or
 # file; 4 not root.
@@ -23,7 +23,7 @@ export BATS_LIB_PATH=$root/tests
 export LC_ALL=C CMOCKA_MESSAGE_OUTPUT=TAP
 suites="unit repo cli kernel e2e relay lab kernels"
 file_limit=300
-run_limit=${RUN_LIMIT:-3000}
+run_limit=${RUN_LIMIT:-3600}
 
 die() {
 	local status=$1
