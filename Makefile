@@ -1,262 +1,323 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # sockhop: `make help` lists the targets.
+#
+#   V=1              show the commands
+#   WERROR=1         warnings are errors (also where CI is set, and in `make test`)
+#   VMLINUX_H=FILE   take this vmlinux.h, for a build where no kernel with BTF runs; or
+#   VMLINUX_BTF=FILE make it from this BTF: a vmlinux with BTF (/sys/kernel/btf/vmlinux)
+#   PREFIX, DESTDIR  where `make install` installs (/usr/local), and the folder that stands for / meanwhile
+#
+# Only `make deps`, and the targets that run something (demo, test, bench, soak and the like), install packages.
 
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
 CLANG    ?= clang
-BPFTOOL  ?= bpftool
-CC       ?= gcc
+# Debian has it where only root's PATH leads
+BPFTOOL  ?= $(or $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool 2>/dev/null),bpftool)
 B        := build
 PREFIX   ?= /usr/local
 SBINDIR  ?= $(PREFIX)/sbin
 MANDIR   ?= $(PREFIX)/share/man
 COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
-VERSION  := 0.1.0
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+VERSION  := $(shell cat VERSION)
+VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
+
+ifeq ($(V),1)
+Q        :=
+say      :=
+else
+Q        := @
+say       = @printf '  %-8s %s\n' '$1' '$@'
+endif
 
 PKGS     := libbpf libelf zlib json-c libcap-ng libseccomp
 ARCH     := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
-WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Werror
+WERROR   ?= $(if $(filter-out 0 false,$(CI)),1)
+ERRORS   := $(if $(filter 1,$(WERROR)),-Werror)
+WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2
 CFLAGS   ?= -O2 -g
-HOP_CFLAGS := $(CFLAGS) -std=gnu11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARN) -I. -I$(B) \
+HOP_CFLAGS := $(CFLAGS) $(CPPFLAGS) -std=gnu11 -D_GNU_SOURCE -DVERSION='"$(VERSION)"' $(WARN) -I. -I$(B) \
             $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS     := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread
-BPFFLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Werror -Wno-unknown-attributes \
+# By name: compilers disagree about it where they compile and link in one step. Hidden: tests run all of a folder.
+DEPFILE   = -MMD -MP -MF $(@D)/.$(@F).d -MT $@
+BPFFLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wno-unknown-attributes \
             -Wno-address-of-packed-member -I. -Ibpf -I$(B)
+# -O1: the sanitizers' reports name lines. Static runtimes: of the shared ones that of UBSan does not write to log_path, and
+# a daemon's stderr is nowhere.
+ASAN_FLAGS := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+            -static-libasan -static-libubsan
 
 # The relay's and the probe's programs are objects of their own; all others are linked into one.
-ALONE    := $(filter relay probe,$(patsubst bpf/%.bpf.c,%,$(wildcard bpf/*.bpf.c)))
-BPF_SRC  := $(filter-out $(ALONE:%=bpf/%.bpf.c),$(wildcard bpf/*.bpf.c))
-BPF_OBJ  := $(BPF_SRC:%.c=$(B)/%.o)
-SKELS    := $(B)/hop.skel.h $(ALONE:%=$(B)/%.skel.h)
-SRC      := $(wildcard agent/*.c cgroup/*.c)
+BPF_SRC  := $(wildcard bpf/*.bpf.c bpf/*/*.bpf.c)
+ALONE    := $(filter %/relay.bpf.c %/probe.bpf.c,$(BPF_SRC))
+BPF_OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out $(ALONE),$(BPF_SRC)))
+SKELS    := $(B)/hop.skel.h $(patsubst %.bpf.c,$(B)/%.skel.h,$(notdir $(ALONE)))
+SRC      := $(wildcard agent/*.c agent/*/*.c cgroup/*.c cgroup/*/*.c)
 OBJ      := $(SRC:%.c=$(B)/%.o)
-LIBOBJ   := $(filter-out $(B)/agent/main.o,$(OBJ))
+LIBOBJ   := $(filter-out %/main.o,$(OBJ))
+MAINOBJ  := $(filter %/main.o,$(OBJ))
+UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c))
 # Themes of the behaviour catalogue that keep a whole program out: each is a program of its own.
 LAB_ALONE := splice fionread
-UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c))
-PROGS    := $(patsubst %.c,$(B)/%,$(filter-out %.bpf.c,$(wildcard tests/kernel/*.c tests/bench/*.c))) \
-            $(patsubst %.c,$(B)/%,$(filter-out tests/lab/cases_%,$(wildcard tests/lab/*.c))) \
-            $(LAB_ALONE:%=$(B)/tests/lab/catalogue_%)
 LAB_CASES := $(filter-out $(LAB_ALONE:%=tests/lab/cases_%.c),$(wildcard tests/lab/cases_*.c))
 LAB_H    := $(wildcard tests/lab/*.h tests/kernel/*.h)
-
-.PHONY: all asan deps demo static test test-kernels lint format install uninstall clean help test-progs
-.DELETE_ON_ERROR:
-
-all: $(B)/.deps ## build build/sockhop (installs missing packages first, where apt-get is)
-	@$(MAKE) --no-print-directory $(B)/sockhop
-
-# Packages are looked for once; the stamp spares the look on the next build.
-$(B)/.deps: tests/deps.sh
-	@mkdir -p $(B)
-	@tests/deps.sh build
-	@touch $@
-
-deps: ## install what building and testing need (Debian)
-	@tests/deps.sh build test
-	@tests/deps.sh kernels || echo "no virtual machines: tests/kernels will be skipped" >&2
-
-$(B)/vmlinux.h: /sys/kernel/btf/vmlinux
-	@mkdir -p $(@D)
-	$(BPFTOOL) btf dump file $< format c > $@
-
-$(B)/bpf/%.o: bpf/%.c $(wildcard bpf/*.h) $(B)/vmlinux.h
-	@mkdir -p $(@D)
-	$(CLANG) $(BPFFLAGS) -c $< -o $@
-
-$(B)/hop.bpf.o: $(BPF_OBJ)
-	$(BPFTOOL) gen object $@ $^
-
-$(B)/hop.skel.h: $(B)/hop.bpf.o
-	$(BPFTOOL) gen skeleton $< name hop_bpf > $@
-
-$(B)/%.skel.h: $(B)/bpf/%.bpf.o
-	$(BPFTOOL) gen skeleton $< name $*_bpf > $@
-
-$(B)/agent/%.o: agent/%.c $(SKELS)
-	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) -MMD -MP -c $< -o $@
-
-$(B)/cgroup/%.o: cgroup/%.c
-	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) -MMD -MP -c $< -o $@
-
-$(B)/sockhop: $(OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
-
-$(B)/tests/unit/%: tests/unit/%.c $(LIBOBJ)
-	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) -MMD -MP $< $(LIBOBJ) -o $@ $(LIBS) -lcmocka
-
-$(B)/tests/kernel/%: tests/kernel/%.c $(wildcard tests/kernel/*.h)
-	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) $< -o $@ -lpthread $(shell grep -qs liburing.h $< && echo -luring)
-
-$(B)/tests/bench/%: tests/bench/%.c $(wildcard tests/kernel/*.h)
-	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) $< -o $@ -lpthread -lm $(shell grep -qs bpf/libbpf.h $< && echo -lbpf)
-
-$(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c
-	@mkdir -p $(@D)
-	$(CLANG) -O2 -g -target bpf -mcpu=v3 -Wall -Werror -I/usr/include/$(shell uname -m)-linux-gnu -c $< -o $@
-
-# The behaviour catalogue is one program of several files, and one for each theme of LAB_ALONE.
-$(B)/tests/lab/catalogue: tests/lab/catalogue.c $(LAB_CASES) $(LAB_H)
-	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) $(filter %.c,$^) -o $@ -lpthread -luring
-
-$(B)/tests/lab/catalogue_%: tests/lab/catalogue.c tests/lab/cases_common.c tests/lab/cases_%.c $(LAB_H)
-	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) -DLAB_ONLY=$* $(filter %.c,$^) -o $@ -lpthread
-
-$(B)/tests/lab/%: tests/lab/%.c $(LAB_H)
-	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) $< -o $@ -lpthread
-
-test-progs: $(UNIT) $(PROGS)
-
+CATALOGUES := catalogue $(LAB_ALONE:%=catalogue_%)
+PROGS    := $(patsubst %.c,$(B)/%,$(filter-out %.bpf.c,$(wildcard tests/kernel/*.c tests/bench/*.c))) \
+            $(patsubst %.c,$(B)/%,$(filter-out tests/lab/cases_% tests/lab/catalogue.c,$(wildcard tests/lab/*.c))) \
+            $(CATALOGUES:%=$(B)/tests/lab/%)
+ASAN     := $(B)/asan/sockhop $(UNIT:$(B)/%=$(B)/asan/%)
 # Without shared libraries: for hosts that have none of ours, and for the guests of tests/kernels. The C library warns
 # of name services: a static sockhop relay takes names only where the same C library is installed, numbers anywhere.
 STATIC   := $(B)/static/sockhop $(patsubst tests/kernel/%.c,$(B)/static/%,$(wildcard tests/kernel/*.c)) \
-            $(B)/static/catalogue $(LAB_ALONE:%=$(B)/static/catalogue_%)
+            $(CATALOGUES:%=$(B)/static/%)
+
+.PHONY: all deps asan static test-progs test test-kernels test-suites soak demo bench bench-quick bench-scale \
+        bench-cost bench-relay lint format docs install uninstall clean help FORCE
+.DELETE_ON_ERROR:
+# Else make takes the objects of the test programs for intermediate files, and removes them.
+.SECONDARY:
+
+all: $(B)/sockhop ## build build/sockhop
+
+# ---- what is needed ----
+
+# Looked for once. Names the tools and, as pkg-config knows them, the libraries; installs nothing.
+$(B)/.tools:
+	@missing=; \
+	for tool in $(firstword $(CC)) $(firstword $(CLANG)) $(BPFTOOL) pkg-config; do \
+		command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	for lib in $(PKGS); do pkg-config --exists $$lib 2>/dev/null || missing="$$missing $$lib"; done; \
+	[ -z "$$missing" ] || { echo "sockhop: missing to build:$$missing" >&2; \
+		echo "sockhop: 'make deps' installs it on Debian; elsewhere install the packages with these tools and the" \
+			"headers of these libraries" >&2; exit 1; }
+	@mkdir -p $(@D) && touch $@
+
+deps: ## install what building and testing need (Debian)
+	@tests/deps.sh build test lint install
+	@tests/deps.sh kernels || echo "no virtual machines: tests/kernels will be skipped" >&2
+
+# After packages were installed make must look again: in a new process.
+again = @+$(MAKE) --no-print-directory
+
+# Changes when other flags are given, and all is built anew. Not with WERROR, which changes no code.
+FLAGS_NOW := $(strip $(CC) $(CLANG) $(HOP_CFLAGS) $(LDFLAGS) $(LIBS) $(BPFFLAGS))
+ifneq ($(filter-out clean help uninstall,$(or $(MAKECMDGOALS),all)),)
+$(shell mkdir -p $(B))
+# not by `make -n`
+ifeq ($(findstring n,$(firstword -$(MAKEFLAGS))),)
+ifneq ($(file <$(B)/.flags),$(FLAGS_NOW))
+$(file >$(B)/.flags,$(FLAGS_NOW))
+endif
+endif
+endif
+
+# `make -n` does not write it
+$(B)/.flags: ;
+
+# ---- the kernel side ----
+
+ifneq ($(VMLINUX_H),)
+$(B)/vmlinux.h: $(VMLINUX_H)
+	$(call say,COPY)
+	@mkdir -p $(@D)
+	$(Q)cp $< $@
+else
+$(B)/vmlinux.h: $(wildcard $(VMLINUX_BTF)) | $(B)/.tools
+	$(call say,BTF)
+	@mkdir -p $(@D)
+	@[ -r $(VMLINUX_BTF) ] || { echo "sockhop: no BTF in $(VMLINUX_BTF): give VMLINUX_BTF=, a vmlinux with BTF, or" \
+		"VMLINUX_H=, what 'bpftool btf dump file VMLINUX format c' made of one" >&2; exit 1; }
+	$(Q)$(BPFTOOL) btf dump file $(VMLINUX_BTF) format c >$@
+endif
+
+$(B)/bpf/%.o: bpf/%.c $(B)/.flags | $(B)/vmlinux.h $(B)/.tools
+	$(call say,BPF)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPFFLAGS) $(ERRORS) $(DEPFILE) -c $< -o $@
+
+$(B)/hop.bpf.o: $(BPF_OBJ)
+	$(call say,LINK)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(B)/hop.skel.h: $(B)/hop.bpf.o
+$(foreach s,$(ALONE),$(eval $(B)/$(notdir $(s:.bpf.c=.skel.h)): $(B)/$(s:.c=.o)))
+$(SKELS): $(B)/%.skel.h:
+	$(call say,SKEL)
+	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+
+$(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c
+	$(call say,BPF)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -O2 -g -target bpf -mcpu=v3 -Wall $(ERRORS) -I/usr/include/$(shell uname -m)-linux-gnu -c $< -o $@
+
+# ---- user space: once as it is, once with sanitizers; the kernel side is the same ----
+
+# FOLDER FLAGS: objects, program and unit tests of one kind
+define userspace
+$1/%.o: %.c $(B)/.flags | $(SKELS) $(B)/.tools
+	$$(call say,CC)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(HOP_CFLAGS) $2 $$(ERRORS) $$(DEPFILE) -c $$< -o $$@
+
+$1/sockhop: $(OBJ:$(B)/%=$1/%)
+	$$(call say,LINK)
+	$$(Q)$$(CC) $$(CFLAGS) $2 $$(LDFLAGS) $$^ -o $$@ $$(LIBS)
+
+$1/tests/unit/%: tests/unit/%.c $(LIBOBJ:$(B)/%=$1/%)
+	$$(call say,CC)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(HOP_CFLAGS) $2 $$(ERRORS) $$(DEPFILE) $$(filter %.c %.o,$$^) -o $$@ $$(LIBS) -lcmocka
+endef
+$(eval $(call userspace,$(B),))
+$(eval $(call userspace,$(B)/asan,$(ASAN_FLAGS)))
+
+asan: $(ASAN) ## build/asan/sockhop and unit tests with sanitizers (tests/lab/leaks.bats)
+
+$(B)/static/sockhop: $(OBJ)
+	$(call say,LINK)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings $^ -o $@ $(shell pkg-config --static --libs $(PKGS)) -lpthread
+
+# ---- test programs: once as they are, some once without shared libraries ----
+
+# What a program of one file is linked with, by what it includes.
+libs_of = -lpthread -lm $(shell grep -qs liburing.h $< && echo -luring) $(shell grep -qs bpf/libbpf.h $< && echo -lbpf)
+
+# TARGET PREREQUISITE FLAGS: programs of one file
+define program
+$1: $2 $(B)/.flags | $(B)/.tools
+	$$(call say,CC)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(HOP_CFLAGS) $3 $$(ERRORS) $$(DEPFILE) $$< -o $$@ $$(libs_of)
+endef
+
+# FOLDER FLAGS: the behaviour catalogue is one program of several files, and one for each theme of LAB_ALONE.
+define catalogue
+$1/catalogue: tests/lab/catalogue.c $(LAB_CASES)
+$(foreach t,$(LAB_ALONE),$(eval $1/catalogue_$t: tests/lab/catalogue.c tests/lab/cases_common.c tests/lab/cases_$t.c))
+$(CATALOGUES:%=$1/%): $1/catalogue%: $(LAB_H) $(B)/.flags | $(B)/.tools
+	$$(call say,CC)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(HOP_CFLAGS) $2 $$(ERRORS) $$(if $$*,-DLAB_ONLY=$$(*:_%=%)) $$(filter %.c,$$^) -o $$@ -lpthread -luring
+endef
+
+$(eval $(call program,$(B)/tests/%,tests/%.c,))
+$(eval $(call program,$(B)/static/%,tests/kernel/%.c,-static))
+$(eval $(call catalogue,$(B)/tests/lab,))
+$(eval $(call catalogue,$(B)/static,-static))
+
+test-progs: $(UNIT) $(PROGS)
 
 static: $(STATIC) ## build/static/sockhop, which needs no shared libraries, and static test programs
 
-$(B)/static/sockhop: $(OBJ)
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings $^ -o $@ $(shell pkg-config --static --libs $(PKGS)) -lpthread
+# ---- running ----
 
-$(B)/static/catalogue: tests/lab/catalogue.c $(LAB_CASES) $(LAB_H)
-	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) -static $(filter %.c,$^) -o $@ -lpthread -luring
-
-$(B)/static/catalogue_%: tests/lab/catalogue.c tests/lab/cases_common.c tests/lab/cases_%.c $(LAB_H)
-	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) -static -DLAB_ONLY=$* $(filter %.c,$^) -o $@ -lpthread
-
-$(B)/static/%: tests/kernel/%.c $(wildcard tests/kernel/*.h)
-	@mkdir -p $(@D)
-	$(CC) $(HOP_CFLAGS) -static $< -o $@ -lpthread $(shell grep -qs liburing.h $< && echo -luring)
-
-# With AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer: build/asan/sockhop and the unit tests
-# (tests/lab/leaks.bats). The BPF side is the one of build/. Static runtimes: of the shared ones that of UBSan does
-# not write to log_path, and a daemon's stderr is nowhere.
-ASAN_FLAGS := $(HOP_CFLAGS) -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
-            -static-libasan -static-libubsan
-ASAN_LIB := $(LIBOBJ:$(B)/%=$(B)/asan/%)
-ASAN     := $(B)/asan/sockhop $(UNIT:$(B)/%=$(B)/asan/%)
-
-asan: $(ASAN) ## build/asan/sockhop and unit tests with sanitizers
-
-$(B)/asan/agent/%.o: agent/%.c $(SKELS)
-	@mkdir -p $(@D)
-	$(CC) $(ASAN_FLAGS) -MMD -MP -c $< -o $@
-
-$(B)/asan/cgroup/%.o: cgroup/%.c
-	@mkdir -p $(@D)
-	$(CC) $(ASAN_FLAGS) -MMD -MP -c $< -o $@
-
-$(B)/asan/sockhop: $(ASAN_LIB) $(B)/asan/agent/main.o
-	$(CC) $(ASAN_FLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
-
-$(B)/asan/tests/unit/%: tests/unit/%.c $(ASAN_LIB)
-	@mkdir -p $(@D)
-	$(CC) $(ASAN_FLAGS) -MMD -MP $< $(ASAN_LIB) -o $@ $(LIBS) -lcmocka
+# SUITES="cli kernel": only these (tests/run.sh says which there are)
+test: ## all tests on the real kernel (root); prints "N passed, N failed"
+	@tests/deps.sh build test lint install
+	@$(if $(filter kernels,$(or $(SUITES),kernels)),tests/deps.sh kernels || echo "tests/kernels will be skipped" >&2)
+	$(again) WERROR=1 all test-progs asan static $(B)/sockhop.8.gz
+	@tests/deps.sh fuzz && $(MAKE) --no-print-directory $(FUZZ) || echo "no libFuzzer: tests/fuzz will be skipped" >&2
+	tests/run.sh $(SUITES)
 
 # libFuzzer over the parser of hostile files; clang has the runtime in a package of its own.
 FUZZ     := $(B)/fuzz/elfscan
 
 $(FUZZ): tests/fuzz/fuzz_elfscan.c agent/elfscan.c agent/elfcode.c $(wildcard agent/elf*.h) bpf/hop.h
+	$(call say,FUZZ)
 	@mkdir -p $(@D)
-	$(CLANG) $(filter-out -O2,$(HOP_CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
-		$(filter %.c,$^) -o $@ -lelf
+	$(Q)$(CLANG) $(filter-out -O2,$(HOP_CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined $(filter %.c,$^) -o $@ -lelf
 
 .PHONY: fuzz
 fuzz: ## fuzz the reading of ELF files: SECONDS=60; keeps what it learns in build/fuzz/corpus
 	@tests/deps.sh build fuzz
-	@$(MAKE) --no-print-directory $(FUZZ)
+	$(again) $(FUZZ)
 	@mkdir -p $(B)/fuzz/corpus
 	tests/fuzz/seeds.py $(B)/fuzz/seeds
 	cd $(B)/fuzz && ./elfscan -max_total_time=$(or $(SECONDS),60) -max_len=8192 -rss_limit_mb=1024 -timeout=10 corpus seeds
 
-test: deps ## all tests on the real kernel (root); prints "N passed, N failed"
-	@$(MAKE) --no-print-directory $(B)/.deps
-	@$(MAKE) --no-print-directory $(B)/sockhop test-progs asan static
-	@tests/deps.sh fuzz && $(MAKE) --no-print-directory $(FUZZ) || echo "no libFuzzer: tests/fuzz will be skipped" >&2
-	tests/run.sh
-
-test-kernels: $(B)/.deps ## boot Debian's 6.1 and 6.12 kernels (QEMU) and test in them; prints a table
-	@tests/deps.sh kernels
-	@$(MAKE) --no-print-directory static
+test-kernels: ## boot Debian's 6.1 and 6.12 kernels (QEMU) and test in them; prints a table
+	@tests/deps.sh build kernels test
+	$(again) static
 	tests/kernels/run.sh
 	tests/kernels/run.sh -c
 
-.PHONY: soak test-suites
-test-suites: $(B)/.deps ## test suites of others (CPython, Tornado), whole, plain and under sockhop; prints a table
-	@tests/deps.sh test
-	@$(MAKE) --no-print-directory $(B)/sockhop
+test-suites: ## test suites of others (CPython, Tornado), whole, plain and under sockhop; prints a table
+	@tests/deps.sh build test
+	$(again) all
 	tests/lab/suites --out $(B)/suites.json
 
 soak: ## random programs and storms for longer: SECONDS=600 each
-	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
+	@tests/deps.sh build test
+	$(again) all test-progs
 	LAB_SECONDS=$(or $(SECONDS),600) bats --show-output-of-passing-tests --filter 'random|storm' tests/lab/lab.bats
 
-demo: $(B)/.deps ## a real workload, plain and under sockhop, in interleaved rounds
-	@tests/deps.sh demo
-	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
+demo: ## a real workload, plain and under sockhop, in interleaved rounds (root)
+	@tests/deps.sh build demo
+	$(again) all $(B)/tests/kernel/rr
 	tests/demo.sh
 
-.PHONY: bench bench-quick bench-relay bench-scale
-BENCH_DEPS = $(B)/.deps $(B)/tests/bench/naive.bpf.o
+bench: RUN = tests/bench/bench --out docs/bench/bench
+bench: ## all workloads, plain and sockhop and others, interleaved (55 minutes); writes docs/bench
+bench-quick: RUN = tests/bench/bench --quick --out $(B)/bench-quick
+bench-quick: ## the most important ones (3 minutes); writes build/bench-quick
+bench-scale: RUN = tests/bench/scale --out docs/bench/scale
+bench-scale: ## memory, verdict and passes by number of connections; writes docs/bench/scale.json
+bench-cost: RUN = tests/bench/cost --out docs/bench/cost
+bench-cost: ## allocations, programs' runs and more per message and connection; writes docs/bench/cost.json
+bench-relay: RUN = tests/bench/relay.sh
+bench-relay: ## `sockhop relay` beside other relays
+bench bench-quick bench-scale bench-cost bench-relay:
+	@tests/deps.sh build test bench
+	$(again) all test-progs $(B)/tests/bench/naive.bpf.o
+	$(RUN)
 
-bench: $(BENCH_DEPS) ## all workloads, plain and sockhop and others, interleaved (55 minutes); writes docs/bench
-	@tests/deps.sh test bench
-	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
-	tests/bench/bench --out docs/bench/bench
-
-bench-quick: $(BENCH_DEPS) ## the most important ones (3 minutes); writes build/bench-quick
-	@tests/deps.sh test bench
-	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
-	tests/bench/bench --quick --out $(B)/bench-quick
-
-bench-scale: $(BENCH_DEPS) ## memory, verdict and passes by number of connections; writes docs/bench/scale.json
-	@tests/deps.sh test bench
-	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
-	tests/bench/scale --out docs/bench/scale
-
-bench-cost: $(BENCH_DEPS) ## allocations, programs' runs and more per message and connection; writes docs/bench/cost.json
-	@tests/deps.sh test bench
-	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
-	tests/bench/cost --out docs/bench/cost
-
-bench-relay: $(BENCH_DEPS) ## `sockhop relay` beside other relays
-	@tests/deps.sh test bench
-	@$(MAKE) --no-print-directory $(B)/sockhop test-progs
-	tests/bench/relay.sh
+# ---- the sources ----
 
 lint: ## clang-format, cppcheck and shellcheck over the sources
-	@tests/deps.sh lint
+	@tests/deps.sh build lint
 	tests/lint.sh
 
 format: ## rewrite the sources in the house style
-	clang-format -i $(wildcard bpf/*.[ch] agent/*.[ch] cgroup/*.[ch] tests/*/*.[ch])
+	clang-format -i $(wildcard bpf/*.[ch] bpf/*/*.[ch] agent/*.[ch] agent/*/*.[ch] cgroup/*.[ch] tests/*/*.[ch])
 
-# The package is a step of its own: installing into DESTDIR is often done without root.
+docs: docs/reasons.md ## rewrite the documents that are generated
+
+docs/reasons.md: bpf/hop.h docs/gen-reasons
+	$(call say,DOC)
+	$(Q)docs/gen-reasons >$@
+
+# ---- installing ----
+
 $(B)/sockhop.8.gz: docs/man/sockhop.8.scd
+	$(call say,MAN)
 	@mkdir -p $(@D)
-	@command -v scdoc >/dev/null || tests/deps.sh install
-	scdoc <$< | gzip -9n >$@
+	@command -v scdoc >/dev/null || { echo "sockhop: missing to make the man page: scdoc ('make deps' installs it on" \
+		"Debian)" >&2; exit 1; }
+	$(Q)scdoc <$< | gzip -9n >$@
 
-install: all $(B)/sockhop.8.gz ## install the binary, man page and completion under PREFIX
+$(B)/sockhop-agent.service: docs/examples/sockhop-agent.service FORCE
+	@mkdir -p $(@D)
+	@sed 's|/usr/local/sbin|$(SBINDIR)|' $< >$@
+
+install: all $(B)/sockhop.8.gz $(B)/sockhop-agent.service ## install program, man page, completion and systemd unit under PREFIX
 	install -D -m 0755 $(B)/sockhop $(DESTDIR)$(SBINDIR)/sockhop
 	install -D -m 0644 $(B)/sockhop.8.gz $(DESTDIR)$(MANDIR)/man8/sockhop.8.gz
 	install -D -m 0644 docs/completion/sockhop.bash $(DESTDIR)$(COMPDIR)/sockhop
+	install -D -m 0644 $(B)/sockhop-agent.service $(DESTDIR)$(UNITDIR)/sockhop-agent.service
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(MANDIR)/man8/sockhop.8.gz $(DESTDIR)$(COMPDIR)/sockhop
+	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(MANDIR)/man8/sockhop.8.gz $(DESTDIR)$(COMPDIR)/sockhop \
+		$(DESTDIR)$(UNITDIR)/sockhop-agent.service
 
 clean: ## remove build/
 	rm -rf $(B)
 
-help:
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 14
 
--include $(wildcard $(B)/agent/*.d $(B)/cgroup/*.d $(B)/tests/unit/*.d $(B)/asan/*/*.d $(B)/asan/tests/unit/*.d)
+-include $(shell [ ! -d $(B) ] || find $(B) -name '*.d' -type f)

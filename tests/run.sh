@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # run.sh [SUITE|FILE]...: runs the tests; `make test` builds and calls it. Needs root and the real kernel.
 #
-# SUITE is unit (build/tests/unit/*, cmocka) or model (spin), fuzz, cli, kernel, e2e, relay, lab, kernels
+# SUITE is unit (build/tests/unit/*, cmocka) or model (spin), fuzz, repo, cli, kernel, e2e, relay, lab, kernels
 # (tests/SUITE/*.bats); FILE is one
 # of these programs or .bats files. Without arguments all suites that exist are run.
 #
 # A file may take 300 s, or what its comment line "# timeout: SECONDS" says; all together may take
-# RUN_LIMIT seconds (3000). One run at a time: they wait for each other at the lock file RUN_LOCK. What is left behind
+# RUN_LIMIT seconds (3600). One run at a time: they wait for each other at the lock file RUN_LOCK. What is left behind
 # at the end is given LEFTOVER_WAIT seconds (10) to go. The last line is "N passed, N failed[, N skipped]". Exit
 # status: 0 all passed; 1 a test failed, none ran, all were skipped, or something was left behind; 2 no such suite or
 # file; 4 not root.
@@ -22,9 +22,9 @@ export BUILD=${BUILD:-$root/build}
 export SOCKHOP=${SOCKHOP:-$BUILD/sockhop}
 export BATS_LIB_PATH=$root/tests
 export LC_ALL=C CMOCKA_MESSAGE_OUTPUT=TAP
-suites="unit model fuzz cli kernel e2e relay lab kernels"
+suites="unit model fuzz repo cli kernel e2e relay lab kernels"
 file_limit=300
-run_limit=${RUN_LIMIT:-3000}
+run_limit=${RUN_LIMIT:-3600}
 
 die() {
 	local status=$1

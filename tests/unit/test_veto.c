@@ -288,8 +288,8 @@ static void go_programs_are_recognised(void **state)
 
 static void real_go_program(void **state)
 {
-	static const char *const paths[] = {"/usr/bin/docker", "/usr/local/bin/docker", "/usr/bin/containerd",
-					    "/usr/bin/kubectl", "/usr/local/go/bin/go"};
+	static const char *const paths[] = {"/usr/sbin/gosu", "/usr/bin/docker", "/usr/bin/containerd",
+					    "/usr/bin/kubectl"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
