@@ -19,7 +19,7 @@
 
 #define MS	   1000000ull
 #define PAIRS	   4
-#define PATIENCE   (100 * MS)	/* so long the agent waits for one answer; the first look takes up to 50 ms */
+#define PATIENCE   (200 * MS)	/* so long the agent waits for one answer; a first look takes 20 to 100 ms */
 #define HASTY	   (10 * MS)	/* ... when it has waited for VETO_LOOK_MS in this look */
 #define LOOK_MAX   (1000 * MS)	/* then it waits no more */
 #define DEADLINE   (10000 * MS) /* an examination that takes longer is given up */
