@@ -254,7 +254,10 @@ static int poked(struct agent *a)
 	while (read(a->poke_fd, &si, sizeof(si)) == sizeof(si))
 		;
 	look_at_all(a);
-	/* a policy that says never, or a cgroup that is leaving, is not to wait */
+	/* a cgroup that is leaving is not to wait, nor are members that a new policy lets hop on, once their
+	 * programs have been judged by it
+	 */
+	a->vet_by = now_ns();
 	a->leaves = true;
 	a->leave_passes = 0;
 	schedule(a, MS);

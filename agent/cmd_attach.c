@@ -52,13 +52,16 @@ static int attach_all(struct instance *in, const struct added *a)
 
 int cmd_attach(int argc, char **argv)
 {
-	struct session_options o = {.instance = INSTANCE_DEFAULT, .idle_timeout = DEFAULT_IDLE_TIMEOUT};
+	struct session_options o = {.instance = INSTANCE_DEFAULT,
+				    .idle_timeout = DEFAULT_IDLE_TIMEOUT,
+				    .heartbeat = DEFAULT_HEARTBEAT};
 	bool no_agent = false, created = false;
 	const struct cmd_option options[] = {
 		{"instance", CMD_STRING, &o.instance},
 		{"policy", CMD_STRING, &o.policy_file},
 		{"max-connections", CMD_NUMBER, &o.max_connections},
 		{"idle-timeout", CMD_NUMBER, &o.idle_timeout},
+		{"heartbeat", CMD_NUMBER, &o.heartbeat},
 		{"no-agent", CMD_FLAG, &no_agent},
 		{},
 	};

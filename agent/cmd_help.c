@@ -11,7 +11,8 @@
 const struct cmd_usage cmd_usage[] = {
 	{
 		.name = "attach",
-		.args = "CGROUP... [--policy FILE] [--max-connections N] [--idle-timeout S] [--no-agent]",
+		.args = "CGROUP... [--policy FILE] [--max-connections N] [--idle-timeout S] [--heartbeat S] "
+			"[--no-agent]",
 		.summary = "put cgroups under sockhop and start the agent",
 		.options =
 			"  --policy FILE          rules that say which connections may hop (see `sockhop "
@@ -20,6 +21,9 @@ const struct cmd_usage cmd_usage[] = {
 			"  --idle-timeout S       a pair silent for S seconds goes back to TCP until it "
 			"talks again\n"
 			"                         (300; 0: never)\n"
+			"  --heartbeat S          one message of each direction takes TCP every S seconds, "
+			"so that\n"
+			"                         firewalls and NAT see the connection (15; 0: none has to)\n"
 			"  --no-agent             start no agent: a service manager runs `sockhop agent`\n",
 		.text = "A CGROUP is a folder of the cgroup v2 tree, absolute or below its mount. All "
 			"cgroups of an\n"
@@ -39,11 +43,13 @@ const struct cmd_usage cmd_usage[] = {
 	},
 	{
 		.name = "run",
-		.args = "[--policy FILE] [--max-connections N] [--idle-timeout S] [--] CMD [ARG...]",
+		.args = "[--policy FILE] [--max-connections N] [--idle-timeout S] [--heartbeat S] [--] CMD "
+			"[ARG...]",
 		.summary = "run a command in a cgroup of its own, attached while it runs",
 		.options = "  --policy FILE          as for attach\n"
 			   "  --max-connections N    as for attach\n"
-			   "  --idle-timeout S       as for attach\n",
+			   "  --idle-timeout S       as for attach\n"
+			   "  --heartbeat S          as for attach\n",
 		.text = "Signals, standard input and the exit status pass through. A killed `sockhop run` "
 			"harms no\n"
 			"connection; `sockhop detach` cleans up after it.\n",

@@ -183,6 +183,17 @@ static const struct verb *find_verb(const char *word)
 	return NULL;
 }
 
+/* What is in force at once, and what waits. */
+static void warn_no_agent(const struct instance *in)
+{
+	bool other = strcmp(in->name, INSTANCE_DEFAULT);
+
+	msg_warn("the policy is in force, but no agent runs: all connections of instance '%s' take TCP, none "
+		 "joins or "
+		 "leaves, until one has judged them; start it: `sockhop agent%s%s`",
+		 in->name, other ? " --instance " : "", other ? in->name : "");
+}
+
 /* Read, change, and make the whole live at once; the instance lock keeps others from changing it in between.
  */
 static int run_verb(const struct verb *verb, struct instance *in, char **operands, unsigned int at, bool json)
@@ -202,6 +213,8 @@ static int run_verb(const struct verb *verb, struct instance *in, char **operand
 	r = instance_policy_set(in, policy);
 	if (r)
 		msg_error("cannot change the policy of instance '%s': %s", in->name, strerror(-r));
+	else if (!instance_agent_alive(in, NULL))
+		warn_no_agent(in);
 	return exit_status(r);
 }
 

@@ -175,12 +175,15 @@ static int set_up(struct run *r, const struct session_options *o)
 
 int cmd_run(int argc, char **argv)
 {
-	struct session_options o = {.instance = INSTANCE_DEFAULT, .idle_timeout = DEFAULT_IDLE_TIMEOUT};
+	struct session_options o = {.instance = INSTANCE_DEFAULT,
+				    .idle_timeout = DEFAULT_IDLE_TIMEOUT,
+				    .heartbeat = DEFAULT_HEARTBEAT};
 	const struct cmd_option options[] = {
 		{"instance", CMD_STRING, &o.instance},
 		{"policy", CMD_STRING, &o.policy_file},
 		{"max-connections", CMD_NUMBER, &o.max_connections},
 		{"idle-timeout", CMD_NUMBER, &o.idle_timeout},
+		{"heartbeat", CMD_NUMBER, &o.heartbeat},
 		{},
 	};
 	struct run r = {.signal_fd = -1};

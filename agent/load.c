@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
@@ -70,6 +71,7 @@ static void set_defaults(struct hop_config *c, const struct probe *probe, unsign
 	c->large = 24576;
 	c->min_rate = 30;
 	c->max_burst = 512;
+	c->memory_room = HOP_MEMORY_ROOM / sysconf(_SC_PAGESIZE);
 	c->max_members = 2 * max_connections;
 	c->attached_ns = now_ns();
 	/* for tests only: takes single rules away, see enum hop_force */
@@ -261,6 +263,18 @@ void instances_tidy(void)
 	rmdir(root);
 }
 
+/*
+ * Jiffies in so many seconds. A coarse clock advances once a tick, and clock_getres(2) says how long that is
+ * (KTIME_LOW_RES, kernel/time/posix-timers.c).
+ */
+static __u32 jiffies(unsigned int seconds)
+{
+	struct timespec tick = {};
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	return tick.tv_nsec ? seconds * 1000000000ull / tick.tv_nsec : 0;
+}
+
 static int build(struct hop_bpf *skel, const char *dir, const struct probe *probe,
 		 const struct load_options *o)
 {
@@ -271,6 +285,8 @@ static int build(struct hop_bpf *skel, const char *dir, const struct probe *prob
 
 	set_defaults((struct hop_config *)&skel->data_config->cfg, probe, n);
 	skel->data_config->cfg.idle_ns = o->idle_s * 1000000000ull;
+	skel->data_config->cfg.heartbeat = o->heartbeat_s;
+	skel->data_config->cfg.beat = jiffies(o->heartbeat_s);
 	bpf_program__set_autoload(skel->progs.hop_sockops, probe->kern_ctx);
 	bpf_program__set_autoload(skel->progs.hop_sockops_late, !probe->kern_ctx);
 	/* bpf_rdonly_cast() came with bpf_cast_to_kern_ctx() (6.2, kernel commits a35b9af4ec2c and

@@ -15,11 +15,13 @@
 
 #define DEFAULT_MAX_CONNECTIONS 65536
 #define DEFAULT_IDLE_TIMEOUT	300 /* seconds */
+#define DEFAULT_HEARTBEAT	15  /* seconds */
 
 struct load_options {
 	unsigned int max_connections;	 /* 0: the default */
 	unsigned int idle_s;		 /* a pair silent for so long leaves, 0: never */
 	const struct hop_policy *policy; /* NULL: empty */
+	unsigned int heartbeat_s; /* one message of each direction takes TCP so often, 0: none has to */
 };
 
 /* Mount a bpffs at /sys/fs/bpf unless one is there. 0 or -errno. */

@@ -38,6 +38,7 @@ static int create(const struct session_options *o, const struct hop_policy *poli
 		.max_connections = o->max_connections,
 		.idle_s = o->idle_timeout,
 		.policy = policy,
+		.heartbeat_s = o->heartbeat,
 	};
 	int err = instance_create(o->instance, &lo);
 

@@ -12,6 +12,7 @@ struct session_options {
 	const char *policy_file; /* NULL: none */
 	unsigned int max_connections;
 	unsigned int idle_timeout; /* seconds; see load_options.idle_s */
+	unsigned int heartbeat;	   /* seconds; see load_options.heartbeat_s */
 };
 
 /*

@@ -322,6 +322,7 @@ static void add_policy(json_object *o, const struct instance *in)
 	bool known = policy && !instance_policy_get(in, policy);
 
 	add(o, "policy_rules", known ? number(policy->count) : NULL);
+	add(o, "heartbeat", number(in->config->heartbeat));
 }
 
 struct others {

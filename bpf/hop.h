@@ -112,6 +112,10 @@ struct hop_sock {
 	__u32 places;	 /* of config.members that it has taken: the first end of a pair takes two */
 	__u32 relay_tag; /* of the record */
 	__u32 pad;
+	/* of the verdict, too */
+	__u32 gen;	/* config.policy_gen under which both ends may hop; under another one all stays */
+	__u32 kin;	/* both ends belong to one user and one cgroup: see hop_kin() */
+	__u32 roomy_at; /* jiffies (32 bits) when the peer was last seen to have memory to spare */
 };
 
 /*
@@ -168,25 +172,25 @@ struct hop_relayed {
  */
 #define HOP_STREAM_RATE 30000
 /*
- * A redirect takes the lock of the peer's socket and sleeps while a call of the peer holds it
- * (bpf_tcp_ingress(): lock_sock()), where TCP would leave the segment in the socket's backlog and go on. A
- * program that polls its socket without ever sleeping holds it nearly always: request-response of 64 B
- * between two such programs fell to 0.12 of plain TCP. So an end leaves when more than one hop in thirteen
- * finds the peer's socket held: each adds HOP_CONTENTION_HELD, each other hop takes one off,
- * HOP_CONTENTION_MAX is too much. (Shares measured: 0.3-0.4 between two spinning programs, 0.13 with 16 small
- * messages outstanding between two CPUs that never sleep, where a hop gains nothing; up to 0.05 where it
- * gains.) Eight such connections pass through phases of contention and gain all the same, 1.3 to 2.5 times: a
- * limit of 1 024 put them out (1.2 to 1.4), with 8 192 they stayed in 12 of 12 runs. Spinning programs reach
- * that in some 4 200 hops, 0.3 s.
+ * A message that finds the peer's socket held stays (HOP_STAY_HELD), and costs more than without membership.
+ * A program that polls its socket without ever sleeping holds it nearly always: request-response of 64 B
+ * between two such programs fell to 0.12 of plain TCP, when such messages hopped and waited. So an end leaves
+ * when more than one look in thirteen finds the peer's socket held: each adds HOP_CONTENTION_HELD, each other
+ * hop takes one off, HOP_CONTENTION_MAX is too much. (Shares measured: 0.3-0.4 between two spinning programs,
+ * 0.13 with 16 small messages outstanding between two CPUs that never sleep, where a hop gains nothing; up to
+ * 0.05 where it gains.) Eight such connections pass through phases of contention and gain all the same, 1.3
+ * to 2.5 times: a limit of 1 024 put them out (1.2 to 1.4), with 8 192 they stayed in 12 of 12 runs. Spinning
+ * programs reach that in some 4 200 hops, 0.3 s.
  */
 #define HOP_CONTENTION_HELD 12
 #define HOP_CONTENTION_MAX  8192
 /*
- * Not counted are one-way messages so many times config.large and longer, 48 KiB: they gain more than the
- * wait costs (streams of 64 KB: 1.5 to 2.2 while a third of their hops find the socket held, of 256 KB 2.3,
- * nearly all). Shorter ones do not: nginx with answers of 1 MB in messages of 32 KB, 8 connections, made
- * 0.85. Nor do those that are answered: two programs that never sleep made 0.35 with 32 KB, 0.56 with 64 KB;
- * and two that do sleep never find the socket held.
+ * One-way messages so many times config.large and longer, 48 KiB, between two ends of one owner
+ * (hop_sock.kin) hop all the same and are not counted: they gain more than the wait costs (streams of 64
+ * KB: 1.5 to 2.2 while a third of their hops find the socket held, of 256 KB 2.3, nearly all). Shorter ones
+ * do not: nginx with answers of 1 MB in messages of 32 KB, 8 connections, made 0.85. Nor do those that are
+ * answered: two programs that never sleep made 0.35 with 32 KB, 0.56 with 64 KB; and two that do sleep never
+ * find the socket held.
  */
 #define HOP_PATIENT 2
 /* Those from config.large up to that count so many times, either way: a second of waiting is fewer of them.
@@ -194,6 +198,18 @@ struct hop_relayed {
 #define HOP_CONTENTION_LARGE 4
 /* Contention is a habit of programs: such an end is held back as if it had been so often before. */
 #define HOP_CONTENTION_HOLDS 5
+/*
+ * What must be free below a limit of the peer's memory for a message to hop, in bytes: the largest struct
+ * sk_msg (some 500 KB) on each of a few CPUs at once, or HOP_MEMORY_BLIND on each of 60 connections.
+ */
+#define HOP_MEMORY_ROOM (2u << 20)
+/*
+ * Up to so many bytes queued at the peer a look at its memory counts for all messages of the same jiffy (at
+ * most 10 ms): what hops unseen meanwhile is bounded by this. Beyond that each message looks.
+ */
+#define HOP_MEMORY_BLIND (32u << 10)
+/* Ancestors of a cgroup that are looked at. */
+#define HOP_MEMORY_DEPTH 16
 /* Segments per traffic window; doubled at each look that finds no gain, up to << HOP_WINDOW_SHIFT. */
 #define HOP_WINDOW	 64
 #define HOP_WINDOW_SHIFT 8
@@ -378,6 +394,10 @@ struct hop_config {
 	__u64 idle_ns;	   /* a pair that was silent for so long leaves, 0: never */
 	__u64 held_until;  /* written by passes: when the first of the ends held back may look again, 0: none
 			      is */
+	__u32 heartbeat;   /* seconds after which one message of a direction takes TCP, 0: never */
+	__u32 beat;	   /* the same in jiffies, what the verdict compares with */
+	__u32 memory_room; /* HOP_MEMORY_ROOM in pages */
+	__u32 pad_verdict;
 };
 
 /* Test-only switches (SOCKHOP_TEST_FORCE), each takes one rule away to show what it protects from. */
@@ -391,6 +411,7 @@ enum hop_force {
 	HOP_FORCE_SHUTDOWN = 1 << 6, /* no shutdown rule */
 	HOP_FORCE_OPTIONS = 1 << 7,  /* no socket option rules */
 	HOP_FORCE_YOUNG = 1 << 8,    /* no proof that it is chatty: joins after some segments, at once */
+	HOP_FORCE_HELD = 1 << 9,     /* hops wait for calls of the peer */
 };
 
 /*

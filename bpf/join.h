@@ -122,7 +122,8 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 	why = cross_check(tp, st, self, peer);
 	if (why)
 		return why;
-	if (program_veto(peer->cookie) || sock_unfit(peer->sk, !!(peer->flags & HOP_END_MEMBER)))
+	if (policy_action(peer->sk) == HOP_ACTION_NEVER || program_veto(peer->cookie) ||
+	    sock_unfit(peer->sk, !!(peer->flags & HOP_END_MEMBER)))
 		return HOP_WHY_PEER;
 	if (!(peer->flags & HOP_END_MEMBER) && cfg.members + 2 > cfg.max_members)
 		return HOP_WHY_FULL;
@@ -220,6 +221,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	}
 	st->peer_cookie = peer->cookie;
 	st->peer_sk = st->peer_file = 0;
+	st->gen = self->gen; /* read before the rules, and hop_visit() has seen to it that it is the latest */
 	st->stop = st->burst = st->alone = st->poor = st->contention = st->hopper = 0;
 	self->cseq = tp->copied_seq;
 	/*

@@ -30,10 +30,43 @@ static __always_inline bool pair_idle(struct tcp_sock *tp, struct hop_sock *st, 
 	       sock_hop_queue_empty((__u64)(long)tp) && sock_hop_queue_empty(peer->sk);
 }
 
+/* What the live policy says against an end: enum hop_why. An early one is vouched for but by rules that name
+ * programs. */
+static __always_inline __u32 objection(struct hop_end *e)
+{
+	int action = policy_action(e->sk);
+
+	if (action == HOP_ACTION_NEVER)
+		return HOP_WHY_POLICY;
+	if (e->flags & HOP_END_EARLY && action != HOP_ACTION_ASK)
+		return HOP_WHY_NONE;
+	return program_veto(e->cookie);
+}
+
+/*
+ * Since the policy changed nothing hops (HOP_STAY_POLICY). It may again when neither end has anything against
+ * it any more. The peer is asked here as well: its own turn in the pass may come later.
+ */
+static __always_inline void resume(struct hop_sock *st, struct hop_end *self, struct hop_end *peer, __u32 gen)
+{
+	__u32 why;
+
+	if (st->gen == gen || !peer)
+		return;
+	why = objection(self);
+	if (!why)
+		why = objection(peer);
+	if (!why)
+		st->gen = gen;
+	else if (why == HOP_WHY_UNVETTED)
+		__sync_fetch_and_add(&cfg.retry, 1);
+}
+
 /* Must this member go? Returns enum hop_why. */
 static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
 					  struct hop_end *peer)
 {
+	__u32 gen = cfg.policy_gen; /* before the rules are read, which change first */
 	int cg;
 
 	if (cfg.draining)
@@ -50,16 +83,15 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 	cg = sock_cgroup_attached((struct sock *)tp);
 	if (cg < 0 || (cg & HOP_CG_LEAVING))
 		return HOP_WHY_CGROUP;
-	if (self->gen != cfg.policy_gen) {
-		self->gen = cfg.policy_gen;
+	if (self->gen != gen) {
+		self->gen = gen;
 		if (policy_action((__u64)(long)tp) == HOP_ACTION_NEVER)
 			return HOP_WHY_POLICY;
 	}
-	if (!(self->flags & HOP_END_EARLY)) {
-		cg = program_veto(st->cookie);
-		if (cg && cg != HOP_WHY_UNVETTED)
-			return cg;
-	}
+	cg = program_veto(st->cookie);
+	if (cg == HOP_WHY_POLICY || (cg && cg != HOP_WHY_UNVETTED && !(self->flags & HOP_END_EARLY)))
+		return cg;
+	resume(st, self, peer, gen);
 	return pair_idle(tp, st, self, peer) ? HOP_WHY_IDLE : HOP_WHY_NONE;
 }
 

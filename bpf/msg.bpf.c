@@ -10,30 +10,7 @@
  * Never used here: apply_bytes, cork_bytes, push_data, pop_data (use-after-free fixes as late as 2026), and
  * never is the helper's own verdict returned: a miss would give the application EACCES.
  */
-#include "facts.h"
-
-/*
- * The peer is read at every message, so how it is read matters: a pointer from bpf_rdonly_cast() (6.2) is
- * loaded through directly, faults included, where bpf_probe_read_kernel() costs a call each. `cast` is a
- * constant in each of the two programs below; READ() folds to one or the other.
- */
-extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
-
-#define READ(ptr, field) (cast ? (ptr)->field : BPF_CORE_READ(ptr, field))
-
-static __always_inline struct tcp_sock *peer_sock(struct hop_sock *st, const bool cast)
-{
-	void *p = (void *)(long)st->peer_sk;
-
-	return cast ? bpf_rdonly_cast(p, bpf_core_type_id_kernel(struct tcp_sock)) : p;
-}
-
-static __always_inline struct file *peer_file(struct hop_sock *st, const bool cast)
-{
-	void *p = (void *)(long)st->peer_file;
-
-	return cast ? bpf_rdonly_cast(p, bpf_core_type_id_kernel(struct file)) : p;
-}
+#include "memory.h"
 
 /* sock_wants_more() by direct loads; `tp` may be the peer if it was cast. */
 static __always_inline bool wants_more(struct tcp_sock *tp)
@@ -126,10 +103,33 @@ static __always_inline enum hop_stay own_blocked(struct tcp_sock *tp)
 }
 
 /*
+ * Do both ends belong to one user and lie in one cgroup (not merely below one)? Whoever owns both can stop
+ * each by other means, and by this one on plain TCP: a thread in recv() on a page of its own filesystem
+ * holds the lock that another thread's send() on the same socket waits for. Neither changes in a socket's
+ * life but by fchown() of root.
+ */
+static __noinline int hop_kin(__u64 own, __u64 peer)
+{
+	struct sock *a = (void *)(long)own, *b = (void *)(long)peer;
+
+	return BPF_CORE_READ(a, sk_cgrp_data.cgroup) == BPF_CORE_READ(b, sk_cgrp_data.cgroup) &&
+	       BPF_CORE_READ(a, sk_uid.val) == BPF_CORE_READ(b, sk_uid.val);
+}
+
+/* One message of each direction and `beat` takes TCP: for what stands on the way, see docs/design.md, I35. */
+static __always_inline bool heartbeat_due(struct tcp_sock *tp)
+{
+	__u32 beat = cfg.beat;
+
+	return beat && (__u32)bpf_jiffies64() - tp->lsndtime >= beat;
+}
+
+/*
  * The peer's backlog is bounded in bytes (half its receive buffer, as its own window would) and in messages
  * (each costs about 1 KB of kernel memory however small; counted since its queue was last empty).
  */
-static __always_inline enum hop_stay backlog_full(struct hop_sock *st, struct tcp_sock *peer, const bool cast)
+static __always_inline enum hop_stay no_room(struct hop_sock *st, struct tcp_sock *peer, __u32 size,
+					     const bool cast)
 {
 	__u32 rmem = READ(peer, inet_conn.icsk_inet.sk.sk_backlog.rmem_alloc.counter);
 	__u32 rcvbuf = READ(peer, inet_conn.icsk_inet.sk.sk_rcvbuf);
@@ -142,26 +142,33 @@ static __always_inline enum hop_stay backlog_full(struct hop_sock *st, struct tc
 		st->burst = 0;
 	if (st->burst >= cfg.max_burst)
 		return HOP_STAY_MESSAGES;
-	return HOP_STAY_NONE;
+	return memory_short(st, peer, rmem, size, cast) ? HOP_STAY_MEMORY : HOP_STAY_NONE;
 }
 
-/* Does the redirect have to wait for a call of the peer, and too often? The field is read without the lock.
+/* Long messages, none comes back, and both ends are one's own: to wait costs less than is gained. */
+static __always_inline bool patient(struct hop_sock *st, __u32 size)
+{
+	return st->alone && st->kin && size >= HOP_PATIENT * cfg.large;
+}
+
+/*
+ * Would the redirect wait for a call of the peer? It sleeps for as long as that lasts, and TCP does not. The
+ * field is read without the lock, as late as can be: what remains is the way from here to lock_sock(). A peer
+ * that is found like this too often is none to hop to.
  */
-static __always_inline bool contended(struct hop_sock *st, struct tcp_sock *peer, __u32 size, const bool cast)
+static __always_inline enum hop_stay held(struct hop_sock *st, struct tcp_sock *peer, __u32 size,
+					  const bool cast)
 {
 	__u32 weight = size >= cfg.large && size < HOP_PATIENT * cfg.large ? HOP_CONTENTION_LARGE : 1;
 
-	if (READ(peer, inet_conn.icsk_inet.sk.sk_lock.owned))
-		st->contention += HOP_CONTENTION_HELD * weight;
-	else
+	if (cfg.force & HOP_FORCE_HELD || patient(st, size))
+		return HOP_STAY_NONE;
+	if (!READ(peer, inet_conn.icsk_inet.sk.sk_lock.owned)) {
 		st->contention -= st->contention < weight ? st->contention : weight;
-	return st->contention > HOP_CONTENTION_MAX && !cfg.force;
-}
-
-/* Long messages, and none comes back: to wait costs less than is gained. */
-static __always_inline bool patient(struct hop_sock *st, __u32 size)
-{
-	return st->alone && size >= HOP_PATIENT * cfg.large;
+		return HOP_STAY_NONE;
+	}
+	st->contention += HOP_CONTENTION_HELD * weight;
+	return st->contention > HOP_CONTENTION_MAX && !cfg.force ? HOP_STAY_CONTENDED : HOP_STAY_HELD;
 }
 
 static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock *tp, __u32 size,
@@ -174,10 +181,13 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 		return HOP_STAY_DRAINING;
 	if (st->stop)
 		return HOP_STAY_STOPPED;
+	if (st->gen != cfg.policy_gen)
+		return HOP_STAY_POLICY;
 	if (!st->peer_file) {
 		stay = become_ready(st);
 		if (stay)
 			return stay;
+		st->kin = hop_kin((__u64)(long)tp, st->peer_sk);
 	}
 	peer = peer_sock(st, cast);
 	/*
@@ -187,6 +197,8 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 	 */
 	if (!(cfg.force & HOP_FORCE_ORDER) && READ(peer, copied_seq) + st->delta != tp->write_seq)
 		return HOP_STAY_ORDER;
+	if (heartbeat_due(tp))
+		return HOP_STAY_HEARTBEAT;
 	stay = own_blocked(tp);
 	if (stay)
 		return stay;
@@ -195,12 +207,15 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 	stay = peer_blocked(st, peer, cast);
 	if (stay)
 		return stay;
-	stay = backlog_full(st, peer, cast);
-	if (stay)
-		return stay;
-	if (patient(st, size))
-		return HOP_STAY_NONE;
-	return contended(st, peer, size, cast) ? HOP_STAY_CONTENDED : HOP_STAY_NONE;
+	stay = no_room(st, peer, size, cast);
+	return stay ? stay : held(st, peer, size, cast);
+}
+
+/* Does this stay say something about whether membership pays? Not those that we ask for ourselves. */
+static __always_inline bool stay_counts(enum hop_stay stay)
+{
+	return stay != HOP_STAY_PEER_OUT && stay != HOP_STAY_NOT_READ && /* the pair is not complete yet */
+	       stay != HOP_STAY_HEARTBEAT && stay != HOP_STAY_POLICY;
 }
 
 /* Ask the agent to take this pair out: nothing hops from here on, the next pass does the rest. */
@@ -375,9 +390,7 @@ static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 		count(HOP_CNT_HOPS);
 		count_add(HOP_CNT_HOP_BYTES, size);
 	} else {
-		/* while the pair is not complete yet, stays say nothing about its traffic */
-		if (stay != HOP_STAY_PEER_OUT && stay != HOP_STAY_NOT_READ)
-			st->stays++;
+		st->stays += stay_counts(stay);
 		st->last_stay = stay;
 		count(HOP_CNT_STAY + stay);
 		count_add(HOP_CNT_STAY_BYTES, size);

@@ -39,7 +39,10 @@ static __noinline int policy_action(__u64 addr)
 	return policy_of(&t);
 }
 
-/* Enter an end into `ends` under its derived key, under its lock. Returns enum hop_why. */
+/*
+ * Enter an end into `ends` under its derived key, under its lock. Returns enum hop_why. `st->gen` is the
+ * policy that it was judged by: read before the rules were, which change first.
+ */
 static __always_inline __u32 register_as(struct tcp_sock *tp, struct hop_sock *st, __u64 cookie, __u32 flags)
 {
 	struct sock *sk = (struct sock *)tp;
@@ -62,7 +65,7 @@ static __always_inline __u32 register_as(struct tcp_sock *tp, struct hop_sock *s
 	e.userns = sock_userns(sk);
 	e.flags = flags;
 	e.why = HOP_WHY_PEER_OUTSIDE;
-	e.gen = cfg.policy_gen;
+	e.gen = st->gen;
 	err = bpf_map_update_elem(&ends, &st->self, &e, BPF_NOEXIST);
 	if (err) {
 		other = bpf_map_lookup_elem(&ends, &st->self);

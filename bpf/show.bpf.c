@@ -126,7 +126,7 @@ int hop_holders(struct bpf_iter__task_file *ctx)
 	if (!sock || !sock->sk)
 		return 0;
 	st = bpf_sk_storage_get(&socks, sock->sk, 0, 0);
-	if (!st || !st->registered || (st->member && cfg.fresh))
+	if (!st || !st->registered || (st->member && cfg.fresh && st->gen == cfg.policy_gen))
 		return 0;
 	h.cookie = st->cookie;
 	h.pid = task->tgid;

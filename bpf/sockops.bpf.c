@@ -93,6 +93,7 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 	why = window_verdict(st, n, in, ctx->bytes_received + ctx->bytes_acked);
 	if (why)
 		return why;
+	st->gen = cfg.policy_gen;
 	if (policy_action((__u64)(long)tp) == HOP_ACTION_NEVER) {
 		flags_set(ctx, 0, BPF_SOCK_OPS_RTT_CB_FLAG);
 		return HOP_WHY_POLICY;
@@ -229,7 +230,8 @@ static __always_inline void on_state(struct bpf_sock_ops *ctx)
  */
 struct mark {
 	__u64 userns;
-	__u32 action, pad;
+	__u32 action;
+	__u32 gen; /* of the policy that says so */
 };
 
 struct {
@@ -244,8 +246,9 @@ static __always_inline void on_request(struct bpf_sock_ops *ctx)
 	struct bpf_sock_ops_kern *kern = bpf_cast_to_kern_ctx(ctx);
 	struct tcp_request_sock *req = (void *)kern->sk;
 	struct hop_key key;
-	struct mark mark = {.action = policy_action((__u64)(long)req)};
+	struct mark mark = {.gen = cfg.policy_gen};
 
+	mark.action = policy_action((__u64)(long)req);
 	if (mark.action == HOP_ACTION_NEVER)
 		return;
 	mark.userns = sock_userns((struct sock *)req);
@@ -259,7 +262,7 @@ static __always_inline void on_request(struct bpf_sock_ops *ctx)
  * yet, then become_ready() finds it.
  */
 static __always_inline void join_early(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct tcp_sock *tp,
-				       const struct hop_key *peer, __u64 peer_cookie)
+				       const struct hop_key *peer, __u64 peer_cookie, __u32 gen)
 {
 	struct hop_sock *st;
 	struct hop_end *self;
@@ -276,6 +279,7 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct bpf_sock
 		return;
 	st->peer = *peer;
 	st->peer_cookie = peer_cookie;
+	st->gen = gen;
 	if (register_as(tp, st, bpf_get_socket_cookie(ctx), HOP_END_EARLY))
 		return;
 	flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG, 0);
@@ -302,13 +306,14 @@ static __always_inline void early_active(struct bpf_sock_ops *ctx, struct bpf_so
 {
 	struct hop_key key, peer;
 	struct mark *mark;
-	__u32 action, why;
+	__u32 action, why, gen;
 
 	key = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
 	mark = bpf_map_lookup_elem(&marks, &key);
 	if (!mark)
 		return;
 	action = hop_policy_pair(mark->action, policy_action((__u64)(long)tp));
+	gen = mark->gen; /* a policy that has changed since has both ends judged again */
 	if (mark->userns != sock_userns((struct sock *)tp))
 		action = HOP_ACTION_LATE;
 	bpf_map_delete_elem(&marks, &key);
@@ -321,7 +326,7 @@ static __always_inline void early_active(struct bpf_sock_ops *ctx, struct bpf_so
 		return;
 	}
 	peer = hop_key_peer(&key, true);
-	join_early(ctx, sk, tp, &peer, 0);
+	join_early(ctx, sk, tp, &peer, 0, gen);
 }
 
 static __always_inline void early_passive(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct tcp_sock *tp)
@@ -335,7 +340,7 @@ static __always_inline void early_passive(struct bpf_sock_ops *ctx, struct bpf_s
 	if (!peer || !(peer->flags & HOP_END_MEMBER) || !(peer->flags & HOP_END_EARLY) ||
 	    peer->userns != sock_userns((struct sock *)tp))
 		return;
-	join_early(ctx, sk, tp, &peer_key, peer->cookie);
+	join_early(ctx, sk, tp, &peer_key, peer->cookie, peer->gen);
 }
 
 static __always_inline void on_established(struct bpf_sock_ops *ctx, bool early)

@@ -31,6 +31,7 @@ static __always_inline void be_found(struct tcp_sock *tp)
 	struct hop_collapse *via;
 	struct hop_end *peer;
 	struct hop_sock *st;
+	__u32 gen = cfg.policy_gen;
 	int cg;
 
 	/* without the flag of on_established() it came to be in repair mode, that is, by TCP_REPAIR */
@@ -48,6 +49,7 @@ static __always_inline void be_found(struct tcp_sock *tp)
 	st = bpf_sk_storage_get(&socks, tp, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!st || cb_flags_add(tp, BPF_SOCK_OPS_STATE_CB_FLAG))
 		return;
+	st->gen = gen;
 	if (register_as(tp, st, bpf_get_socket_cookie(tp), HOP_END_WANT))
 		return;
 	count(HOP_CNT_SOUGHT);
@@ -97,7 +99,7 @@ int hop_visit(struct bpf_iter__tcp *ctx)
 	if (!tp)
 		return 0;
 	st = bpf_sk_storage_get(&socks, tp, 0, 0);
-	if (st && st->member && cfg.fresh && !cfg.draining && !cfg.leaving)
+	if (st && st->member && cfg.fresh && st->gen == cfg.policy_gen && !cfg.draining && !cfg.leaving)
 		return 0;
 	if (!st || !st->registered) {
 		if (st)

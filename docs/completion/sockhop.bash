@@ -15,9 +15,9 @@ _sockhop_instances() {
 _sockhop_options() {
 	local common="--instance --verbose --help"
 	case $1 in
-	attach) echo "--policy --max-connections --idle-timeout --no-agent $common" ;;
+	attach) echo "--policy --max-connections --idle-timeout --heartbeat --no-agent $common" ;;
 	detach) echo "--all --timeout $common" ;;
-	run) echo "--policy --max-connections --idle-timeout $common" ;;
+	run) echo "--policy --max-connections --idle-timeout --heartbeat $common" ;;
 	status | check) echo "--json $common" ;;
 	list) echo "--json --all $common" ;;
 	relay)
@@ -51,7 +51,7 @@ _sockhop() {
 			mapfile -t COMPREPLY < <(compgen -W "auto kernel splice copy" -- "$cur")
 			return
 			;;
-		--max-connections | --workers | --*timeout | --at | --listen | --to | --source) return ;;
+		--max-connections | --heartbeat | --workers | --*timeout | --at | --listen | --to | --source) return ;;
 		esac
 		words=$(_sockhop_options "$cmd")
 		case $cmd in

@@ -92,6 +92,7 @@ cycle() {
 }
 
 @test "a hop in flight while the instance is detached arrives" {
+	export SOCKHOP_TEST_FORCE=512 # HOP_FORCE_HELD: else no hop would wait for a lock
 	attached_cgroup
 	for _ in 1 2 3; do
 		run -0 member "$K/lock_inflight" -x "'$SOCKHOP' detach --all --instance '$INSTANCE' --timeout 10"
@@ -104,6 +105,7 @@ cycle() {
 # Two threads: that one of them is back says nothing of the other's hop.
 @test "a hop in flight while another thread sends and the instance is detached arrives" {
 	[ "$(nproc)" -ge 2 ] || skip "needs two CPUs"
+	export SOCKHOP_TEST_FORCE=512 # HOP_FORCE_HELD
 	attached_cgroup
 	for _ in 1 2; do
 		run -0 member "$K/lock_inflight" -r -x "'$SOCKHOP' detach --all --instance '$INSTANCE' --timeout 10"

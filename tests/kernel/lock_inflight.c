@@ -5,7 +5,11 @@
  * lock_sock(receiver) with its verdict taken. Meanwhile COMMAND runs (a detach, a policy change), or the
  * receiver leaves in another way. Bytes that send() acknowledged must arrive.
  *
+ * That takes an instance without the rule that such a message stays (HOP_FORCE_HELD).
+ *
  * lock_inflight [-r] [-w MS] [-x COMMAND]      -w: how long the hop stays in flight (default 1500)
+ * lock_inflight -n                             with the rule: the sender goes on at once, whichever call of
+ *   the receiver has the lock
  *   -r: it is the receiver's recv() that faults, and its lock is free again while COMMAND runs, but the
  * sender's thread does not get to run (its CPU belongs to a real-time task); another thread sends on the same
  * sockets. Needs two CPUs.
@@ -116,6 +120,46 @@ static void talk_beside(const int pair[2], pid_t *pid, const char *cmd)
 	}
 }
 
+/*
+ * The receiver is inside recv() or send() and holds its lock for as long as nobody serves its page fault;
+ * the sender is to notice nothing of that.
+ */
+static void nobody_waits(bool receives)
+{
+	struct call holder = {.n = 8, .cpu = -1, .receives = receives};
+	struct call sender = {.data = "INFLIGHT", .n = 8, .cpu = -1};
+	int pair[2], uffd, stuck;
+	char buf[16] = "";
+	pthread_t t[2];
+	double start;
+
+	holder.data = faulting_page(&uffd);
+	member_pair(pair);
+	holder.fd = pair[1];
+	if (receives && send_all(pair[0], "for page", 8, 1))
+		die("send");
+	pthread_create(&t[0], NULL, do_call, &holder);
+	if (!wait_for(uffd, POLLIN, 2000))
+		die("no page fault");
+	sender.fd = pair[0];
+	start = now();
+	pthread_create(&t[1], NULL, do_call, &sender);
+	while (!sender.done && now() < start + 1)
+		msleep(1);
+	stuck = !sender.done;
+	fill_page(uffd, holder.data);
+	pthread_join(t[0], NULL);
+	pthread_join(t[1], NULL);
+	printf("lock_inflight holder=%s stuck=%d sent=%zd:%s\n", receives ? "recv" : "send", stuck,
+	       sender.ret, err_name(sender.ret < 0 ? sender.err : 0));
+	if (stuck || sender.ret != 8 || recv_all(pair[1], buf, 8, 2) || memcmp(buf, "INFLIGHT", 8))
+		exit(EXIT_FAULT);
+	if (!receives && recv_all(pair[0], buf, 8, 2))
+		exit(EXIT_FAULT);
+	if (round_trip(pair[0], pair[1], 64))
+		exit(EXIT_FAULT);
+}
+
 int main(int argc, char **argv)
 {
 	struct call recv_side = {.n = 100, .cpu = -1}, send_side = {.data = "INFLIGHT", .n = 8, .cpu = -1};
@@ -129,8 +173,12 @@ int main(int argc, char **argv)
 	uint64_t path;
 	void *page;
 
-	while ((c = getopt(argc, argv, "rw:x:")) != -1) {
-		if (c == 'w')
+	while ((c = getopt(argc, argv, "nrw:x:")) != -1) {
+		if (c == 'n') {
+			nobody_waits(true);
+			nobody_waits(false);
+			return 0;
+		} else if (c == 'w')
 			ms = atoi(optarg);
 		else if (c == 'x')
 			cmd = optarg;

@@ -288,6 +288,23 @@ trusted() {
 	attach
 }
 
+# A receiver whose cgroup is full but for 2 MB, and one on a host whose TCP has hardly any memory (net.ipv4.tcp_mem is
+# the host's, so only here): the sender sees counts and EAGAIN, nobody is killed, and every byte arrives.
+starved() {
+	mkdir -p /sys/fs/cgroup/full
+	echo 48M >/sys/fs/cgroup/full/memory.max || { row "receiver out of memory" skip "no memory controller"; return; }
+	SOCKHOP_PLAIN=1 run 60 starved -n 4 -g /sys/fs/cgroup/full
+	on_plain=$(field errors):$(field receiver)
+	run 60 sockhop attach /sys/fs/cgroup/full
+	member 90 starved -n 4 -g /sys/fs/cgroup/full
+	verdict "receiver at memory.max" $? "errors $(field errors):$(field receiver), plain $on_plain, hop $(field hop)"
+	short=$(sockhop status --json | grep -c peer-memory)
+	member 90 starved -n 4 -t '300 560 700'
+	verdict "tcp_mem used up" $? "errors $(field errors):$(field receiver), hop $(field hop)"
+	run 10 sockhop status
+	verdict "short of memory was noticed" $((! short))
+}
+
 quick() {
 	check
 	attach || { row attach FAIL "$(tail -n1 /tmp/out)"; return; }
@@ -311,6 +328,7 @@ full() {
 	half_close "half-close, both busy" -n 50 -c 150
 	half_close "half-close, then a reply" -m reply -n 50 -c 50
 	backpressure -z 4096
+	starved
 	member 60 share -k 500
 	verdict "fork, SCM_RIGHTS, dup, two readers" $?
 	blocking
