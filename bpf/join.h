@@ -219,7 +219,8 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 		return;
 	}
 	st->peer_cookie = peer->cookie;
-	st->peer_sk = st->peer_file = 0;
+	st->peer_sk = peer->sk; /* whether it may still send is asked of it when this end leaves */
+	st->peer_file = 0;
 	st->stop = st->burst = st->alone = st->poor = st->contention = st->hopper = 0;
 	self->cseq = tp->copied_seq;
 	/*

@@ -164,6 +164,15 @@ static __always_inline bool patient(struct hop_sock *st, __u32 size)
 	return st->alone && size >= HOP_PATIENT * cfg.large;
 }
 
+/*
+ * The peer may have been reset, or have disconnected (connect(AF_UNSPEC) clears sk_shutdown), while the RST
+ * is still on its way to this end.
+ */
+static __always_inline bool connected(__u8 state)
+{
+	return state == BPF_TCP_ESTABLISHED || state == BPF_TCP_CLOSE_WAIT;
+}
+
 static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock *tp, __u32 size,
 					    const bool cast)
 {
@@ -192,6 +201,8 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 		return stay;
 	if (!(cfg.force & HOP_FORCE_SHUTDOWN) && READ(peer, inet_conn.icsk_inet.sk.sk_shutdown))
 		return HOP_STAY_SHUTDOWN;
+	if (!connected(READ(peer, inet_conn.icsk_inet.sk.__sk_common.skc_state)))
+		return HOP_STAY_STATE;
 	stay = peer_blocked(st, peer, cast);
 	if (stay)
 		return stay;

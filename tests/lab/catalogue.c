@@ -26,7 +26,7 @@
 DECLARE(LAB_ONLY);
 #else
 extern const struct lab_case cases_read[], cases_write[], cases_poll[], cases_block[], cases_option[],
-	cases_close[], cases_share[], cases_conn[], cases_uring[];
+	cases_close[], cases_share[], cases_conn[], cases_uring[], cases_reconnect[];
 #endif
 
 static const struct {
@@ -36,9 +36,10 @@ static const struct {
 #ifdef LAB_ONLY
 	THEME_OF(LAB_ONLY),
 #else
-	{"read", cases_read},	{"write", cases_write},	  {"poll", cases_poll},
-	{"block", cases_block}, {"option", cases_option}, {"close", cases_close},
-	{"share", cases_share}, {"conn", cases_conn},	  {"uring", cases_uring},
+	{"read", cases_read},		{"write", cases_write},	  {"poll", cases_poll},
+	{"block", cases_block},		{"option", cases_option}, {"close", cases_close},
+	{"share", cases_share},		{"conn", cases_conn},	  {"uring", cases_uring},
+	{"reconnect", cases_reconnect},
 #endif
 };
 
