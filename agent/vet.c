@@ -4,6 +4,7 @@
 #include <string.h>
 #include <bpf/bpf.h>
 
+#include "flips.h"
 #include "instance.h"
 #include "util.h"
 #include "vet.h"
@@ -14,12 +15,14 @@
 struct program {
 	__u32 pid;
 	bool gone;
+	bool flips; /* has turned members blocking */
 	struct veto_result veto;
 };
 
 struct vetting {
 	struct instance *in;
 	struct veto_cache *cache;
+	struct flips *flips;
 	struct hop_policy policy;
 	__u32 gen;
 	struct hop_holder *holder;
@@ -42,11 +45,26 @@ static int add_holder(const void *record, void *arg)
 
 static const struct program *program_of(struct vetting *v, __u32 pid)
 {
+	struct flips_program p;
+
 	if (v->last.pid != pid) {
 		v->last.pid = pid;
 		v->last.gone = veto_process(v->cache, pid, &v->last.veto) == -ESRCH;
+		v->last.flips = !v->last.gone && !flips_program(pid, v->last.veto.comm, &p) &&
+				flips_has(v->flips, &p);
 	}
 	return &v->last;
+}
+
+/* Who holds a member that has turned blocking? Before anybody is judged. */
+static void learn_flips(struct vetting *v)
+{
+	struct flips_program p;
+
+	for (size_t i = 0; i < v->n; i++)
+		if (v->holder[i].why == HOP_WHY_FLIPS && !(v->in->config->force & HOP_FORCE_FLIPS) &&
+		    !flips_program(v->holder[i].pid, v->holder[i].comm, &p))
+			v->out->flips += flips_add(v->flips, &p);
 }
 
 /* The answer for one holder of one socket. */
@@ -56,6 +74,8 @@ static __u32 judge(struct vetting *v, const struct hop_holder *h, const struct p
 
 	if (action == HOP_ACTION_NEVER)
 		return HOP_WHY_POLICY;
+	if (p->flips) /* seen, not feared: trust does not overrule it */
+		return HOP_WHY_FLIPS;
 	if (action == HOP_ACTION_TRUST)
 		return HOP_WHY_NONE;
 	if (p->veto.why)
@@ -107,7 +127,7 @@ static void publish_all(struct vetting *v)
 	}
 }
 
-int vet_all(struct instance *in, struct veto_cache *cache, struct vet_result *out)
+int vet_all(struct instance *in, struct veto_cache *cache, struct flips *flips, struct vet_result *out)
 {
 	_cleanup_free_ struct vetting *v = calloc(1, sizeof(*v));
 	size_t kept = 0;
@@ -118,6 +138,7 @@ int vet_all(struct instance *in, struct veto_cache *cache, struct vet_result *ou
 		return -ENOMEM;
 	v->in = in;
 	v->cache = cache;
+	v->flips = flips;
 	v->out = out;
 	/* in this order: it is bumped after a change, so a policy that changes now is judged by again */
 	v->gen = __atomic_load_n(&in->config->policy_gen, __ATOMIC_ACQUIRE);
@@ -127,6 +148,7 @@ int vet_all(struct instance *in, struct veto_cache *cache, struct vet_result *ou
 	if (err || !v->n) /* nobody holds any: there is nothing to sort either */
 		goto out;
 	out->sockets = v->n;
+	learn_flips(v);
 	qsort(v->holder, v->n, sizeof(*v->holder), by_pid);
 	for (size_t i = 0; i < v->n; i++) {
 		const struct program *p = program_of(v, v->holder[i].pid);

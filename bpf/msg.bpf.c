@@ -214,6 +214,16 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 	return contended(st, peer, size, cast) ? HOP_STAY_CONTENDED : HOP_STAY_NONE;
 }
 
+/*
+ * The peer was non-blocking when it joined. What it did once it does again, with each request as a rule, so
+ * it stays out for good, and its program is remembered. (Early members never were asked.)
+ */
+static __always_inline void turned_blocking(struct hop_end *peer)
+{
+	if ((peer->flags & (HOP_END_MEMBER | HOP_END_EARLY)) == HOP_END_MEMBER)
+		peer->ask = HOP_WHY_FLIPS;
+}
+
 /* Ask the agent to take this pair out: nothing hops from here on, the next pass does the rest. */
 static __noinline int request_leave(struct hop_sock *st, __u32 why)
 {
@@ -237,6 +247,8 @@ static __noinline int request_leave(struct hop_sock *st, __u32 why)
 	key = st->peer;
 	e = bpf_map_lookup_elem(&ends, &key);
 	ev.peer_netns = e ? e->netns : ev.netns;
+	if (why == HOP_WHY_BLOCKING && e && e->cookie == st->peer_cookie)
+		turned_blocking(e);
 	emit(&ev);
 	return 0;
 }
