@@ -12,6 +12,7 @@
 
 #include "agent.h"
 #include "collapse.h"
+#include "flips.h"
 #include "instance.h"
 #include "pace.h"
 #include "pass.h"
@@ -38,6 +39,7 @@ struct agent {
 	int lock_fd, poke_fd, epoll_fd;
 	struct ring_buffer *events;
 	struct veto_cache *veto;
+	struct flips flips;	 /* programs that turn members blocking */
 	struct netns_list dirty; /* namespaces that need a pass */
 	unsigned long long
 		vet_by; /* programs must be examined, by then even if somebody leaves; 0: no need */
@@ -118,6 +120,8 @@ static int on_event(void *ctx, void *data, size_t size)
 	case HOP_EV_LEAVE:
 		a->leaves = a->members = true;
 		a->leave_passes = 0;
+		if (e->why == HOP_WHY_BLOCKING)
+			want_vet(a); /* by then it is known whose program did it */
 		netns_list_add(&a->dirty, e->netns);
 		netns_list_add(&a->dirty, e->peer_netns);
 		schedule(a, MS);
@@ -178,7 +182,7 @@ static int run_pass(struct agent *a)
 	a->due = 0;
 	a->in.config->fresh = !a->members;
 	if (a->vet_by && !unvetted) {
-		err = vet_all(&a->in, a->veto, &vetted);
+		err = vet_all(&a->in, a->veto, &a->flips, &vetted);
 		if (err)
 			return err;
 		a->vet_by = 0;
@@ -202,7 +206,8 @@ static int run_pass(struct agent *a)
 	plan_next(a, more, cost, instance_counter(&a->in, HOP_CNT_JOINED) - joined);
 	if (unvetted && !a->leaves)
 		look_at_all(a);
-	else if (vetted.pending)
+	else if (vetted.pending ||
+		 vetted.flips) /* answers that are due; other members of a program that flips */
 		look_at_ends(a);
 	if (more & PASS_JOINS)
 		want_vet(a); /* one of them may be waiting for just that */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <bpf/bpf.h>
 
+#include "flips.h"
 #include "instance.h"
 #include "util.h"
 #include "vet.h"
@@ -13,7 +14,8 @@
 /* What one process's program says; its sockets come one after the other. */
 struct program {
 	__u32 pid;
-	int err; /* of veto_process() */
+	int err;    /* of veto_process() */
+	bool flips; /* has turned members blocking */
 	struct veto_result veto;
 };
 
@@ -28,6 +30,7 @@ struct judged {
 struct vetting {
 	struct instance *in;
 	struct veto_cache *cache;
+	struct flips *flips;
 	struct hop_policy policy;
 	__u32 gen;
 	struct judged *judged; /* open addressing */
@@ -63,11 +66,30 @@ static int grow(struct vetting *v)
 
 static const struct program *program_of(struct vetting *v, __u32 pid)
 {
+	struct flips_program p;
+
 	if (v->last.pid != pid) {
 		v->last.pid = pid;
 		v->last.err = veto_process(v->cache, pid, &v->last.veto);
+		v->last.flips =
+			!v->last.err && !flips_program(pid, v->last.veto.comm, &p) && flips_has(v->flips, &p);
 	}
 	return &v->last;
+}
+
+/*
+ * Who holds a member that has turned blocking? Its other sockets may have been judged already: result.flips
+ * asks for another look.
+ */
+static void learn_flips(struct vetting *v, const struct hop_holder *h)
+{
+	struct flips_program p;
+
+	if (h->why != HOP_WHY_FLIPS || v->in->config->force & HOP_FORCE_FLIPS ||
+	    flips_program(h->pid, h->comm, &p) || !flips_add(v->flips, &p))
+		return;
+	v->out->flips++;
+	v->last.pid = 0; /* what is known of it is old */
 }
 
 /* The answer for one holder of one socket. */
@@ -77,6 +99,8 @@ static __u32 judge(struct vetting *v, const struct hop_holder *h, const struct p
 
 	if (action == HOP_ACTION_NEVER)
 		return HOP_WHY_POLICY;
+	if (p->flips) /* seen, not feared: trust does not overrule it */
+		return HOP_WHY_FLIPS;
 	if (action == HOP_ACTION_TRUST)
 		return HOP_WHY_NONE;
 	if (p->veto.why)
@@ -91,7 +115,7 @@ static int add_holder(const void *record, void *arg)
 {
 	const struct hop_holder *h = record;
 	struct vetting *v = arg;
-	const struct program *p = program_of(v, h->pid);
+	const struct program *p;
 	struct judged *j;
 	__u32 why;
 	int err = v->n * 2 >= v->room ? grow(v) : 0;
@@ -99,6 +123,8 @@ static int add_holder(const void *record, void *arg)
 	if (err)
 		return err;
 	v->out->sockets++;
+	learn_flips(v, h);
+	p = program_of(v, h->pid);
 	if (p->err == -ESRCH) /* its sockets went with it, or others hold them too */
 		return 0;
 	why = p->err ? HOP_WHY_NONE : judge(v, h, p);
@@ -137,7 +163,7 @@ static void publish_all(struct vetting *v)
 	}
 }
 
-int vet_all(struct instance *in, struct veto_cache *cache, struct vet_result *out)
+int vet_all(struct instance *in, struct veto_cache *cache, struct flips *flips, struct vet_result *out)
 {
 	_cleanup_free_ struct vetting *v = calloc(1, sizeof(*v));
 	int err;
@@ -147,6 +173,7 @@ int vet_all(struct instance *in, struct veto_cache *cache, struct vet_result *ou
 		return -ENOMEM;
 	v->in = in;
 	v->cache = cache;
+	v->flips = flips;
 	v->out = out;
 	veto_cache_look(cache);
 	/* in this order: it is bumped after a change, so a policy that changes now is judged by again */

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+struct flips;
 struct instance;
 struct veto_cache;
 
@@ -16,12 +17,13 @@ struct vet_result {
 	unsigned int vetoed;  /* sockets with a veto */
 	unsigned int changed; /* sockets whose answer is not what the map said before */
 	unsigned int pending; /* sockets that keep the answer they had, since a program is not examined yet */
+	unsigned int flips; /* programs that were found to turn members blocking, and were not known for it */
 };
 
 /*
- * Examine the holders of all registered sockets. Walks the descriptors of all processes of the host
- * (iter/task_file): some milliseconds. 0 or -errno.
+ * Examine the holders of all registered sockets; `flips` remembers, from one time to the next. Walks the
+ * descriptors of all processes of the host (iter/task_file): some milliseconds. 0 or -errno.
  */
-int vet_all(struct instance *in, struct veto_cache *cache, struct vet_result *out);
+int vet_all(struct instance *in, struct veto_cache *cache, struct flips *flips, struct vet_result *out);
 
 #endif

@@ -150,6 +150,28 @@ static __noinline __maybe_unused int sock_quiet(__u64 addr)
 }
 
 /*
+ * Is somebody inside a receive call on this member who sleeps in it, or will? Out of the sockhash he would
+ * sleep on: woken by bytes in sk_receive_queue tcp_bpf_recvmsg_parser() (net/ipv4/tcp_bpf.c) looks into its
+ * hop queue only, and says EAGAIN. Senders that wait for memory sleep with the same function, and each counts
+ * in sk_write_pending (sk_stream_wait_memory(), net/core/stream.c). A call that waits for the lock we hold
+ * shows as a reference to the psock only; it will not sleep if the file is O_NONBLOCK. Exact under the
+ * socket's lock.
+ */
+static __noinline __maybe_unused int sock_reader_sleeps(__u64 addr)
+{
+	struct sock *sk = (void *)(long)addr;
+	struct sk_psock *psock = sock_psock(sk);
+	int asleep = sock_sleepers(sk), senders = BPF_CORE_READ(sk, sk_write_pending);
+	struct file *file = sock_file(sk);
+
+	if (!psock)
+		return 0;
+	if (asleep < 0 || asleep > senders)
+		return 1;
+	return file && !file_nonblock(file) && psock_users(psock) > senders;
+}
+
+/*
  * Nothing is queued for the reader of this member: neither skbs of the verdict program nor hop messages. In
  * this order: sk_psock_backlog() appends to ingress_msg before it takes the skb off ingress_skb, and needs no
  * lock.

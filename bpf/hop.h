@@ -53,19 +53,19 @@ enum hop_end_flags {
  * `cookie` after reading, since a freed element may be reused.
  */
 struct hop_end {
-	__u64 cookie; /* socket cookie: never reused, the key of the sockhash */
-	__u64 sk;     /* struct sock *, for CO-RE probe reads only; may be stale */
-	__u64 st;     /* its struct hop_sock *, which goes with the socket: for probe reads, as sk */
-	__u64 net;    /* struct net *, compared, never dereferenced */
-	__u32 netns;  /* inode number of the network namespace, as in /proc/PID/ns/net */
-	__u32 flags;  /* enum hop_end_flags */
-	__u32 cseq;   /* copied_seq when it joined: it is ready for hops once copied_seq has moved on */
-	__u32 why;    /* enum hop_why: why it is no member, or why it leaves */
-	__u64 userns; /* struct user_namespace * that owns its network namespace; compared only */
-	__u32 gen;    /* config.policy_gen that it was last judged by */
-	__u32 dup;    /* a second socket claimed this key: never pairs (written by the claimer) */
-	__u32 ask;  /* enum hop_why: an option was set that no member may have (written by hop_setsockopt) */
-	__u32 next; /* stream verdict program: sequence number of the first byte not handed over yet */
+	__u64 cookie;  /* socket cookie: never reused, the key of the sockhash */
+	__u64 sk;      /* struct sock *, for CO-RE probe reads only; may be stale */
+	__u64 st;      /* its struct hop_sock *, which goes with the socket: for probe reads, as sk */
+	__u64 net;     /* struct net *, compared, never dereferenced */
+	__u32 netns;   /* inode number of the network namespace, as in /proc/PID/ns/net */
+	__u32 flags;   /* enum hop_end_flags */
+	__u32 cseq;    /* copied_seq when it joined: it is ready for hops once copied_seq has moved on */
+	__u32 why;     /* enum hop_why: why it is no member, or why it leaves */
+	__u64 userns;  /* struct user_namespace * that owns its network namespace; compared only */
+	__u32 gen;     /* config.policy_gen that it was last judged by */
+	__u32 dup;     /* a second socket claimed this key: never pairs (written by the claimer) */
+	__u32 ask;     /* enum hop_why: it must leave (written by hop_setsockopt and by the peer's hop_msg) */
+	__u32 next;    /* stream verdict program: sequence number of the first byte not handed over yet */
 	__u32 reviews; /* HOP_REVIEWs of its messages as a member */
 	__u32 pad;
 };
@@ -412,6 +412,7 @@ enum hop_force {
 	HOP_FORCE_OPTIONS = 1 << 7,  /* no socket option rules */
 	HOP_FORCE_YOUNG = 1 << 8,    /* no proof that it is chatty: joins after some segments, at once */
 	HOP_FORCE_HELD = 1 << 9,     /* hops wait for calls of the peer */
+	HOP_FORCE_FLIPS = 1 << 10,   /* programs that turn members blocking are not remembered */
 };
 
 /*
@@ -482,7 +483,7 @@ struct hop_show_call {
 struct hop_holder {
 	__u64 cookie;
 	__u32 pid;
-	__u32 why; /* 0 from the kernel; user space keeps its judgement here (enum hop_why) */
+	__u32 why; /* from the kernel FLIPS or 0; user space keeps its judgement here (enum hop_why) */
 	struct hop_tuple tuple;
 	char comm[16];
 };

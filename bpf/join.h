@@ -150,7 +150,8 @@ static __always_inline bool final(__u32 why)
 	return why == HOP_WHY_SPLICE || why == HOP_WHY_GO || why == HOP_WHY_FIONREAD ||
 	       why == HOP_WHY_POLICY || why == HOP_WHY_DUPLICATE || why == HOP_WHY_MPTCP ||
 	       why == HOP_WHY_OTHER_USER || why == HOP_WHY_CGROUP || why == HOP_WHY_DRAINING ||
-	       why == HOP_WHY_ADDRESS || why == HOP_WHY_STATE || why == HOP_WHY_USERNS;
+	       why == HOP_WHY_ADDRESS || why == HOP_WHY_STATE || why == HOP_WHY_USERNS ||
+	       why == HOP_WHY_FLIPS;
 }
 
 /* Tells the agent when to come again. Two passes at once may lose one time; the agent's review finds it. */
@@ -220,7 +221,8 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 		return;
 	}
 	st->peer_cookie = peer->cookie;
-	st->peer_sk = st->peer_file = 0;
+	st->peer_sk = peer->sk; /* whether it may still send is asked of it when this end leaves */
+	st->peer_file = 0;
 	st->gen = self->gen; /* read before the rules, and hop_visit() has seen to it that it is the latest */
 	st->stop = st->burst = st->alone = st->poor = st->contention = st->hopper = 0;
 	self->cseq = tp->copied_seq;
@@ -232,6 +234,15 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	self->next = tp->copied_seq;
 	if (bpf_map_update_elem(&members, &cookie, (struct sock *)tp, BPF_NOEXIST)) {
 		put_off(st, self, peer, HOP_WHY_ERROR);
+		return;
+	}
+	/*
+	 * Turned blocking since it was asked, so that its reader may have chosen tcp_recvmsg() before and
+	 * sleep in it after: take it back, while all that arrives waits for the lock.
+	 */
+	if (!(cfg.force & HOP_FORCE_BLOCKING) && !file_nonblock(sock_file((struct sock *)tp))) {
+		bpf_map_delete_elem(&members, &cookie);
+		put_off(st, self, peer, HOP_WHY_BLOCKING);
 		return;
 	}
 	st->places = peer->flags & HOP_END_MEMBER ? 0 : 2;

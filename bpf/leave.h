@@ -71,12 +71,12 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 
 	if (cfg.draining)
 		return HOP_WHY_DRAINING;
+	if (self->ask) /* also of one that leaves already: it says more of this end */
+		return self->ask;
 	if (self->flags & HOP_END_LEAVE)
 		return self->why;
-	if (self->ask)
-		return self->ask;
-	if (peer && (peer->flags & HOP_END_LEAVE))
-		return peer->why;
+	if (peer && (peer->flags & HOP_END_LEAVE)) /* who turns blocking is the peer, not this end */
+		return peer->why == HOP_WHY_FLIPS ? HOP_WHY_PEER : peer->why;
 	/* Alone: the other end was refused. (A closed peer has no record; then the FIN is on its way.) */
 	if (peer && !(peer->flags & (HOP_END_MEMBER | HOP_END_WANT)))
 		return HOP_WHY_PEER;
@@ -112,8 +112,9 @@ static __always_inline bool peer_quiet(struct hop_sock *st, struct hop_end *peer
 /*
  * Leave without losing a byte. Deleting a member discards its queue, and a redirect in flight to it is lost,
  * so an end goes only when (1) its peer can send no more hops (stop, under the peer's lock) and has none in
- * flight (the refcount latch), (2) its own queue is empty, and (3) it has latched quiet itself, because
- * afterwards its own psock can no longer be asked.
+ * flight (the refcount latch), (2) its own queue is empty, (3) it has latched quiet itself, because
+ * afterwards its own psock can no longer be asked, and (4) nobody sleeps in a receive call on it. (A call on
+ * a non-blocking file that is under way may give EAGAIN, and the bytes that it missed wake its caller.)
  */
 static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
 				  struct hop_end *peer, __u32 why)
@@ -128,7 +129,7 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 		self->flags |= HOP_END_QUIET;
 	if (!(cfg.force & HOP_FORCE_LATCH)) {
 		if (!(self->flags & HOP_END_QUIET) || !peer_quiet(st, peer) ||
-		    !sock_hop_queue_empty((__u64)(long)tp)) {
+		    !sock_hop_queue_empty((__u64)(long)tp) || sock_reader_sleeps((__u64)(long)tp)) {
 			__sync_fetch_and_add(&cfg.retry_leave, 1);
 			return;
 		}

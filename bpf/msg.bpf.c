@@ -171,6 +171,15 @@ static __always_inline enum hop_stay held(struct hop_sock *st, struct tcp_sock *
 	return st->contention > HOP_CONTENTION_MAX && !cfg.force ? HOP_STAY_CONTENDED : HOP_STAY_HELD;
 }
 
+/*
+ * The peer may have been reset, or have disconnected (connect(AF_UNSPEC) clears sk_shutdown), while the RST
+ * is still on its way to this end.
+ */
+static __always_inline bool connected(__u8 state)
+{
+	return state == BPF_TCP_ESTABLISHED || state == BPF_TCP_CLOSE_WAIT;
+}
+
 static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock *tp, __u32 size,
 					    const bool cast)
 {
@@ -204,6 +213,8 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 		return stay;
 	if (!(cfg.force & HOP_FORCE_SHUTDOWN) && READ(peer, inet_conn.icsk_inet.sk.sk_shutdown))
 		return HOP_STAY_SHUTDOWN;
+	if (!connected(READ(peer, inet_conn.icsk_inet.sk.__sk_common.skc_state)))
+		return HOP_STAY_STATE;
 	stay = peer_blocked(st, peer, cast);
 	if (stay)
 		return stay;
@@ -216,6 +227,16 @@ static __always_inline bool stay_counts(enum hop_stay stay)
 {
 	return stay != HOP_STAY_PEER_OUT && stay != HOP_STAY_NOT_READ && /* the pair is not complete yet */
 	       stay != HOP_STAY_HEARTBEAT && stay != HOP_STAY_POLICY;
+}
+
+/*
+ * The peer was non-blocking when it joined. What it did once it does again, with each request as a rule, so
+ * it stays out for good, and its program is remembered. (Early members never were asked.)
+ */
+static __always_inline void turned_blocking(struct hop_end *peer)
+{
+	if ((peer->flags & (HOP_END_MEMBER | HOP_END_EARLY)) == HOP_END_MEMBER)
+		peer->ask = HOP_WHY_FLIPS;
 }
 
 /* Ask the agent to take this pair out: nothing hops from here on, the next pass does the rest. */
@@ -241,6 +262,8 @@ static __noinline int request_leave(struct hop_sock *st, __u32 why)
 	key = st->peer;
 	e = bpf_map_lookup_elem(&ends, &key);
 	ev.peer_netns = e ? e->netns : ev.netns;
+	if (why == HOP_WHY_BLOCKING && e && e->cookie == st->peer_cookie)
+		turned_blocking(e);
 	emit(&ev);
 	return 0;
 }

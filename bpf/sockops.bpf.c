@@ -195,6 +195,35 @@ static __always_inline void on_close(struct hop_sock *st, struct hop_end *self)
 	}
 }
 
+/*
+ * A socket that was disconnected, connect(AF_UNSPEC), begins again: it connects elsewhere, or listens.
+ * tcp_disconnect() purges the queues of TCP and knows neither the hop queue nor the sockhash; without this
+ * the bytes that waited there would be the first ones of the new connection. (Not at TCP_CLOSE: after a
+ * reset, which looks the same there, unread bytes stay readable as on TCP.) With its storage goes all that
+ * was known of the old connection.
+ */
+static __always_inline void forget(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct hop_end *self;
+	struct hop_sock *st;
+	__u64 cookie;
+
+	if (!sk)
+		return;
+	st = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (!st)
+		return;
+	cookie = st->cookie;
+	if (st->registered) { /* somebody else has cleared the flag of the STATE callback */
+		self = bpf_map_lookup_elem(&ends, &st->self);
+		on_close(st, self && self->cookie == cookie ? self : NULL);
+	}
+	if (cookie)
+		bpf_map_delete_elem(&members, &cookie);
+	bpf_sk_storage_delete(&socks, sk);
+}
+
 static __always_inline void on_state(struct bpf_sock_ops *ctx)
 {
 	__u32 state = ctx->args[1];
@@ -205,6 +234,11 @@ static __always_inline void on_state(struct bpf_sock_ops *ctx)
 
 	if (!sk)
 		return;
+	if (state ==
+	    BPF_TCP_SYN_SENT) { /* before TCP_CONNECT, which waits for data with TCP_FASTOPEN_CONNECT */
+		forget(ctx);
+		return;
+	}
 	st = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (!st || !st->registered)
 		return;
@@ -258,11 +292,11 @@ static __always_inline void on_request(struct bpf_sock_ops *ctx)
 }
 
 /*
- * Insert this end now. Facts that can be read already must hold. peer_cookie: 0 if the peer's is not known
- * yet, then become_ready() finds it.
+ * Insert this end now. Facts that can be read already must hold. `other`: the record of the peer; NULL if it
+ * has none yet, then become_ready() finds it.
  */
 static __always_inline void join_early(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct tcp_sock *tp,
-				       const struct hop_key *peer, __u64 peer_cookie, __u32 gen)
+				       const struct hop_key *peer, const struct hop_end *other, __u32 gen)
 {
 	struct hop_sock *st;
 	struct hop_end *self;
@@ -278,7 +312,8 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct bpf_sock
 	if (!st)
 		return;
 	st->peer = *peer;
-	st->peer_cookie = peer_cookie;
+	st->peer_cookie = other ? other->cookie : 0;
+	st->peer_sk = other ? other->sk : 0;
 	st->gen = gen;
 	if (register_as(tp, st, bpf_get_socket_cookie(ctx), HOP_END_EARLY))
 		return;
@@ -326,7 +361,7 @@ static __always_inline void early_active(struct bpf_sock_ops *ctx, struct bpf_so
 		return;
 	}
 	peer = hop_key_peer(&key, true);
-	join_early(ctx, sk, tp, &peer, 0, gen);
+	join_early(ctx, sk, tp, &peer, NULL, gen);
 }
 
 static __always_inline void early_passive(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct tcp_sock *tp)
@@ -340,7 +375,7 @@ static __always_inline void early_passive(struct bpf_sock_ops *ctx, struct bpf_s
 	if (!peer || !(peer->flags & HOP_END_MEMBER) || !(peer->flags & HOP_END_EARLY) ||
 	    peer->userns != sock_userns((struct sock *)tp))
 		return;
-	join_early(ctx, sk, tp, &peer_key, peer->cookie, peer->gen);
+	join_early(ctx, sk, tp, &peer_key, peer, peer->gen);
 }
 
 static __always_inline void on_established(struct bpf_sock_ops *ctx, bool early)
@@ -374,6 +409,10 @@ static __always_inline void dispatch(struct bpf_sock_ops *ctx, bool early)
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		on_established(ctx, early);
+		break;
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+	case BPF_SOCK_OPS_TCP_LISTEN_CB: /* both come whatever flags are set */
+		forget(ctx);
 		break;
 	}
 }

@@ -22,6 +22,9 @@
 #define HOP_TCP_REPAIR		19
 #define HOP_TCP_ULP		31
 #define HOP_TCP_INQ		36
+#define HOP_SOL_TLS		282
+#define HOP_TLS_RX		2
+#define HOP_EBUSY		16
 
 static __always_inline __u32 option_why(__s32 level, __s32 name)
 {
@@ -70,18 +73,47 @@ static __noinline int ask_to_leave(struct hop_sock *st, __u32 why)
 	return 0;
 }
 
+/*
+ * kTLS is about to take over a member that has bytes of a hop, or of the verdict program, to read.
+ * tls_sw_recvmsg() (net/tls/tls_sw.c) takes what lies in the hop queue as it is: records would be delivered
+ * undecrypted. Asked again at TLS_RX, for what hopped before the peer saw TCP_ULP.
+ */
+static __noinline int tls_too_early(struct hop_sock *st)
+{
+	struct hop_end *self;
+	struct hop_key key;
+
+	if (!st || !st->member)
+		return 0;
+	key = st->self;
+	self = bpf_map_lookup_elem(&ends, &key);
+	return self && self->cookie == st->cookie && !sock_hop_queue_empty(self->sk);
+}
+
+static __always_inline bool sets_tls(__s32 level, __s32 name)
+{
+	return (level == HOP_SOL_TCP && name == HOP_TCP_ULP) || (level == HOP_SOL_TLS && name == HOP_TLS_RX);
+}
+
 SEC("cgroup/setsockopt")
 int hop_setsockopt(struct bpf_sockopt *ctx)
 {
 	__u32 why = option_why(ctx->level, ctx->optname);
 	struct bpf_sock *sk = ctx->sk;
+	struct hop_sock *st;
 
 	/* a value larger than a page is not shown to programs; say that it was not touched */
 	if (ctx->optlen > 4096)
 		ctx->optlen = 0;
-	if (!why || !sk)
+	if ((!why && ctx->level != HOP_SOL_TLS) || !sk)
 		return 1;
-	ask_to_leave(bpf_sk_storage_get(&socks, sk, 0, 0), why);
+	st = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (why)
+		ask_to_leave(st, why);
+	if (sets_tls(ctx->level, ctx->optname) && tls_too_early(st)) {
+		bpf_set_retval(-HOP_EBUSY);
+		return 0;
+	}
 	return 1;
 }
 

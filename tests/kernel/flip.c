@@ -4,8 +4,9 @@
  * honour. Each case runs on a fresh warmed-up pair a <-> b and gives its result in words, to be compared with
  * those of plain TCP (SOCKHOP_PLAIN=1).
  *
- * flip [-n READS] [-e MAX] [CASE...]     cases: blocking lowat oobinline oob zerocopy repair ulp (default:
- * all) blocking: -n reads that wait 50 ms each under 200 signals/s; fails if more than -e of them give EAGAIN
+ * flip [-n READS] [-e MAX] [CASE...]     cases: blocking lowat oobinline oob zerocopy repair ulp ulp-queued
+ * (default: all) blocking: -n reads that wait 50 ms each under 200 signals/s; fails if more than -e of them
+ * give EAGAIN
  */
 #include "sock.h"
 
@@ -62,6 +63,7 @@ static int blocking(int a, int b)
 		if (r > 0) {
 			bad |= memcmp(buf, &"tick"[got % 4], r);
 			got += r;
+			msleep(25); /* it handles the message; it cannot leave while it sleeps in recv() */
 		} else if (r < 0 && errno == EAGAIN) {
 			eagain++;
 		} else {
@@ -199,13 +201,31 @@ static int ulp(int a, int b)
 	return 0;
 }
 
+/* With bytes to read that hopped it is refused; once they are read it is not. */
+static int ulp_queued(int a, int b)
+{
+	char buf[16];
+	int r, waiting, later;
+
+	send_all(a, "waiting", 7, 1);
+	msleep(20);
+	r = setsockopt(b, IPPROTO_TCP, TCP_ULP, "tls", 4);
+	waiting = r ? errno : 0;
+	r = recv_all(b, buf, 7, 1);
+	later = setsockopt(b, IPPROTO_TCP, TCP_ULP, "tls", 4) ? errno : 0;
+	printf("flip case=ulp-queued waiting=%s read=%s:%.7s later=%s ", err_name(waiting), err_name(r), buf,
+	       err_name(later));
+	printf("after=%s\n", rr_words(a, b, 100));
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(int a, int b);
 } cases[] = {
-	{"blocking", blocking}, {"lowat", lowat},	{"oobinline", oobinline},
-	{"oob", oob},		{"zerocopy", zerocopy}, {"repair", repair},
-	{"ulp", ulp},
+	{"blocking", blocking}, {"lowat", lowat},	    {"oobinline", oobinline},
+	{"oob", oob},		{"zerocopy", zerocopy},	    {"repair", repair},
+	{"ulp", ulp},		{"ulp-queued", ulp_queued},
 };
 
 int main(int argc, char **argv)

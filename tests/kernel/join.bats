@@ -97,6 +97,17 @@ option_as_plain() {
 @test "SO_ZEROCOPY set on a member gets its completions" { option_as_plain zerocopy; }
 @test "TCP_ULP set on a member does what it does on plain TCP" { option_as_plain ulp; }
 
+# Records of TLS that hopped would be read as they are. (Here the module may be missing: then it is ENOENT later.)
+@test "TCP_ULP is refused while bytes that hopped wait to be read, and not afterwards" {
+	attached_cgroup
+	run -0 member "$K/flip" ulp-queued
+	echo "$output"
+	[ "$(field waiting "$output")" = EBUSY ]
+	[ "$(field read "$output")" = ok:waiting ]
+	[ "$(field later "$output")" != EBUSY ]
+	[ "$(field after "$output")" = ok ]
+}
+
 @test "TCP_REPAIR on and off leaves a member working" {
 	attached_cgroup
 	run -0 member "$K/flip" repair

@@ -284,6 +284,9 @@ trusted() {
 	attach --policy /tmp/policy
 	as_plain "ways to close" "unread pollout blocked-send peek" close_cases -n 1
 	as_plain "options set on a member" "repair zerocopy" flip lowat oobinline zerocopy ulp repair
+	member 30 flip ulp-queued
+	grep -q 'waiting=EBUSY read=ok:waiting later=ok ' /tmp/out
+	verdict "kTLS only once hop bytes are read" $? "$(tail -n1 /tmp/out)"
 	detach
 	attach
 }
@@ -314,7 +317,7 @@ quick() {
 	detach
 	verdict "detach" $? "$(tail -n1 /tmp/out)"
 	catalogue_columns read recvmsg recv-many-small peek writev sendmmsg both-ways slow-reader poll epoll-edge-many \
-		blocking-recv-waitall turns-blocking half-close-reply close-unread reset-queued shutdown-rdwr fork second-thread \
+		blocking-recv-waitall turns-blocking turns-blocking-asleep-recv reconnect-unread half-close-reply close-unread reset-queued shutdown-rdwr fork second-thread \
 		ipv4-mapped tcp-info
 }
 

@@ -112,6 +112,28 @@ static void many(struct lab *t)
 	note(t, "spliced", "%d, wrong %d", n, wrong);
 }
 
+/* Disconnected with bytes unread, connected again: not those, and no member's receive function. */
+static void reconnected(struct lab *t)
+{
+	struct sockaddr sa = {.sa_family = AF_UNSPEC};
+	struct sockaddr_storage ss;
+	int p[2], l = tcp_listen("127.0.0.1", 0);
+	socklen_t len = to_sockaddr("127.0.0.1", local_port(l), &ss);
+
+	make_pipe(p);
+	put(t, t->b, "stale");
+	settle();
+	note_ret(t, "disconnect", connect(t->a, &sa, sizeof(sa)));
+	note_ret(t, "connect", connect_wait(t->a, &ss, len));
+	close(t->b);
+	t->b = tcp_accept_nonblock(l);
+	put(t, t->b, "new");
+	wait_for(t->a, POLLIN, 1000);
+	note_ret(t, "splice", splice(t->a, NULL, p[1], NULL, 20, SPLICE_F_NONBLOCK));
+	note_pipe(t, "pipe", p[0]);
+	note_alive(t);
+}
+
 const struct lab_case cases_splice[] = {
 	{"splice-from-socket", from_socket, "splice-capable", 0, NULL, NULL},
 	{"splice-part", part, "splice-capable", 0, NULL, NULL},
@@ -119,5 +141,6 @@ const struct lab_case cases_splice[] = {
 	{"vmsplice-to-socket", vm_to_socket, "splice-capable", 0, NULL, NULL},
 	{"splice-at-eof", at_eof, "splice-capable", 0, NULL, NULL},
 	{"splice-many", many, "splice-capable", 0, NULL, NULL},
+	{"splice-reconnected", reconnected, "splice-capable", 0, NULL, NULL},
 	{},
 };

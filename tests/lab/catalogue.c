@@ -26,7 +26,7 @@
 DECLARE(LAB_ONLY);
 #else
 extern const struct lab_case cases_read[], cases_write[], cases_poll[], cases_block[], cases_option[],
-	cases_close[], cases_share[], cases_conn[], cases_uring[];
+	cases_close[], cases_share[], cases_conn[], cases_uring[], cases_reconnect[], cases_asleep[];
 #endif
 
 static const struct {
@@ -36,9 +36,10 @@ static const struct {
 #ifdef LAB_ONLY
 	THEME_OF(LAB_ONLY),
 #else
-	{"read", cases_read},	{"write", cases_write},	  {"poll", cases_poll},
-	{"block", cases_block}, {"option", cases_option}, {"close", cases_close},
-	{"share", cases_share}, {"conn", cases_conn},	  {"uring", cases_uring},
+	{"read", cases_read},		{"write", cases_write},	  {"poll", cases_poll},
+	{"block", cases_block},		{"option", cases_option}, {"close", cases_close},
+	{"share", cases_share},		{"conn", cases_conn},	  {"uring", cases_uring},
+	{"reconnect", cases_reconnect}, {"asleep", cases_asleep},
 #endif
 };
 
@@ -150,6 +151,15 @@ static bool warm(struct lab *t, const struct lab_case *c, char *status, size_t s
 	return false;
 }
 
+/* A case that turns a member blocking speaks for its program: each is one of its own (agent/flips.h). */
+static void name_program(void)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "case %d", getpid());
+	prctl(PR_SET_NAME, name);
+}
+
 /* In the process of the case. */
 static void run_case(const struct lab_case *c, int out)
 {
@@ -158,6 +168,7 @@ static void run_case(const struct lab_case *c, int out)
 	bool counts;
 
 	alarm(CASE_LIMIT);
+	name_program();
 	signal(SIGPIPE, SIG_IGN);
 	t.out = fdopen(out, "w");
 	setvbuf(t.out, NULL, _IOLBF, 0);

@@ -332,8 +332,12 @@ static void run_seed(struct shared *s, unsigned int seed)
 {
 	struct side d = {.s = s, .seed = seed, .deadline = now() + LIFE};
 	int l = tcp_listen("127.0.0.1", 0), port = local_port(l), status;
+	char name[16];
 	pid_t peer;
 
+	/* one that turns a member blocking speaks for its program, not for all seeds (agent/flips.h) */
+	snprintf(name, sizeof(name), "seed %u", seed);
+	prctl(PR_SET_NAME, name);
 	derive(d.script, seed);
 	peer = fork_with_us();
 	if (!peer) {
