@@ -123,7 +123,7 @@ int vet_all(struct instance *in, struct veto_cache *cache, struct vet_result *ou
 	v->gen = __atomic_load_n(&in->config->policy_gen, __ATOMIC_ACQUIRE);
 	err = instance_policy_get(in, &v->policy);
 	if (!err)
-		err = instance_iterate(in, ITER_HOLDERS, -1, sizeof(struct hop_holder), add_holder, v);
+		err = instance_iterate(in, ITER_HOLDERS, sizeof(struct hop_holder), add_holder, v);
 	if (err || !v->n) /* nobody holds any: there is nothing to sort either */
 		goto out;
 	out->sockets = v->n;
