@@ -13,401 +13,21 @@
 #include "agent.h"
 #include "collapse.h"
 #include "instance.h"
-#include "pace.h"
 #include "pass.h"
-#include "seek.h"
-#include "sweep.h"
-#include "trouble.h"
+#include "plan.h"
 #include "util.h"
-#include "vet.h"
 #include "veto.h"
-
-/* Pace, in nanoseconds. A pass costs milliseconds however little there is to do: it walks the hash table. */
-#define MS	      1000000ull
-#define COALESCE      (20 * MS)	   /* after the first event, for others to come along */
-#define CROWD	      50	   /* so many pairs wait, or so many joined in the last pass: PACE_CROWD */
-#define LEAVE_SHARE   4		   /* passes for leaves, which an application may be waiting for */
-#define LEAVE_AT_ONCE 3		   /* passes that a leave takes when nothing is in its way */
-#define LEAVE_URGENT  20	   /* so many in a row; then they are as patient as joins */
-#define VET_PATIENCE  (200 * MS)   /* so long passes for leaves go before the examination of programs */
-#define REVIEW	      (30000 * MS) /* while there are members: lost events, programs that hold them */
-#define HELD_PAUSE    (1000 * MS)  /* between looks at ends that are held back, at least */
-#define LEAVE_AGAIN   (2000 * MS)  /* so long after one, another leave is urgent from the start again */
-#define EVENTS_MAX    1024	   /* at once; then what is due is done first */
-
-enum { SOURCE_EVENTS, SOURCE_POKE, SOURCE_STUCK, SOURCE_EXTRA };
-
-struct agent {
-	struct instance in;
-	int lock_fd, poke_fd, epoll_fd;
-	struct ring_buffer *events;
-	struct veto_cache *veto;
-	struct netns_list dirty; /* namespaces that need a pass */
-	struct walks walks;	 /* those that do not come back from one */
-	struct sweep sweep;
-	struct trouble failed, blocked;
-	unsigned long long retry;     /* when to look at everything again after a failure, 0: all is well */
-	unsigned long long stand_off; /* no pass before that: the last one failed as a whole */
-	bool all;		      /* the next pass is over all namespaces that have ends */
-	unsigned int taken;	      /* events, this time */
-	unsigned long long
-		vet_by; /* programs must be examined, by then even if somebody leaves; 0: no need */
-	bool leaves;	/* somebody is leaving */
-	bool members;	/* the next pass looks at members, too: one leaves, or anything may have changed */
-	bool seeks;	/* somebody looks for a peer that does not register by itself */
-	bool held;	/* somebody is held back for a while */
-	unsigned int leave_passes; /* in a row */
-	unsigned long long left;   /* when that count last began anew because somebody wanted to leave */
-	unsigned long long spent;  /* CPU time of the present pass, programs' examination included */
-	unsigned long long due;	   /* when the next pass may run, 0: none is needed */
-	struct pace pace;
-	unsigned long long pairs; /* that became complete since, or joined in the last pass if that is more */
-	unsigned long long review; /* when to look at everything again, 0: never */
-	unsigned long long lost;   /* events lost so far */
-	unsigned long long hops;   /* at the last review */
-	unsigned long long
-		moved; /* when `hops` last changed, or members were last looked at for being idle */
-};
-
-static void schedule_for(struct agent *a, enum pace_reason reason, unsigned long long delay)
-{
-	unsigned long long at = now_ns() + delay;
-	unsigned long long not_before = pace_not_before(&a->pace, a->pairs >= CROWD ? PACE_CROWD : reason);
-
-	if (a->in.config->force & HOP_FORCE_YOUNG) { /* young connections end soon */
-		at -= delay;
-		not_before = 0;
-	}
-	if (at < not_before && !a->leaves)
-		at = not_before;
-	if (at < a->stand_off)
-		at = a->stand_off;
-	if (!a->due || at < a->due)
-		a->due = at;
-}
-
-static void schedule(struct agent *a, unsigned long long delay)
-{
-	schedule_for(a, PACE_AGAIN, delay);
-}
-
-static void want_vet(struct agent *a)
-{
-	if (!a->vet_by)
-		a->vet_by = now_ns() + VET_PATIENCE;
-}
-
-/* Look at every registered end and its programs, members included; the pass finds out where they are. */
-static void look_at_ends(struct agent *a)
-{
-	a->all = a->members = true;
-	want_vet(a);
-	schedule(a, COALESCE);
-}
-
-/* Look at everything: at the start, after a change of policy, when events were lost. */
-static void look_at_all(struct agent *a)
-{
-	a->seeks = true;
-	look_at_ends(a);
-}
-
-/* A leave is urgent; but who makes others leave all the time does not drive the passes. */
-static void hurry(struct agent *a)
-{
-	unsigned long long now = now_ns();
-
-	if (!a->left || now - a->left >= LEAVE_AGAIN) {
-		a->left = now;
-		a->leave_passes = 0;
-	}
-	a->leaves = a->leave_passes < LEAVE_URGENT;
-	a->members = true;
-}
-
-/* A negative return ends ring_buffer__consume(), which else goes on for as long as events come; nothing is lost. */
-static int on_event(void *ctx, void *data, size_t size)
-{
-	struct agent *a = ctx;
-	const struct hop_event *e = data;
-
-	if (size < sizeof(*e))
-		return 0;
-	switch (e->type) {
-	case HOP_EV_PAIRED:
-		a->pairs++;
-		want_vet(a);
-		netns_list_add(&a->dirty, e->netns);
-		netns_list_add(&a->dirty, e->peer_netns);
-		schedule_for(a, PACE_NEW, COALESCE);
-		break;
-	case HOP_EV_LEAVE:
-		hurry(a);
-		netns_list_add(&a->dirty, e->netns);
-		netns_list_add(&a->dirty, e->peer_netns);
-		schedule(a, MS);
-		break;
-	case HOP_EV_SEEK:
-		a->seeks = true;
-		want_vet(a); /* after the pass that finds the peer, and that pass asks for one more */
-		netns_list_add(&a->dirty, e->netns);
-		schedule_for(a, PACE_NEW, COALESCE);
-		break;
-	case HOP_EV_EXEC:
-		look_at_ends(a);
-		break;
-	}
-	return ++a->taken < EVENTS_MAX ? 0 : -EAGAIN;
-}
-
-/* When to run the next pass, after one that cost so much and left so much to do. */
-static void plan_next(struct agent *a, int more, unsigned long long cost, unsigned long long joined)
-{
-	a->spent += cost;
-	pace_spend(&a->pace, now_ns(), a->spent, !a->members);
-	a->members = more & PASS_LEAVES;
-	a->leaves = a->members && ++a->leave_passes < LEAVE_URGENT;
-	a->pairs = joined / 2;
-	a->spent = 0;
-	if (a->leaves)
-		schedule(a, a->leave_passes < LEAVE_AT_ONCE ? 0 : LEAVE_SHARE * cost);
-	else if (more & (PASS_JOINS | PASS_LEAVES))
-		schedule(a, 0); /* as early as the cost of this one allows */
-	else if (a->dirty.n)
-		schedule(a, 0); /* there was no time for those */
-}
-
-static unsigned long long review_interval(const struct agent *a)
-{
-	unsigned long long idle = a->in.config->idle_ns;
-
-	return idle && idle < REVIEW ? idle : REVIEW;
-}
-
-static void review_by(struct agent *a, unsigned long long at)
-{
-	if (!a->review || at < a->review)
-		a->review = at;
-}
-
-/* It is tried again. Only if the instance is no more, which nobody may have told us, is that the end. */
-static void fail(struct agent *a, const char *what, int err)
-{
-	unsigned int silent;
-	bool say;
-	unsigned long long wait = trouble_note(&a->failed, now_ns(), &say, &silent);
-
-	a->retry = now_ns() + wait;
-	if (say)
-		msg_warn("%s failed: %s; it is tried again (%u more since the last report)", what, strerror(-err),
-			 silent);
-}
-
-/* The CPU time of what `fn` does, a program's first examination not counted. */
-static unsigned long long own_ns(const struct agent *a)
-{
-	return cpu_ns() - veto_cache_scan_ns(a->veto);
-}
-
-/* Where the ends are, what their programs are, and where those may be that are sought. */
-static int prepare(struct agent *a, bool vet)
-{
-	unsigned long long start = own_ns(a);
-	struct vet_result vetted;
-	int err = 0;
-
-	if (a->all)
-		err = netns_list_all(&a->dirty, &a->in);
-	a->all = false;
-	if (vet && !err) {
-		err = vet_all(&a->in, a->veto, &vetted);
-		if (!err) {
-			a->vet_by = 0;
-			msg_debug("examined %u sockets, %u vetoed", vetted.sockets, vetted.vetoed);
-		}
-	}
-	if (a->seeks && seek_namespaces(&a->in, &a->dirty))
-		msg_debug("cannot tell where all are that are sought");
-	a->spent += own_ns(a) - start;
-	return err;
-}
-
-/* Those that did not come back this time: say so, and wait for them. */
-static void watch_stuck(struct agent *a)
-{
-	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = SOURCE_STUCK};
-	unsigned int silent;
-	char name[64];
-	bool say;
-
-	for (size_t i = 0; i < a->walks.n; i++) {
-		struct walk_stuck *s = &a->walks.stuck[i];
-
-		if (s->told)
-			continue;
-		s->told = 1;
-		if (epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, s->fd, &ev))
-			fail(a, "waiting for a pass", -errno); /* it is found when that is over */
-		trouble_note(&a->blocked, now_ns(), &say, &silent);
-		netns_name(s->inum, name, sizeof(name));
-		if (say)
-			msg_warn("network namespace %u%s%s is blocked: a call holds one of its sockets; nobody "
-				 "joins or leaves there before it is over (%u more since the last report)",
-				 s->inum, *name ? " " : "", name, silent);
-	}
-}
-
-/*
- * That pass was not finished, and what it was told to leave out may have changed while it slept (`fresh`, `seek`):
- * so everything is looked at there, after a while.
- */
-static void came_back(__u32 inum, void *arg)
-{
-	struct agent *a = arg;
-
-	msg_debug("network namespace %u is back", inum);
-	pass_unblock(&a->in, inum);
-	if (!a->retry)
-		a->retry = now_ns() + HELD_PAUSE;
-}
-
-static void after_pass(struct agent *a, const struct pass *p)
-{
-	if (a->in.config->members || p->err || p->more & PASS_HELD)
-		review_by(a, now_ns() + review_interval(a));
-	if (p->more & PASS_JOINS)
-		want_vet(a); /* one of them may be waiting for just that */
-	if (p->more & PASS_HELD) {
-		a->held = true;
-		review_by(a, p->held_until > now_ns() + HELD_PAUSE ? p->held_until : now_ns() + HELD_PAUSE);
-	}
-	if (p->err)
-		fail(a, "a pass", p->err);
-	if (p->whole)
-		a->stand_off = a->retry;
-	watch_stuck(a);
-}
-
-static void run_pass(struct agent *a)
-{
-	unsigned long long joined = instance_counter(&a->in, HOP_CNT_JOINED);
-	/* whoever leaves does not wait for that; but where somebody always leaves, others want to join */
-	bool unvetted = a->vet_by && a->leaves && now_ns() < a->vet_by;
-	struct pass pass;
-	int err;
-
-	a->due = 0;
-	/*
-	 * These two are read by whatever pass runs. Another process's is a detach, which does not go by them
-	 * (`draining`, `leaving`); one of ours that is late is repeated (came_back()).
-	 */
-	a->in.config->fresh = !a->members;
-	err = prepare(a, a->vet_by && !unvetted);
-	a->in.config->seek = a->seeks;
-	a->seeks = false;
-	walks_reap(&a->walks, came_back, a);
-	msg_debug("pass over %zu namespaces begins", a->dirty.n);
-	pass_visit(&a->in, &a->walks, &a->dirty, 0, &pass);
-	a->in.config->seek = a->in.config->fresh = 0;
-	msg_debug("pass over: %llu us, again %d, blocked %u", pass.cost / 1000, pass.more, pass.blocked);
-	plan_next(a, pass.more, pass.cost, instance_counter(&a->in, HOP_CNT_JOINED) - joined);
-	if (unvetted && !a->leaves)
-		look_at_all(a);
-	if (!err && !pass.err && a->failed.row)
-		trouble_over(&a->failed);
-	if (err)
-		fail(a, "looking at programs", err);
-	after_pass(a, &pass);
-}
-
-/*
- * Every REVIEW while there are members: did events get lost, did a descriptor reach another program? And when
- * the time of an end that was held back is over.
- */
-static void review(struct agent *a)
-{
-	unsigned long long hops = instance_counter(&a->in, HOP_CNT_HOPS);
-	unsigned long long lost = instance_counter(&a->in, HOP_CNT_EVENTS_LOST);
-	unsigned long long idle = a->in.config->idle_ns;
-	int again;
-
-	collapse_sweep(&a->in);
-	again = sweep_run(&a->sweep, &a->in);
-	a->review = a->in.config->members || again ? now_ns() + review_interval(a) : 0;
-	if (hops != a->hops || lost != a->lost || a->held || (idle && now_ns() - a->moved > idle)) {
-		look_at_all(a);
-		a->moved = now_ns();
-	}
-	a->held = false; /* the pass will tell again */
-	a->hops = hops;
-	a->lost = lost;
-}
-
-static int timeout_ms(const struct agent *a)
-{
-	unsigned long long next = a->due, now = now_ns();
-
-	if (!next || (a->review && a->review < next))
-		next = a->review;
-	if (!next || (a->retry && a->retry < next))
-		next = a->retry;
-	if (!next)
-		return -1;
-	return next <= now ? 0 : (int)((next - now) / MS) + 1;
-}
-
-static int poked(struct agent *a)
-{
-	struct signalfd_siginfo si;
-
-	while (read(a->poke_fd, &si, sizeof(si)) == sizeof(si))
-		;
-	look_at_all(a);
-	/* a policy that says never, or a cgroup that is leaving, is not to wait */
-	a->leaves = true;
-	a->leave_passes = 0;
-	schedule(a, MS);
-	return 0;
-}
-
-/* So many that some may have been lost: the review sees that, also when nobody is a member. */
-static void take_events(struct agent *a)
-{
-	a->taken = 0;
-	ring_buffer__consume(a->events);
-	if (a->taken >= EVENTS_MAX)
-		review_by(a, now_ns() + HELD_PAUSE);
-}
-
-/* What is due by now. -ENOENT: the instance is no more, though it never drained. */
-static int work(struct agent *a)
-{
-	char config[PATH_MAX + 8];
-
-	if (a->review && now_ns() >= a->review)
-		review(a);
-	if (a->retry && now_ns() >= a->retry) {
-		a->retry = a->stand_off = 0;
-		snprintf(config, sizeof(config), "%s/config", a->in.dir);
-		if (access(config, F_OK) && errno == ENOENT && !a->in.config->draining)
-			return -ENOENT;
-		look_at_all(a);
-	}
-	if (a->due && now_ns() >= a->due)
-		run_pass(a);
-	return 0;
-}
-
 static int handle(struct agent *a, int source, int (*extra)(void *arg), void *arg)
 {
 	switch (source) {
 	case SOURCE_EVENTS:
-		take_events(a);
+		plan_take_events(a);
 		return 0;
 	case SOURCE_POKE:
-		return poked(a);
+		plan_poked(a);
+		return 0;
 	case SOURCE_STUCK:
-		walks_reap(&a->walks, came_back, a);
+		walks_reap(&a->walks, plan_back, a);
 		return 0;
 	default:
 		return extra(arg);
@@ -430,16 +50,16 @@ int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 		ret = watch(a, extra_fd, SOURCE_EXTRA);
 	collapse_sweep(&a->in);
 	pass_forget(&a->in);
-	look_at_all(a);
+	plan_all(a);
 	while (!ret && !a->in.config->draining) {
-		int n = epoll_wait(a->epoll_fd, ev, ARRAY_SIZE(ev), timeout_ms(a));
+		int n = epoll_wait(a->epoll_fd, ev, ARRAY_SIZE(ev), plan_timeout_ms(a));
 
 		if (n < 0 && errno != EINTR)
 			ret = -errno;
 		for (int i = 0; i < n && !ret; i++)
 			ret = handle(a, ev[i].data.u32, extra, arg);
 		if (!ret)
-			ret = work(a);
+			ret = plan_work(a);
 	}
 	if (extra_fd >= 0)
 		epoll_ctl(a->epoll_fd, EPOLL_CTL_DEL, extra_fd, NULL);
@@ -489,7 +109,7 @@ static int agent_setup(struct agent *a)
 	if (a->epoll_fd < 0)
 		return -errno;
 	a->veto = veto_cache_new();
-	a->events = ring_buffer__new(a->in.map[MAP_EVENTS], on_event, a, NULL);
+	a->events = ring_buffer__new(a->in.map[MAP_EVENTS], plan_event, a, NULL);
 	if (!a->veto || !a->events)
 		return -ENOMEM;
 	err = watch(a, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);

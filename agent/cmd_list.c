@@ -216,8 +216,8 @@ static void note_blocked(__u32 inum, int err, void *arg)
 	if (err != -ETIMEDOUT)
 		return;
 	netns_name(inum, name, sizeof(name));
-	msg_warn("network namespace %u%s%s is blocked: a call holds one of its sockets", inum, *name ? " " : "",
-		 name);
+	msg_warn("network namespace %u%s%s is blocked: a call holds one of its sockets", inum,
+		 *name ? " " : "", name);
 }
 
 /* Connections that are not registered: one pass per network namespace with a process of an attached cgroup.

@@ -36,12 +36,10 @@ static const struct output_column record[] = {
 };
 static const struct output_column cgroup_columns[] = {
 	{"/path", "CGROUP", OUTPUT_TEXT}, {"/id", "ID", OUTPUT_COUNT}, {"/state", "STATE", OUTPUT_TEXT}, {0}};
-static const struct output_column pass_columns[] = {{"/netns", "NETNS", OUTPUT_COUNT},
-						    {"/name", "NAME", OUTPUT_TEXT},
-						    {"/age", "LAST PASS AGO", OUTPUT_SECONDS},
-						    {"/state", "STATE", OUTPUT_TEXT},
-						    {"/blocked_for", "FOR", OUTPUT_SECONDS},
-						    {0}};
+static const struct output_column pass_columns[] = {
+	{"/netns", "NETNS", OUTPUT_COUNT},	   {"/name", "NAME", OUTPUT_TEXT},
+	{"/age", "LAST PASS AGO", OUTPUT_SECONDS}, {"/state", "STATE", OUTPUT_TEXT},
+	{"/blocked_for", "FOR", OUTPUT_SECONDS},   {0}};
 static const struct output_column reason_columns[] = {{"/count", "COUNT", OUTPUT_COUNT},
 						      {"/reason", "REASON", OUTPUT_TEXT},
 						      {"/meaning", "MEANING", OUTPUT_TEXT},

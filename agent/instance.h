@@ -92,8 +92,8 @@ int instance_policy_set(struct instance *in, const struct hop_policy *policy);
 
 /*
  * Run one iterator and pass what it wrote, record by record of `size` bytes, to fn (NULL: discard). A
- * non-zero return of fn ends the pass and is returned. Those of type iter/tcp see the network namespace of the
- * caller only, and may never come back: walk.h runs them.
+ * non-zero return of fn ends the pass and is returned. Those of type iter/tcp see the network namespace of
+ * the caller only, and may never come back: walk.h runs them.
  */
 int instance_iterate(const struct instance *in, enum instance_iter which, size_t size,
 		     int (*fn)(const void *record, void *arg), void *arg);

@@ -33,8 +33,8 @@ int instance_create(const char *name, const struct load_options *options);
 
 /*
  * Attach the open instance to the cgroup at `path` (absolute, resolved) and let older connections in it
- * become candidates; not those of the network namespaces that are added to `blocked` (may be NULL). -EALREADY: it is attached
- * there or to an ancestor already. One that is leaving stays. flags: HOP_CG_OWNED.
+ * become candidates; not those of the network namespaces that are added to `blocked` (may be NULL).
+ * -EALREADY: it is attached there or to an ancestor already. One that is leaving stays. flags: HOP_CG_OWNED.
  */
 struct netns_list;
 int instance_attach(struct instance *in, const char *path, __u32 flags, struct netns_list *blocked);

@@ -133,8 +133,8 @@ static void say_blocked(const struct netns_list *l, const char *so)
 
 	for (size_t i = 0; i < l->n; i++) {
 		netns_name(l->inum[i], name, sizeof(name));
-		msg_warn("network namespace %u%s%s is blocked: a call holds one of its sockets; %s", l->inum[i],
-			 *name ? " " : "", name, so);
+		msg_warn("network namespace %u%s%s is blocked: a call holds one of its sockets; %s",
+			 l->inum[i], *name ? " " : "", name, so);
 	}
 }
 
@@ -235,7 +235,8 @@ static int report_left(const struct instance *in, int left, const struct walks *
 {
 	report_blocked(w);
 	if (left == -ETIMEDOUT)
-		msg_error("time was up before all members of '%s' could be seen; run `sockhop detach` again later",
+		msg_error("time was up before all members of '%s' could be seen; run `sockhop detach` again "
+			  "later",
 			  in->name);
 	else if (left < 0)
 		msg_error("draining '%s' failed: %s", in->name, strerror(-left));

@@ -48,7 +48,8 @@ int show_map(int fd, size_t key_size, size_t value_size,
 				want = 2 * room;
 				continue;
 			}
-			/* ENOENT marks the last batch, which may hold elements; a short one is not the last */
+			/* ENOENT marks the last batch, which may hold elements; a short one is not the last
+			 */
 			if (errno != ENOENT)
 				return -errno;
 			more = false;
@@ -80,7 +81,8 @@ static int show_record(const void *key, const void *value, void *arg)
 }
 
 int show_records(const struct instance *in,
-		 int (*fn)(const struct hop_key *, const struct hop_end *, const struct hop_show *, void *arg),
+		 int (*fn)(const struct hop_key *, const struct hop_end *, const struct hop_show *,
+			   void *arg),
 		 void *arg)
 {
 	struct records r = {.prog = in->show_end, .fn = fn, .arg = arg};
@@ -93,7 +95,8 @@ struct each {
 	void *arg;
 };
 
-static int show_end(const struct hop_key *key, const struct hop_end *end, const struct hop_show *show, void *arg)
+static int show_end(const struct hop_key *key, const struct hop_end *end, const struct hop_show *show,
+		    void *arg)
 {
 	const struct each *e = arg;
 

@@ -22,7 +22,8 @@ int show_map(int fd, size_t key_size, size_t value_size,
  * gone. No socket lock is taken. A non-zero return of fn ends it and is returned; otherwise 0 or -errno.
  */
 int show_records(const struct instance *in,
-		 int (*fn)(const struct hop_key *, const struct hop_end *, const struct hop_show *, void *arg),
+		 int (*fn)(const struct hop_key *, const struct hop_end *, const struct hop_show *,
+			   void *arg),
 		 void *arg);
 
 /*

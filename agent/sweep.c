@@ -36,7 +36,8 @@ static void delete_orphan(struct look *l, const struct orphan *o)
 		l->swept++;
 }
 
-static int look_at(const struct hop_key *key, const struct hop_end *end, const struct hop_show *show, void *arg)
+static int look_at(const struct hop_key *key, const struct hop_end *end, const struct hop_show *show,
+		   void *arg)
 {
 	const struct orphan o = {*key, end->cookie};
 	struct look *l = arg;

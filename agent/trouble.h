@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-#define TROUBLE_WAIT	  1000000000ull	 /* after the first failure; then twice as long each time */
+#define TROUBLE_WAIT	  1000000000ull /* after the first failure; then twice as long each time */
 #define TROUBLE_WAIT_MAX  60000000000ull
 #define TROUBLE_SAY_EVERY 60000000000ull
 

@@ -14,7 +14,8 @@
 #include "walk.h"
 
 #define MS 1000000ull
-/* A child of which nothing was heard for so long is looked at. A pass over 10 000 sockets takes 30 to 90 ms. */
+/* A child of which nothing was heard for so long is looked at. A pass over 10 000 sockets takes 30 to 90 ms.
+ */
 #define LOOK (100 * MS)
 /* So many namespaces may cost that in one walk; then the others have to wait for the next one. */
 #define STUCK_MAX 8

@@ -368,7 +368,7 @@ struct hop_config {
 	__u32 force;	       /* TEST ONLY: HOP_FORCE_* */
 	__u32 seek;  /* 1: passes register silent receivers whose sender has HOP_END_SEEK. Set by the agent */
 	__u32 fresh; /* 1: passes and hop_holders leave out members, others want to join. Set by the agent */
-	__u32 members;	   /* members: a pair takes both places when its first end joins */
+	__u32 members; /* members: a pair takes both places when its first end joins */
 	__u32 max_members;
 	__u32 leaving; /* number of cgroups that are being detached while others stay */
 	__u32 agent_pid;

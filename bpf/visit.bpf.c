@@ -123,7 +123,8 @@ static __always_inline void visit(struct tcp_sock *tp)
 		held(tp, st, self);
 }
 
-/* What the agent must know of this visit. Should the buffer of seq_file be full, the socket is visited again. */
+/* What the agent must know of this visit. Should the buffer of seq_file be full, the socket is visited again.
+ */
 static __always_inline void tell(struct seq_file *seq, struct tcp_sock *tp)
 {
 	struct hop_sock *st = bpf_sk_storage_get(&socks, tp, 0, 0);
