@@ -6,8 +6,9 @@
 #include <bpf/bpf.h>
 
 #include "load.h"
-#include "pass.h"
+#include "netns.h"
 #include "util.h"
+#include "walk.h"
 #include "cgroup/cgroup.h"
 
 int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const struct hop_cgroup *, void *),
@@ -28,28 +29,83 @@ int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const st
 	return ret;
 }
 
-static int covers(__u64 id, const struct hop_cgroup *cg, void *arg)
+bool instance_cgroup_gone(__u64 id, const struct hop_cgroup *cg)
 {
-	(void)id;
-	return !(cg->flags & HOP_CG_LEAVING) && cgroup_is_below(arg, cg->path);
+	char path[PATH_MAX];
+	__u64 now;
+
+	if (!cgroup_id(cg->path, &now) && now == id)
+		return false;
+	/* renamed, or hidden from us by a mount? */
+	return cgroup_path_by_id(id, path, sizeof(path)) == -ENOENT;
 }
 
-/* Older connections are looked for in that many network namespaces of a cgroup. */
+struct covering {
+	struct instance *in;
+	const char *path;
+};
+
+/* An entry whose cgroup is gone covers nothing, whatever has its path now: its link went with it. */
+static int covers(__u64 id, const struct hop_cgroup *cg, void *arg)
+{
+	const struct covering *c = arg;
+
+	if (!cgroup_is_below(c->path, cg->path))
+		return 0;
+	if (instance_cgroup_gone(id, cg)) {
+		instance_unattach(c->in, id);
+		return 0;
+	}
+	return !(cg->flags & HOP_CG_LEAVING);
+}
+
+/* Older connections are looked for in that many network namespaces of a cgroup, for so long. */
 #define COLLECT_NETNS 256
+#define COLLECT_NS    5000000000ull
 
 struct collection {
 	const struct instance *in;
-	struct netns_list seen;
+	const char *path;
+	netns_fn *fn;
+	void *to;
+	unsigned int n;
+	struct netns_list *blocked;
 };
 
-static int collect_netns(pid_t pid, void *arg)
+static int collect_netns(int fd, __u32 inum, void *arg)
 {
 	struct collection *c = arg;
-	_cleanup_close_ int fd = c->seen.n < COLLECT_NETNS ? netns_list_open(&c->seen, pid) : -1;
 
-	if (fd >= 0)
-		instance_iterate(c->in, ITER_COLLECT, fd, 1, NULL, NULL);
-	return 0;
+	return c->n++ < COLLECT_NETNS ? c->fn(fd, inum, c->to) : 0;
+}
+
+static int collect_each(netns_fn *fn, void *to, void *arg)
+{
+	struct collection *c = arg;
+
+	c->fn = fn;
+	c->to = to;
+	return netns_each(c->in, c->path, NULL, collect_netns, c);
+}
+
+static void collected(__u32 inum, int err, void *arg)
+{
+	struct collection *c = arg;
+
+	if (err == -ETIMEDOUT && c->blocked)
+		netns_list_add(c->blocked, inum);
+}
+
+/* Connections that are older than the attach become candidates. One that is not found stays on TCP. */
+static void collect(const struct instance *in, const char *path, struct netns_list *blocked)
+{
+	struct collection c = {.in = in, .path = path, .blocked = blocked};
+	const struct walk walk = {
+		.iter = ITER_COLLECT, .size = 1, .each = collect_each, .done = collected, .arg = &c};
+	struct walks walks = {};
+
+	walk_run(in, &walks, &walk, now_ns() + COLLECT_NS, NULL);
+	walks_free(&walks);
 }
 
 /* The programs of a cgroup: name of the pinned program, suffix of the link's pin, attach type. */
@@ -70,17 +126,19 @@ static int link_hook(const struct instance *in, int cg, __u64 id, unsigned int h
 {
 	_cleanup_close_ int prog = -1;
 	_cleanup_close_ int link = -1;
-	char pin[PATH_MAX];
+	char pin[PATH_MAX], from[PATH_MAX];
 
-	snprintf(pin, sizeof(pin), "%.3000s/%s", in->dir, hooks[hook].prog);
-	prog = bpf_obj_get(pin);
+	link_path(in, id, hooks[hook].suffix, pin, sizeof(pin));
+	if (!access(pin, F_OK))
+		return 0; /* it was leaving, and may stay */
+	snprintf(from, sizeof(from), "%.3000s/%s", in->dir, hooks[hook].prog);
+	prog = bpf_obj_get(from);
 	if (prog < 0)
 		return -errno;
 	/* a link allows other programs beside it (BPF_F_ALLOW_MULTI is implied) */
 	link = bpf_link_create(prog, cg, hooks[hook].type, NULL);
 	if (link < 0)
 		return -errno;
-	link_path(in, id, hooks[hook].suffix, pin, sizeof(pin));
 	return bpf_obj_pin(link, pin) ? -errno : 0;
 }
 
@@ -94,23 +152,36 @@ static int link_hooks(const struct instance *in, const char *path, __u64 id)
 	return err;
 }
 
-int instance_attach(struct instance *in, const char *path, __u32 flags)
+/*
+ * A detach of this cgroup was given up, and its entry says LEAVING still. Its links are there, so whoever
+ * closed meanwhile was counted out. Those who have left are held back for good, as their cgroup was no longer
+ * attached; they are judged anew, as after a change of policy.
+ */
+static void stay(struct instance *in)
 {
-	struct collection old = {.in = in};
-	struct hop_cgroup cg = {.flags = flags};
+	__atomic_add_fetch(&in->config->policy_gen, 1, __ATOMIC_RELEASE);
+	instance_poke(in);
+}
+
+int instance_attach(struct instance *in, const char *path, __u32 flags, struct netns_list *blocked)
+{
+	struct covering covering = {in, path};
+	struct hop_cgroup cg = {.flags = flags}, old = {};
 	__u32 ids[64], n = ARRAY_SIZE(ids);
 	__u64 id;
 	int err = cgroup_id(path, &id);
 
 	if (err)
 		return err;
-	if (instance_each_cgroup(in, covers, (void *)path))
+	if (instance_each_cgroup(in, covers, &covering))
 		return -EALREADY;
 	if ((size_t)snprintf(cg.path, sizeof(cg.path), "%s", path) >= sizeof(cg.path))
 		return -ENAMETOOLONG;
 	/* other programs may want the round-trip callback: then we never switch it off */
 	if (!cgroup_sockops_progs(path, true, ids, &n) && n)
 		in->config->keep_rtt = 1;
+	bpf_map_lookup_elem(in->map[MAP_CGROUPS], &id, &old);
+	cg.flags |= old.flags & HOP_CG_OWNED;
 	if (bpf_map_update_elem(in->map[MAP_CGROUPS], &id, &cg, BPF_ANY))
 		return -errno;
 	err = link_hooks(in, path, id);
@@ -118,9 +189,10 @@ int instance_attach(struct instance *in, const char *path, __u32 flags)
 		instance_unattach(in, id);
 		return err;
 	}
+	if (old.flags & HOP_CG_LEAVING)
+		stay(in);
 	if (in->config->setsockopt_iter)
-		cgroup_each_pid(path, collect_netns, &old);
-	netns_list_free(&old.seen);
+		collect(in, path, blocked);
 	return 0;
 }
 

@@ -98,7 +98,7 @@ static int make_instance(struct instance *in, const char *cgroup)
 	err = instance_create(INSTANCE, &o);
 	if (!err)
 		err = instance_open(in, INSTANCE, INSTANCE_LOCK);
-	return err ? err : instance_attach(in, cgroup, 0);
+	return err ? err : instance_attach(in, cgroup, 0, NULL);
 }
 
 static bool readable(int fd, int ms)

@@ -9,11 +9,20 @@
 
 #define DEFAULT_TIMEOUT_S 10
 
-static int count_cgroup(__u64 id, const struct hop_cgroup *cg, void *arg)
+struct others {
+	const __u64 *ids;
+	int n;
+};
+
+/* One that stays when these have gone; of those that a former detach could not finish, none does. */
+static int stays(__u64 id, const struct hop_cgroup *cg, void *arg)
 {
-	(void)id;
-	*(unsigned int *)arg += !(cg->flags & HOP_CG_LEAVING);
-	return 0;
+	const struct others *o = arg;
+
+	for (int i = 0; i < o->n; i++)
+		if (o->ids[i] == id)
+			return 0;
+	return !(cg->flags & HOP_CG_LEAVING);
 }
 
 struct by_path {
@@ -50,7 +59,7 @@ static int find_attached(const struct instance *in, const char *arg, __u64 *id)
 static int detach_cgroups(const char *name, int n, char **argv, unsigned int timeout_ms)
 {
 	_cleanup_free_ __u64 *ids = calloc(n, sizeof(*ids));
-	unsigned int attached = 0;
+	struct others others = {ids, n};
 	struct instance in;
 	int status = cmd_open(&in, name, INSTANCE_LOCK);
 
@@ -58,12 +67,11 @@ static int detach_cgroups(const char *name, int n, char **argv, unsigned int tim
 		return status;
 	for (int i = 0; i < n && !status; i++)
 		status = ids ? find_attached(&in, argv[i], &ids[i]) : EXIT_FAIL;
-	instance_each_cgroup(&in, count_cgroup, &attached);
 	if (status) {
 		instance_close(&in);
 		return status;
 	}
-	if (attached <= (unsigned int)n)
+	if (!instance_each_cgroup(&in, stays, &others))
 		return session_detach_all(&in, timeout_ms);
 	status = session_detach_some(&in, ids, n, timeout_ms);
 	instance_close(&in);

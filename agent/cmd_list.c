@@ -3,15 +3,14 @@
 #include <string.h>
 #include <bpf/bpf.h>
 
-#include "cgroup/cgroup.h"
 #include "cmd.h"
 #include "instance.h"
 #include "output.h"
-#include "pass.h"
 #include "reasons.h"
 #include "relay_state.h"
 #include "show.h"
 #include "util.h"
+#include "walk.h"
 
 #define add(o, key, value) json_object_object_add(o, key, value)
 
@@ -31,6 +30,7 @@ struct list {
 	struct show show;
 	struct pair *pair;
 	size_t count;
+	int err; /* of a namespace that could not be read */
 };
 
 /*
@@ -191,46 +191,52 @@ static int compare_pairs(const void *x, const void *y)
 	return d ?: (a->cookie < b->cookie ? -1 : a->cookie > b->cookie);
 }
 
-struct namespaces {
-	struct list *list;
-	struct netns_list seen; /* each is shown once */
-	int err;
-};
+/* Time for all namespaces of `list --all`. */
+#define LIST_NS 10000000000ull
 
-static int show_netns_of(pid_t pid, void *arg)
+static int each_netns(netns_fn *fn, void *to, void *arg)
 {
-	struct namespaces *ns = arg;
-	_cleanup_close_ int fd = netns_list_open(&ns->seen, pid);
-
-	if (fd < 0) /* a process that has gone is no error */
-		return fd == -ENOMEM ? fd : 0;
-	return instance_iterate(ns->list->in, ITER_SHOW_TCP, fd, sizeof(struct hop_show), show_add,
-				&ns->list->show);
+	return netns_each(((struct list *)arg)->in, NULL, NULL, fn, to);
 }
 
-static int show_netns_of_cgroup(const void *key, const void *value, void *arg)
+static int add_record(__u32 inum, const void *record, void *arg)
 {
-	const struct hop_cgroup *cg = value;
-	struct namespaces *ns = arg;
-	int err = cgroup_each_pid(cg->path, show_netns_of, ns);
+	(void)inum;
+	return show_add(record, &((struct list *)arg)->show);
+}
 
-	(void)key;
-	/* its folder may have been removed: then nobody is in it */
-	if (err && err != -ENOENT)
-		ns->err = err;
-	return 0;
+static void note_blocked(__u32 inum, int err, void *arg)
+{
+	struct list *l = arg;
+	char name[64];
+
+	if (!err)
+		return;
+	l->err = err;
+	if (err != -ETIMEDOUT)
+		return;
+	netns_name(inum, name, sizeof(name));
+	msg_warn("network namespace %u%s%s is blocked: a call holds one of its sockets", inum,
+		 *name ? " " : "", name);
 }
 
 /* Connections that are not registered: one pass per network namespace with a process of an attached cgroup.
  */
 static int load_plain(struct list *l)
 {
-	struct namespaces ns = {.list = l};
-	int err = show_map(l->in->map[MAP_CGROUPS], sizeof(__u64), sizeof(struct hop_cgroup),
-			   show_netns_of_cgroup, &ns);
+	const struct walk walk = {
+		.iter = ITER_SHOW_TCP,
+		.size = sizeof(struct hop_show),
+		.each = each_netns,
+		.record = add_record,
+		.done = note_blocked,
+		.arg = l,
+	};
+	struct walks walks = {};
+	int err = walk_run(l->in, &walks, &walk, now_ns() + LIST_NS, NULL);
 
-	netns_list_free(&ns.seen);
-	return err ?: ns.err;
+	walks_free(&walks);
+	return err ?: l->err;
 }
 
 /* Fills *out, an array, as far as possible. */

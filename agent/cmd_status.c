@@ -14,6 +14,7 @@ static const struct output_column record[] = {
 	{"/uptime", "for", OUTPUT_SECONDS},
 	{"/agent/alive", "agent runs", OUTPUT_YES_NO},
 	{"/agent/pid", "agent pid", OUTPUT_COUNT},
+	{"/agent/blocked", "blocked namespaces", OUTPUT_COUNT},
 	{"/profile/stream_verdict", "stream verdict program", OUTPUT_YES_NO},
 	{"/profile/fionread_counts_hops", "FIONREAD counts hops", OUTPUT_YES_NO},
 	{"/profile/adopts_old_connections", "adopts old connections", OUTPUT_YES_NO},
@@ -31,10 +32,15 @@ static const struct output_column record[] = {
 	{"/counters/left", "left", OUTPUT_COUNT},
 	{"/counters/closed", "closed", OUTPUT_COUNT},
 	{"/counters/events_lost", "events lost", OUTPUT_COUNT},
+	{"/counters/swept", "swept", OUTPUT_COUNT},
 	{0},
 };
 static const struct output_column cgroup_columns[] = {
 	{"/path", "CGROUP", OUTPUT_TEXT}, {"/id", "ID", OUTPUT_COUNT}, {"/state", "STATE", OUTPUT_TEXT}, {0}};
+static const struct output_column pass_columns[] = {
+	{"/netns", "NETNS", OUTPUT_COUNT},	   {"/name", "NAME", OUTPUT_TEXT},
+	{"/age", "LAST PASS AGO", OUTPUT_SECONDS}, {"/state", "STATE", OUTPUT_TEXT},
+	{"/blocked_for", "FOR", OUTPUT_SECONDS},   {0}};
 static const struct output_column reason_columns[] = {{"/count", "COUNT", OUTPUT_COUNT},
 						      {"/reason", "REASON", OUTPUT_TEXT},
 						      {"/meaning", "MEANING", OUTPUT_TEXT},
@@ -77,6 +83,7 @@ static const struct output_section others_view[] = {
 static const struct output_section view[] = {
 	{OUTPUT_RECORD, NULL, NULL, record},
 	{OUTPUT_TABLE, "/cgroups", "attached cgroups", cgroup_columns},
+	{OUTPUT_TABLE, "/passes", "network namespaces and their last passes", pass_columns},
 	{OUTPUT_TABLE, "/stay_reasons", "why messages stayed on TCP", reason_columns},
 	{OUTPUT_TABLE, "/why_not", "why ends are no members (times counted)", reason_columns},
 	{OUTPUT_TABLE, "/maps", "maps", map_columns},

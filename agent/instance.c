@@ -2,12 +2,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <linux/magic.h>
 #include <bpf/bpf.h>
@@ -15,7 +13,6 @@
 
 #include "instance.h"
 #include "util.h"
-#include "cgroup/cgroup.h"
 
 #define BPFFS "/sys/fs/bpf"
 
@@ -23,7 +20,7 @@ static const char *const map_names[MAP_COUNT] = {
 	[MAP_CONFIG] = "config",     [MAP_MEMBERS] = "members",	  [MAP_ENDS] = "ends",
 	[MAP_SOCKS] = "socks",	     [MAP_COUNTERS] = "counters", [MAP_EVENTS] = "events",
 	[MAP_VETTED] = "vetted",     [MAP_CGROUPS] = "cgroups",	  [MAP_POLICY] = "policy",
-	[MAP_COLLAPSE] = "collapse", [MAP_RELAYED] = "relayed",
+	[MAP_COLLAPSE] = "collapse", [MAP_RELAYED] = "relayed",	  [MAP_PASSES] = "passes",
 };
 static const char *const iter_names[ITER_COUNT] = {
 	[ITER_VISIT] = "visit",	    [ITER_COLLECT] = "collect",	      [ITER_SHOW_TCP] = "show_tcp",
@@ -250,91 +247,12 @@ static int read_records(int fd, size_t size, int (*fn)(const void *, void *), vo
 	}
 }
 
-int instance_iterate(const struct instance *in, enum instance_iter which, int netns_fd, size_t size,
+int instance_iterate(const struct instance *in, enum instance_iter which, size_t size,
 		     int (*fn)(const void *record, void *arg), void *arg)
 {
-	_cleanup_close_ int own = -1;
-	_cleanup_close_ int fd = -1;
-	int err = 0;
+	_cleanup_close_ int fd = bpf_iter_create(in->iter[which]);
 
-	/* iter/tcp takes the network namespace of the task that creates the iterator fd */
-	if (netns_fd >= 0) {
-		own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-		if (own < 0 || setns(netns_fd, CLONE_NEWNET))
-			return -errno;
-	}
-	fd = bpf_iter_create(in->iter[which]);
-	if (fd < 0)
-		err = -errno;
-	if (netns_fd >= 0 && setns(own, CLONE_NEWNET))
-		err = -errno;
-	return err ? err : read_records(fd, size, fn, arg);
-}
-
-struct netns_search {
-	__u32 inum;
-	int fd;
-};
-
-static int netns_try(const char *path, __u32 inum)
-{
-	struct stat st;
-	int fd;
-
-	if (stat(path, &st) || st.st_ino != inum)
-		return -1;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	/* the process may have gone and its pid been reused in between */
-	if (fd >= 0 && (fstat(fd, &st) || st.st_ino != inum))
-		util__close(&fd), fd = -1;
-	return fd;
-}
-
-static int netns_of_pid(pid_t pid, void *arg)
-{
-	struct netns_search *s = arg;
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	s->fd = netns_try(path, s->inum);
-	return s->fd >= 0;
-}
-
-/* Named namespaces (ip netns) and, last, every process: a socket may outlive the processes of its cgroup. */
-static int netns_elsewhere(__u32 inum)
-{
-	static const char *const dirs[] = {"/run/netns", "/proc"};
-	char path[PATH_MAX];
-	int fd = -1;
-
-	for (size_t i = 0; i < ARRAY_SIZE(dirs) && fd < 0; i++) {
-		DIR *d = opendir(dirs[i]);
-		struct dirent *e;
-
-		while (d && fd < 0 && (e = readdir(d))) {
-			if (i == 1 && (e->d_name[0] < '0' || e->d_name[0] > '9'))
-				continue;
-			snprintf(path, sizeof(path), i ? "%s/%s/ns/net" : "%s/%s", dirs[i], e->d_name);
-			fd = netns_try(path, inum);
-		}
-		if (d)
-			closedir(d);
-	}
-	return fd >= 0 ? fd : -ENOENT;
-}
-
-int instance_netns(const struct instance *in, __u32 inum)
-{
-	struct netns_search s = {.inum = inum, .fd = netns_try("/proc/self/ns/net", inum)};
-	struct hop_cgroup cg;
-	__u64 key, *prev = NULL;
-
-	while (s.fd < 0 && !bpf_map_get_next_key(in->map[MAP_CGROUPS], prev, &key)) {
-		if (!bpf_map_lookup_elem(in->map[MAP_CGROUPS], &key, &cg))
-			cgroup_each_pid(cg.path, netns_of_pid, &s);
-		prev = &key;
-	}
-	return s.fd >= 0 ? s.fd : netns_elsewhere(inum);
+	return fd < 0 ? -errno : read_records(fd, size, fn, arg);
 }
 
 bool instance_agent_alive(const struct instance *in, int *pid)

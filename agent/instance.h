@@ -6,7 +6,7 @@
  *
  *   sockhop/NAME/            the instance; flock(2) on this folder serialises attach, detach, run
  *     config members ends socks counters events vetted cgroups policy     maps
- *     collapse relayed                                                    maps
+ *     collapse relayed passes                                             maps
  *     visit collect show_tcp holders relay_ends                           iterator links
  *     exec                                                                tracepoint link
  *     sockops setsockopt                                                  programs for cgroups
@@ -42,6 +42,7 @@ enum instance_map {
 	MAP_POLICY,
 	MAP_COLLAPSE,
 	MAP_RELAYED,
+	MAP_PASSES,
 	MAP_COUNT
 };
 enum instance_iter { ITER_VISIT, ITER_COLLECT, ITER_SHOW_TCP, ITER_HOLDERS, ITER_RELAY_ENDS, ITER_COUNT };
@@ -90,18 +91,12 @@ int instance_policy_get(const struct instance *in, struct hop_policy *out);
 int instance_policy_set(struct instance *in, const struct hop_policy *policy);
 
 /*
- * Run one iterator in the network namespace of netns_fd (-1: the caller's) and pass what it wrote, record by
- * record of `size` bytes, to fn (NULL: discard). A non-zero return of fn ends the pass and is returned.
- * iter/tcp programs hold lock_sock() of each socket they visit and see one network namespace only.
+ * Run one iterator and pass what it wrote, record by record of `size` bytes, to fn (NULL: discard). A
+ * non-zero return of fn ends the pass and is returned. Those of type iter/tcp see the network namespace of
+ * the caller only, and may never come back: walk.h runs them.
  */
-int instance_iterate(const struct instance *in, enum instance_iter which, int netns_fd, size_t size,
+int instance_iterate(const struct instance *in, enum instance_iter which, size_t size,
 		     int (*fn)(const void *record, void *arg), void *arg);
-
-/*
- * An fd of the network namespace with this inode number, found among the processes of the attached cgroups,
- * our own, and /run/netns; -ENOENT when nobody is in it any more. The caller closes it.
- */
-int instance_netns(const struct instance *in, __u32 inum);
 
 /* Wake the agent, if one runs: the policy or the set of cgroups has changed. */
 #define INSTANCE_POKE_SIGNAL (SIGRTMIN + 1)

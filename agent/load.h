@@ -35,9 +35,14 @@ int instance_create(const char *name, const struct load_options *options);
 
 /*
  * Attach the open instance to the cgroup at `path` (absolute, resolved) and let older connections in it
- * become candidates. -EALREADY: it is attached there or to an ancestor already. flags: HOP_CG_OWNED.
+ * become candidates; not those of the network namespaces that are added to `blocked` (may be NULL).
+ * -EALREADY: it is attached there or to an ancestor already. One that is leaving stays. flags: HOP_CG_OWNED.
  */
-int instance_attach(struct instance *in, const char *path, __u32 flags);
+struct netns_list;
+int instance_attach(struct instance *in, const char *path, __u32 flags, struct netns_list *blocked);
+
+/* Has this cgroup been removed? Another one may have its path by now; nothing is attached to that. */
+bool instance_cgroup_gone(__u64 id, const struct hop_cgroup *cg);
 
 /* Mark a cgroup as leaving (its members leave in the next passes), or remove its link and entry. */
 int instance_mark_leaving(struct instance *in, __u64 cgroup_id);

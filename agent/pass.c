@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <bpf/bpf.h>
 
 #include "instance.h"
@@ -11,112 +9,137 @@
 #include "show.h"
 #include "util.h"
 
-static bool netns_listed(const struct netns_list *l, __u32 inum)
+struct visit {
+	const struct instance *in;
+	const struct netns_list *l;
+	struct netns_list visited, again;
+	struct pass *out;
+};
+
+/* In the child. */
+static int each_of_list(netns_fn *fn, void *to, void *arg)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (l->inum[i] == inum)
-			return true;
-	return false;
+	const struct visit *v = arg;
+	int ret = 0;
+
+	for (size_t i = 0; i < v->l->n && !ret; i++) {
+		_cleanup_close_ int fd = netns_open(v->in, v->l->inum[i]);
+
+		ret = fn(fd, v->l->inum[i], to);
+	}
+	return ret;
 }
 
-int netns_list_add(struct netns_list *l, __u32 inum)
+static int on_said(__u32 inum, const void *record, void *arg)
 {
-	__u32 *p;
+	const struct hop_said *s = record;
+	struct visit *v = arg;
+	struct pass *out = v->out;
 
-	if (netns_listed(l, inum))
-		return 0;
-	p = array_grow(l->inum, l->n, &l->room, sizeof(*p));
-	if (!p)
-		return -ENOMEM;
-	l->inum = p;
-	l->inum[l->n++] = inum;
-	return 0;
+	if (s->say & HOP_SAY_JOIN)
+		out->more |= PASS_JOINS;
+	if (s->say & HOP_SAY_LEAVE)
+		out->more |= PASS_LEAVES;
+	if (s->say & HOP_SAY_HELD) {
+		if (!out->held_until || s->hold_ns < out->held_until)
+			out->held_until = s->hold_ns;
+		out->more |= PASS_HELD;
+	}
+	return s->say & (HOP_SAY_JOIN | HOP_SAY_LEAVE) ? netns_list_add(&v->again, inum) : 0;
 }
 
-int netns_list_open(struct netns_list *l, pid_t pid)
+static void note(const struct instance *in, __u32 inum, bool finished, bool blocked)
 {
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-	char path[32];
+	struct hop_pass p = {};
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st))
-		return -errno;
-	if (netns_listed(l, st.st_ino))
-		return -EEXIST;
-	return netns_list_add(l, st.st_ino) ?: steal_fd(&fd);
+	bpf_map_lookup_elem(in->map[MAP_PASSES], &inum, &p);
+	if (finished)
+		p.finished_ns = now_ns();
+	if (!blocked)
+		p.blocked_ns = 0;
+	else if (!p.blocked_ns)
+		p.blocked_ns = now_ns();
+	bpf_map_update_elem(in->map[MAP_PASSES], &inum, &p, BPF_ANY);
 }
 
-void netns_list_clear(struct netns_list *l)
+static void on_done(__u32 inum, int err, void *arg)
 {
-	l->n = 0;
+	struct visit *v = arg;
+
+	netns_list_add(&v->visited, inum);
+	if (err == -ENOENT) { /* nobody is in it any more */
+		bpf_map_delete_elem(v->in->map[MAP_PASSES], &inum);
+		return;
+	}
+	if (err == -ETIMEDOUT)
+		v->out->blocked++;
+	else if (err)
+		v->out->err = err;
+	note(v->in, inum, !err, err == -ETIMEDOUT);
 }
 
-void netns_list_free(struct netns_list *l)
+void pass_unblock(const struct instance *in, __u32 inum)
 {
-	free(l->inum);
-	*l = (struct netns_list){};
+	note(in, inum, false, false);
 }
 
-/* Walk `ends` in batches; falls back to nothing on kernels without them, which are older than we support. */
-int netns_list_all(struct netns_list *l, const struct instance *in)
+void pass_forget(const struct instance *in)
 {
-	enum { BATCH = 512 };
-	_cleanup_free_ struct hop_key *keys = calloc(BATCH, sizeof(*keys));
-	_cleanup_free_ struct hop_end *ends = calloc(BATCH, sizeof(*ends));
-	struct hop_key pos;
-	void *from = NULL;
+	__u32 inum;
+
+	while (!bpf_map_get_next_key(in->map[MAP_PASSES], NULL, &inum))
+		if (bpf_map_delete_elem(in->map[MAP_PASSES], &inum))
+			return;
+}
+
+/* What was not visited, then what wants another pass. */
+static int what_is_left(struct visit *v, const struct walks *w, struct netns_list *l)
+{
+	struct netns_list left = {};
 	int err = 0;
 
-	if (!keys || !ends)
-		return -ENOMEM;
-	while (!err) {
-		__u32 n = BATCH;
-
-		if (bpf_map_lookup_batch(in->map[MAP_ENDS], from, &pos, keys, ends, &n, NULL) &&
-		    errno != ENOENT)
-			return -errno;
-		err = n < BATCH ? -ENOENT : 0;
-		for (__u32 i = 0; i < n; i++)
-			if (netns_list_add(l, ends[i].netns))
-				return -ENOMEM;
-		from = &pos;
-	}
-	return 0;
+	for (size_t i = 0; i < l->n && !err; i++)
+		if (!netns_listed(&v->visited, l->inum[i]) && !walks_stuck_in(w, l->inum[i]))
+			err = netns_list_add(&left, l->inum[i]);
+	for (size_t i = 0; i < v->again.n && !err; i++)
+		if (!walks_stuck_in(w, v->again.inum[i]))
+			err = netns_list_add(&left, v->again.inum[i]);
+	netns_list_free(l);
+	*l = left;
+	return err;
 }
 
-int pass_visit(struct instance *in, struct netns_list *l, unsigned long long *ns)
+void pass_visit(const struct instance *in, struct walks *w, struct netns_list *l, unsigned long long until,
+		struct pass *out)
 {
+	struct visit v = {.in = in, .l = l, .out = out};
+	const struct walk walk = {
+		.iter = ITER_VISIT,
+		.size = sizeof(struct hop_said),
+		.each = each_of_list,
+		.record = on_said,
+		.done = on_done,
+		.arg = &v,
+	};
 	unsigned long long start = cpu_ns();
-	size_t keep = 0, i;
 	int err = 0;
 
-	in->config->retry = in->config->retry_leave = 0;
-	in->config->held_until = 0;
-	for (i = 0; i < l->n && !err; i++) {
-		__u32 again = in->config->retry + in->config->retry_leave;
-		_cleanup_close_ int fd = instance_netns(in, l->inum[i]);
-
-		if (fd >= 0)
-			err = instance_iterate(in, ITER_VISIT, fd, 1, NULL, NULL);
-		else if (fd != -ENOENT)
-			err = fd;
-		if (in->config->retry + in->config->retry_leave != again)
-			l->inum[keep++] = l->inum[i];
+	*out = (struct pass){};
+	if (l->n)
+		err = walk_run(in, w, &walk, until, &out->cost);
+	if (err && err != -ETIMEDOUT) {
+		out->err = err;
+		out->whole = true;
 	}
-	if (!err)
-		l->n = keep;
-	if (ns)
-		*ns = cpu_ns() - start;
+	err = what_is_left(&v, w, l);
 	if (err)
-		return err;
-	return (in->config->retry ? PASS_JOINS : 0) | (in->config->retry_leave ? PASS_LEAVES : 0) |
-	       (in->config->held_until ? PASS_HELD : 0);
+		out->err = err;
+	netns_list_free(&v.visited);
+	netns_list_free(&v.again);
+	out->cost += cpu_ns() - start;
 }
 
 struct left {
-	const struct instance *in;
 	bool all;
 	int n;
 };
@@ -136,34 +159,47 @@ static int count_member(const void *record, void *arg)
 
 int members_left(const struct instance *in, bool all)
 {
-	struct left left = {.in = in, .all = all};
+	struct left left = {.all = all};
 	int err = show_each(in, count_member, &left);
 
 	return err ? err : left.n;
 }
 
-int drain(struct instance *in, unsigned int timeout_ms)
+/* One pass over everything. Returns the number of members left, or -errno. */
+static int drain_once(struct instance *in, struct walks *w, unsigned long long end, struct pass *pass)
 {
-	unsigned long long end = now_ns() + timeout_ms * 1000000ull, cost = 0;
+	unsigned long long grace = now_ns() + PASS_GRACE_MS * 1000000ull;
 	struct netns_list list = {};
-	int left, passes = 0, err;
+	int err;
+
+	walks_reap(w, NULL, NULL);
+	*pass = (struct pass){};
+	err = netns_list_all(&list, in);
+	if (!err)
+		pass_visit(in, w, &list, end > grace ? end : grace, pass);
+	netns_list_free(&list);
+	return err ?: members_left(in, in->config->draining);
+}
+
+int drain(struct instance *in, struct walks *w, unsigned int timeout_ms)
+{
+	unsigned long long end = now_ns() + timeout_ms * 1000000ull;
+	int left, passes = 0;
+	struct pass pass;
 
 	for (;;) {
-		netns_list_clear(&list);
-		err = netns_list_all(&list, in);
-		if (!err)
-			err = pass_visit(in, &list, &cost);
-		if (err < 0)
-			break;
-		left = members_left(in, in->config->draining);
+		bool unseen;
+
+		left = drain_once(in, w, end, &pass);
+		/* members of the whole instance are counted without their locks; who is told to leave is told
+		 * in a pass */
+		unseen = !in->config->draining && w->n;
 		/* the second pass sees what the first has latched, the third what the second has let go */
-		if (left < 0 || (left == 0 && ++passes >= 2) || now_ns() > end) {
-			err = left;
-			break;
-		}
+		if (left == 0 && !pass.err && !unseen && ++passes >= 2)
+			return 0;
+		if (now_ns() > end)
+			return left ?: pass.err ?: unseen ? -ETIMEDOUT : 0;
 		/* half of one CPU at most, while the applications read their queues empty */
-		poll(NULL, 0, cost / 1000000 + 1);
+		poll(NULL, 0, pass.cost / 1000000 + 1);
 	}
-	netns_list_free(&list);
-	return err;
 }

@@ -7,12 +7,10 @@
 #include <sys/socket.h>
 
 #include "instance.h"
-#include "pass.h"
+#include "netns.h"
 #include "seek.h"
 #include "show.h"
 #include "util.h"
-#include "cgroup/cgroup.h"
-#include "load.h"
 
 /* Further addresses wait for the next time. */
 #define ADDRESSES 64
@@ -20,7 +18,7 @@
 struct seek {
 	struct in6_addr addr[ADDRESSES]; /* IPv4 as v4-mapped */
 	unsigned int n;
-	struct netns_list seen, *found;
+	struct netns_list *found;
 };
 
 /* Who sends to itself is in a namespace that gets a pass anyway. */
@@ -58,23 +56,16 @@ static bool is_ours(const struct in6_addr *a)
 	return fd >= 0 && !bind(fd, v4 ? (void *)&sin : (void *)&sin6, v4 ? sizeof(sin) : sizeof(sin6));
 }
 
-static int look_into(pid_t pid, void *arg)
+static int look_into(int fd, __u32 inum, void *arg)
 {
 	struct seek *seek = arg;
-	_cleanup_close_ int fd = netns_list_open(&seek->seen, pid);
 
-	if (fd < 0 || setns(fd, CLONE_NEWNET)) /* gone, or seen before */
-		return 0;
+	if (setns(fd, CLONE_NEWNET))
+		return 0; /* not allowed: not found */
 	for (unsigned int i = 0; i < seek->n; i++)
 		if (is_ours(&seek->addr[i]))
-			return netns_list_add(seek->found, seek->seen.inum[seek->seen.n - 1]);
+			return netns_list_add(seek->found, inum);
 	return 0;
-}
-
-static int look_into_cgroup(__u64 id, const struct hop_cgroup *cg, void *arg)
-{
-	(void)id;
-	return cgroup_each_pid(cg->path, look_into, arg) == -ENOMEM ? -ENOMEM : 0;
 }
 
 int seek_namespaces(const struct instance *in, struct netns_list *l)
@@ -88,8 +79,7 @@ int seek_namespaces(const struct instance *in, struct netns_list *l)
 	own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 	if (own < 0)
 		return -errno;
-	err = instance_each_cgroup(in, look_into_cgroup, &seek);
-	netns_list_free(&seek.seen);
+	err = netns_each(in, NULL, NULL, look_into, &seek);
 	if (setns(own, CLONE_NEWNET))
 		err = -errno;
 	return err;

@@ -11,7 +11,8 @@
 #include "util.h"
 #include "cgroup/cgroup.h"
 
-#define AGENT_STOP_MS 5000
+/* detach: an agent that examines a program may take longer; passes bear each other */
+#define AGENT_STOP_MS 2000
 #define REMOVE_MS     1000
 
 /* Names become file names below a bpffs, which reserves dots, and "-draining-N" is ours. */
@@ -127,10 +128,24 @@ static void explain_eperm(const char *path)
 	msg_error("cannot attach to %s: no permission; run as root, or with CAP_BPF and CAP_NET_ADMIN", path);
 }
 
+static void say_blocked(const struct netns_list *l, const char *so)
+{
+	char name[64];
+
+	for (size_t i = 0; i < l->n; i++) {
+		netns_name(l->inum[i], name, sizeof(name));
+		msg_warn("network namespace %u%s%s is blocked: a call holds one of its sockets; %s",
+			 l->inum[i], *name ? " " : "", name, so);
+	}
+}
+
 int session_attach(struct instance *in, const char *path, __u32 flags)
 {
-	int err = instance_attach(in, path, flags);
+	struct netns_list blocked = {};
+	int err = instance_attach(in, path, flags, &blocked);
 
+	say_blocked(&blocked, "connections in it that exist already stay on TCP");
+	netns_list_free(&blocked);
 	switch (err) {
 	case 0:
 		msg_info("attached to %s", path);
@@ -178,24 +193,53 @@ static void remove_owned(const char *path)
 		msg_warn("cannot remove %s: %s", path, strerror(-err));
 }
 
+/* Cgroups that `sockhop run` made, copied: their entries go first. */
 struct owned {
-	char path[8][sizeof(((struct hop_cgroup *)0)->path)];
-	unsigned int n;
+	struct hop_cgroup *cg;
+	size_t n, room;
 };
 
 static int find_owned(__u64 id, const struct hop_cgroup *cg, void *arg)
 {
 	struct owned *o = arg;
+	struct hop_cgroup *p;
 
 	(void)id;
-	if (cg->flags & HOP_CG_OWNED && o->n < ARRAY_SIZE(o->path))
-		memcpy(o->path[o->n++], cg->path, sizeof(cg->path));
+	if (!(cg->flags & HOP_CG_OWNED))
+		return 0;
+	p = array_grow(o->cg, o->n, &o->room, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	o->cg = p;
+	o->cg[o->n++] = *cg;
 	return 0;
 }
 
-static int report_left(const struct instance *in, int left)
+static void remove_all_owned(struct owned *o)
 {
-	if (left < 0)
+	for (size_t i = 0; i < o->n; i++)
+		remove_owned(o->cg[i].path);
+}
+
+static void report_blocked(const struct walks *w)
+{
+	struct netns_list l = {};
+
+	for (size_t i = 0; i < w->n; i++)
+		if (w->stuck[i].inum)
+			netns_list_add(&l, w->stuck[i].inum);
+	say_blocked(&l, "nobody leaves there before that call is over");
+	netns_list_free(&l);
+}
+
+static int report_left(const struct instance *in, int left, const struct walks *w)
+{
+	report_blocked(w);
+	if (left == -ETIMEDOUT)
+		msg_error("time was up before all members of '%s' could be seen; run `sockhop detach` again "
+			  "later",
+			  in->name);
+	else if (left < 0)
 		msg_error("draining '%s' failed: %s", in->name, strerror(-left));
 	else
 		msg_error("%d sockets have not been read empty by their programs and stay until they are; "
@@ -209,7 +253,8 @@ int session_detach_all(struct instance *in, unsigned int timeout_ms)
 {
 	struct owned owned = {};
 	char name[sizeof(in->name)], aside[128];
-	int left, err;
+	struct walks walks = {};
+	int left, err, status;
 
 	memcpy(name, in->name, sizeof(name));
 	/* from here on nothing registers, joins or hops; it never goes back to 0 */
@@ -217,46 +262,47 @@ int session_detach_all(struct instance *in, unsigned int timeout_ms)
 	err = agent_stop(in, AGENT_STOP_MS);
 	if (err)
 		msg_warn("the agent of '%s' does not end: %s", name, strerror(-err));
-	left = drain(in, timeout_ms);
+	left = drain(in, &walks, timeout_ms);
+	status = left ? report_left(in, left, &walks) : EXIT_OK;
+	walks_free(&walks);
 	if (left) {
-		int status = report_left(in, left);
-
 		if (!strstr(name, "-draining-") && (err = instance_set_aside(name, aside, sizeof(aside))))
 			msg_error("cannot set '%s' aside: %s", name, strerror(-err));
 		instance_close(in);
 		return status;
 	}
-	instance_each_cgroup(in, find_owned, &owned);
+	err = instance_each_cgroup(in, find_owned, &owned);
+	if (err)
+		msg_warn("cannot remove the cgroups of `sockhop run`: %s", strerror(-err));
 	instance_close(in);
 	err = instance_remove(name);
-	if (err) {
+	if (err)
 		msg_error("cannot remove the pins of '%s': %s", name, strerror(-err));
-		return exit_status(err);
-	}
-	for (unsigned int i = 0; i < owned.n; i++)
-		remove_owned(owned.path[i]);
-	return EXIT_OK;
+	else
+		remove_all_owned(&owned);
+	free(owned.cg);
+	return exit_status(err);
 }
 
 static int unattach(struct instance *in, __u64 id)
 {
-	struct owned owned = {};
-	struct hop_cgroup cg;
+	struct hop_cgroup cg = {};
 	int err;
 
-	if (!bpf_map_lookup_elem(in->map[MAP_CGROUPS], &id, &cg))
-		find_owned(id, &cg, &owned);
+	bpf_map_lookup_elem(in->map[MAP_CGROUPS], &id, &cg);
 	err = instance_unattach(in, id);
 	if (err)
 		msg_error("cannot detach from %s: %s", cg.path, strerror(-err));
-	for (unsigned int i = 0; !err && i < owned.n; i++)
-		remove_owned(owned.path[i]);
+	else if (cg.flags & HOP_CG_OWNED)
+		remove_owned(cg.path);
 	return err;
 }
 
 int session_detach_some(struct instance *in, const __u64 *ids, unsigned int n, unsigned int timeout_ms)
 {
 	struct netns_list all = {};
+	struct walks walks = {};
+	struct pass pass;
 	int left, err = 0;
 
 	for (unsigned int i = 0; i < n && !err; i++)
@@ -266,13 +312,16 @@ int session_detach_some(struct instance *in, const __u64 *ids, unsigned int n, u
 		return exit_status(err);
 	}
 	in->config->leaving = n;
-	left = drain(in, timeout_ms);
+	left = drain(in, &walks, timeout_ms);
 	for (unsigned int i = 0; i < n && !err && !left; i++)
 		err = unattach(in, ids[i]);
 	/* what registered between the last pass and the end of the callbacks */
 	if (!left && !err && !netns_list_all(&all, in))
-		pass_visit(in, &all, NULL);
+		pass_visit(in, &walks, &all, now_ns() + PASS_GRACE_MS * 1000000ull, &pass);
 	netns_list_free(&all);
 	in->config->leaving = 0;
-	return left ? report_left(in, left) : exit_status(err);
+	if (left)
+		report_left(in, left, &walks);
+	walks_free(&walks);
+	return left ? EXIT_FAIL : exit_status(err);
 }

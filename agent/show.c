@@ -8,59 +8,108 @@
 #include "show.h"
 #include "util.h"
 
-/* Elements per system call. More than fit into one bucket of the map, or the kernel says ENOSPC. */
+/* Elements per system call, at first: if one bucket of the map holds more, the kernel says ENOSPC. */
 #define BATCH 1024
+
+static int make_room(char **keys, char **values, __u32 *room, __u32 want, size_t key_size, size_t value_size)
+{
+	char *k = reallocarray(*keys, want, key_size), *v;
+
+	if (k)
+		*keys = k;
+	v = reallocarray(*values, want, value_size);
+	if (v)
+		*values = v;
+	if (!k || !v)
+		return -ENOMEM;
+	*room = want;
+	return 0;
+}
 
 int show_map(int fd, size_t key_size, size_t value_size,
 	     int (*fn)(const void *key, const void *value, void *arg), void *arg)
 {
-	_cleanup_free_ char *keys = malloc(BATCH * key_size);
-	_cleanup_free_ char *values = malloc(BATCH * value_size);
-	__u64 at = 0; /* opaque to us; the kernel uses 32 bits of it for a hash map */
-	bool more = true;
+	_cleanup_free_ char *keys = NULL;
+	_cleanup_free_ char *values = NULL;
+	/* opaque to us; the kernel uses 32 bits of it for a hash map, and leaves `at` alone with ENOSPC */
+	__u64 at = 0, next = 0;
+	bool first = true, more = true;
+	__u32 room = 0, want = BATCH;
 	int ret = 0;
 
-	if (!keys || !values)
-		return -ENOMEM;
-	for (bool first = true; more && !ret; first = false) {
-		__u32 n = BATCH;
+	while (more && !ret) {
+		__u32 n;
 
-		if (bpf_map_lookup_batch(fd, first ? NULL : &at, &at, keys, values, &n, NULL)) {
-			/* ENOENT marks the last batch, which may hold elements */
+		if (room < want && (ret = make_room(&keys, &values, &room, want, key_size, value_size)))
+			break;
+		n = room;
+		if (bpf_map_lookup_batch(fd, first ? NULL : &at, &next, keys, values, &n, NULL)) {
+			if (errno == ENOSPC) {
+				want = 2 * room;
+				continue;
+			}
+			/* ENOENT marks the last batch, which may hold elements; a short one is not the last
+			 */
 			if (errno != ENOENT)
 				return -errno;
 			more = false;
 		}
+		at = next;
+		first = false;
 		for (__u32 i = 0; i < n && !ret; i++)
 			ret = fn(keys + i * key_size, values + i * value_size, arg);
 	}
 	return ret;
 }
 
-struct each {
+struct records {
 	int prog;
-	int (*fn)(const void *record, void *arg);
+	int (*fn)(const struct hop_key *, const struct hop_end *, const struct hop_show *, void *);
 	void *arg;
 };
 
-static int show_end(const void *key, const void *value, void *arg)
+static int show_record(const void *key, const void *value, void *arg)
 {
 	struct hop_show_call call = {.key = *(const struct hop_key *)key};
 	/* a syscall program writes to ctx_in (bpf_prog_test_run_syscall(), net/bpf/test_run.c) */
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &call, .ctx_size_in = sizeof(call));
+	const struct records *r = arg;
+
+	if (bpf_prog_test_run_opts(r->prog, &opts))
+		return -errno;
+	return r->fn(key, value, opts.retval ? NULL : &call.show, r->arg);
+}
+
+int show_records(const struct instance *in,
+		 int (*fn)(const struct hop_key *, const struct hop_end *, const struct hop_show *,
+			   void *arg),
+		 void *arg)
+{
+	struct records r = {.prog = in->show_end, .fn = fn, .arg = arg};
+
+	return show_map(in->map[MAP_ENDS], sizeof(struct hop_key), sizeof(struct hop_end), show_record, &r);
+}
+
+struct each {
+	int (*fn)(const void *record, void *arg);
+	void *arg;
+};
+
+static int show_end(const struct hop_key *key, const struct hop_end *end, const struct hop_show *show,
+		    void *arg)
+{
 	const struct each *e = arg;
 
-	(void)value;
-	if (bpf_prog_test_run_opts(e->prog, &opts))
-		return -errno;
-	return opts.retval ? 0 : e->fn(&call.show, e->arg);
+	(void)key;
+	(void)end;
+	return show ? e->fn(show, e->arg) : 0;
 }
 
 int show_each(const struct instance *in, int (*fn)(const void *record, void *arg), void *arg)
 {
-	struct each e = {.prog = in->show_end, .fn = fn, .arg = arg};
+	struct each e = {.fn = fn, .arg = arg};
 
-	return show_map(in->map[MAP_ENDS], sizeof(struct hop_key), sizeof(struct hop_end), show_end, &e);
+	return show_records(in, show_end, &e);
 }
 
 int show_add(const void *record, void *arg)

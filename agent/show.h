@@ -18,6 +18,15 @@ int show_map(int fd, size_t key_size, size_t value_size,
 	     int (*fn)(const void *key, const void *value, void *arg), void *arg);
 
 /*
+ * Call fn(key, end, show, arg) for each record of `ends`; show is NULL where the socket of that record is
+ * gone. No socket lock is taken. A non-zero return of fn ends it and is returned; otherwise 0 or -errno.
+ */
+int show_records(const struct instance *in,
+		 int (*fn)(const struct hop_key *, const struct hop_end *, const struct hop_show *,
+			   void *arg),
+		 void *arg);
+
+/*
  * Call fn(record, arg) with a struct hop_show for each registered end of all network namespaces. No socket
  * lock is taken. A non-zero return of fn ends it and is returned; otherwise 0 or -errno.
  */

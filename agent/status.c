@@ -5,6 +5,8 @@
 #include <bpf/bpf.h>
 
 #include "instance.h"
+#include "load.h"
+#include "netns.h"
 #include "output.h"
 #include "reasons.h"
 #include "relay_state.h"
@@ -37,15 +39,71 @@ static void add_since(json_object *o, const struct instance *in)
 	add(o, "uptime", number(age));
 }
 
+static int count_blocked(const void *key, const void *value, void *arg)
+{
+	(void)key;
+	*(unsigned long long *)arg += ((const struct hop_pass *)value)->blocked_ns != 0;
+	return 0;
+}
+
 static void add_agent(json_object *o, const struct instance *in)
 {
 	json_object *agent = json_object_new_object();
 	int pid = 0;
 	bool alive = instance_agent_alive(in, &pid);
+	unsigned long long blocked = 0;
 
+	show_map(in->map[MAP_PASSES], sizeof(__u32), sizeof(struct hop_pass), count_blocked, &blocked);
 	add(agent, "alive", json_object_new_boolean(alive));
 	add(agent, "pid", alive && pid ? number(pid) : NULL);
+	add(agent, "blocked", number(blocked));
 	add(o, "agent", agent);
+}
+
+/* Seconds since then; null: never. */
+static json_object *age(unsigned long long ns)
+{
+	unsigned long long now = now_ns();
+
+	return ns ? json_object_new_double(now > ns ? (now - ns) / 1000000000.0 : 0.0) : NULL;
+}
+
+static int add_pass(const void *key, const void *value, void *arg)
+{
+	__u32 inum = *(const __u32 *)key;
+	const struct hop_pass *p = value;
+	json_object *o = json_object_new_object();
+	char name[64];
+
+	netns_name(inum, name, sizeof(name));
+	add(o, "netns", number(inum));
+	add(o, "name", *name ? output_string(name, strlen(name)) : NULL);
+	add(o, "age", age(p->finished_ns));
+	add(o, "blocked", json_object_new_boolean(p->blocked_ns));
+	add(o, "blocked_for", age(p->blocked_ns));
+	add(o, "state", json_object_new_string(p->blocked_ns ? "blocked" : "ok"));
+	return json_object_array_add(arg, o);
+}
+
+static int by_netns(const void *a, const void *b)
+{
+	json_object *x = json_object_object_get(*(json_object *const *)a, "netns");
+	json_object *y = json_object_object_get(*(json_object *const *)b, "netns");
+	unsigned long long n = json_object_get_uint64(x), m = json_object_get_uint64(y);
+
+	return (n > m) - (n < m);
+}
+
+/* The network namespaces that passes have been over. */
+static void add_passes(json_object *o, const struct instance *in)
+{
+	json_object *list = json_object_new_array();
+	int err = show_map(in->map[MAP_PASSES], sizeof(__u32), sizeof(struct hop_pass), add_pass, list);
+
+	if (err)
+		msg_warn("cannot read when the passes were: %s", strerror(-err));
+	json_object_array_sort(list, by_netns);
+	add(o, "passes", list);
 }
 
 /* What the probes at attach chose: docs/design.md, section 5. */
@@ -80,7 +138,10 @@ static int add_cgroup(const void *key, const void *value, void *arg)
 
 	add(o, "id", number(*(const __u64 *)key));
 	add(o, "path", output_string(cg->path, sizeof(cg->path)));
-	add(o, "state", json_object_new_string(state_name(cg->flags & HOP_CG_LEAVING)));
+	add(o, "state",
+	    json_object_new_string(instance_cgroup_gone(*(const __u64 *)key, cg)
+					   ? "gone"
+					   : state_name(cg->flags & HOP_CG_LEAVING)));
 	add(o, "owned", json_object_new_boolean(cg->flags & HOP_CG_OWNED));
 	return json_object_array_add(arg, o);
 }
@@ -152,6 +213,7 @@ static void add_counters(json_object *o, const struct instance *in)
 
 	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
 		add(c, counters[i].key, number(instance_counter(in, counters[i].index)));
+	add(c, "swept", number(in->config->swept));
 	add(o, "counters", c);
 }
 
@@ -360,6 +422,7 @@ void status_instance(json_object *o, const struct instance *in)
 	add(o, "state", json_object_new_string(state_name(in->config->draining)));
 	add_since(o, in);
 	add_agent(o, in);
+	add_passes(o, in);
 	add_profile(o, in->config);
 	add_cgroups(o, in);
 	add_connections(o, in);

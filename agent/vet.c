@@ -180,7 +180,7 @@ int vet_all(struct instance *in, struct veto_cache *cache, struct flips *flips, 
 	v->gen = __atomic_load_n(&in->config->policy_gen, __ATOMIC_ACQUIRE);
 	err = instance_policy_get(in, &v->policy);
 	if (!err)
-		err = instance_iterate(in, ITER_HOLDERS, -1, sizeof(struct hop_holder), add_holder, v);
+		err = instance_iterate(in, ITER_HOLDERS, sizeof(struct hop_holder), add_holder, v);
 	if (!err)
 		publish_all(v);
 	free(v->judged);

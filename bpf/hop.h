@@ -111,7 +111,7 @@ struct hop_sock {
 	__u32 holds;
 	__u32 places;	 /* of config.members that it has taken: the first end of a pair takes two */
 	__u32 relay_tag; /* of the record */
-	__u32 pad;
+	__u32 say;	 /* enum hop_say: what the present visit found; nothing between visits */
 	/* of the verdict, too */
 	__u32 gen;	/* config.policy_gen under which both ends may hop; under another one all stays */
 	__u32 kin;	/* both ends belong to one user and one cgroup: see hop_kin() */
@@ -384,20 +384,40 @@ struct hop_config {
 	__u32 force;	       /* TEST ONLY: HOP_FORCE_* */
 	__u32 seek;  /* 1: passes register silent receivers whose sender has HOP_END_SEEK. Set by the agent */
 	__u32 fresh; /* 1: passes and hop_holders leave out members, others want to join. Set by the agent */
-	__u32 retry; /* written by passes: ends that could not join for a passing reason */
-	__u32 retry_leave; /* written by passes: ends that could not leave yet */
-	__u32 members;	   /* members: a pair takes both places when its first end joins */
+	__u32 members; /* members: a pair takes both places when its first end joins */
 	__u32 max_members;
 	__u32 leaving; /* number of cgroups that are being detached while others stay */
 	__u32 agent_pid;
 	__u64 attached_ns; /* CLOCK_MONOTONIC */
 	__u64 idle_ns;	   /* a pair that was silent for so long leaves, 0: never */
-	__u64 held_until;  /* written by passes: when the first of the ends held back may look again, 0: none
-			      is */
+	__u64 swept;	   /* places and records that the agent took back: whose socket was gone */
 	__u32 heartbeat;   /* seconds after which one message of a direction takes TCP, 0: never */
 	__u32 beat;	   /* the same in jiffies, what the verdict compares with */
 	__u32 memory_room; /* HOP_MEMORY_ROOM in pages */
 	__u32 pad_verdict;
+};
+
+/*
+ * What hop_visit writes with bpf_seq_write() for an end that wants another visit: so it belongs to one pass
+ * over one namespace, whatever other passes run at the same time.
+ */
+enum hop_say {
+	HOP_SAY_JOIN = 1 << 0,	/* it could not join for a passing reason */
+	HOP_SAY_LEAVE = 1 << 1, /* it, or its peer, could not leave yet, or is to be settled */
+	HOP_SAY_HELD = 1 << 2,	/* it is held back until hold_ns */
+};
+struct hop_said {
+	__u32 say, pad; /* enum hop_say */
+	__u64 hold_ns;	/* CLOCK_MONOTONIC; with HOP_SAY_HELD */
+};
+
+/*
+ * The agent's passes over a network namespace: map `passes`, keyed by the namespace's inode number. Written
+ * by user space, for `status`.
+ */
+struct hop_pass {
+	__u64 finished_ns; /* CLOCK_MONOTONIC: when the last one was finished, 0: none was */
+	__u64 blocked_ns;  /* since when one has not come back, 0: none is under way */
 };
 
 /* Test-only switches (SOCKHOP_TEST_FORCE), each takes one rule away to show what it protects from. */
@@ -464,6 +484,7 @@ struct hop_show {
 	__u64 hops, hop_bytes, stays;
 	__u64 cgroup;
 	__u32 relay, relay_tag; /* of struct hop_sock */
+	__u32 places, pad;	/* of struct hop_sock */
 };
 enum hop_show_flags {
 	HOP_SHOW_REGISTERED = 1 << 0,

@@ -154,13 +154,6 @@ static __always_inline bool final(__u32 why)
 	       why == HOP_WHY_FLIPS;
 }
 
-/* Tells the agent when to come again. Two passes at once may lose one time; the agent's review finds it. */
-static __always_inline void held_until(__u64 ns)
-{
-	if (!cfg.held_until || ns < cfg.held_until)
-		cfg.held_until = ns;
-}
-
 /*
  * Out for now: no callbacks, no attempts. Unless the reason is final, a later pass (the agent's review) lets
  * the end prove itself again, each time after twice as long.
@@ -174,7 +167,7 @@ static __always_inline void hold(struct hop_sock *st, struct hop_end *self, __u3
 	st->hold_ns = final(why) ? 0 : bpf_ktime_get_ns() + (HOP_HOLD_NS << shift);
 	st->holds++;
 	if (st->hold_ns)
-		held_until(st->hold_ns);
+		st->say |= HOP_SAY_HELD;
 }
 
 /* Watch the traffic again: the round-trip callback opens a new window. */
@@ -200,14 +193,14 @@ static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, s
 	if (why == HOP_WHY_PEER)
 		soon = peer && peer->flags & HOP_END_WANT;
 	if (soon && ++st->tries < HOP_TRIES) {
-		__sync_fetch_and_add(&cfg.retry, 1);
+		st->say |= HOP_SAY_JOIN;
 		return;
 	}
 	if (why == HOP_WHY_PEER)
 		return;
 	hold(st, self, why);
 	if (peer && peer->flags & HOP_END_MEMBER) /* it is alone now, and must go */
-		__sync_fetch_and_add(&cfg.retry_leave, 1);
+		st->say |= HOP_SAY_LEAVE;
 }
 
 static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)

@@ -59,7 +59,7 @@ static __always_inline void resume(struct hop_sock *st, struct hop_end *self, st
 	if (!why)
 		st->gen = gen;
 	else if (why == HOP_WHY_UNVETTED)
-		__sync_fetch_and_add(&cfg.retry, 1);
+		st->say |= HOP_SAY_JOIN;
 }
 
 /* Must this member go? Returns enum hop_why. */
@@ -130,7 +130,7 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 	if (!(cfg.force & HOP_FORCE_LATCH)) {
 		if (!(self->flags & HOP_END_QUIET) || !peer_quiet(st, peer) ||
 		    !sock_hop_queue_empty((__u64)(long)tp) || sock_reader_sleeps((__u64)(long)tp)) {
-			__sync_fetch_and_add(&cfg.retry_leave, 1);
+			st->say |= HOP_SAY_LEAVE;
 			return;
 		}
 	}
@@ -139,7 +139,7 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 	st->places = 0;
 	st->member = 0;
 	self->flags &= ~(HOP_END_MEMBER | HOP_END_EARLY | HOP_END_COLLAPSED);
-	__sync_fetch_and_add(&cfg.retry_leave, 1); /* the next pass settles it */
+	st->say |= HOP_SAY_LEAVE; /* the next pass settles it */
 	count(HOP_CNT_LEFT);
 	count(HOP_CNT_WHY + (why & 63));
 }
@@ -162,7 +162,7 @@ static __always_inline void settle(struct tcp_sock *tp, struct hop_sock *st, str
 				   struct hop_end *peer)
 {
 	if (peer && (peer->flags & HOP_END_MEMBER)) {
-		__sync_fetch_and_add(&cfg.retry_leave, 1);
+		st->say |= HOP_SAY_LEAVE;
 		return;
 	}
 	self->flags &= ~(HOP_END_LEAVE | HOP_END_QUIET | HOP_END_IDLE);

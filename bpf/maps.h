@@ -98,6 +98,15 @@ struct {
 	__type(value, struct hop_relayed);
 } relayed SEC(".maps") __weak;
 
+/* When a pass over a network namespace was last finished, by its inode number. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct hop_pass);
+} passes SEC(".maps") __weak;
+
 static __always_inline void count_add(__u32 index, __u64 n)
 {
 	__u64 *v = bpf_map_lookup_elem(&counters, &index);

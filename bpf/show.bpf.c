@@ -35,6 +35,7 @@ static __always_inline void show_end(struct hop_show *s, struct hop_sock *st)
 	s->stays = st->stays;
 	s->relay = st->relay;
 	s->relay_tag = st->relay_tag;
+	s->places = st->places;
 	if (st->member)
 		s->flags |= HOP_SHOW_MEMBER;
 	if (st->peer_file)

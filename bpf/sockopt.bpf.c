@@ -26,6 +26,34 @@
 #define HOP_TLS_RX		2
 #define HOP_EBUSY		16
 
+/* The start of the value; what is shorter than an int, or cannot be read, is no value that says "off". */
+static __always_inline bool value_of(struct bpf_sockopt *ctx, __s32 *value)
+{
+	void *at = ctx->optval;
+
+	if (at + sizeof(*value) > ctx->optval_end)
+		return false;
+	*value = *(__s32 *)at;
+	return true;
+}
+
+/*
+ * A value by which the option is, or stays, what a member may have: programs that set SO_RCVLOWAT to 1, or
+ * switch time stamps off, need not leave. What has no such value (a filter, a ULP) is none.
+ */
+static __always_inline bool harmless(__s32 level, __s32 name, __s32 value)
+{
+	if (level == HOP_SOL_TCP)
+		return name != HOP_TCP_ULP && !value; /* TCP_REPAIR_OFF, no TCP_INQ */
+	if (name == HOP_SO_ATTACH_FILTER || name == HOP_SO_ATTACH_BPF)
+		return false;
+	if (name == HOP_SO_RCVLOWAT) /* a negative one means INT_MAX (sk_setsockopt(), net/core/sock.c) */
+		return value == 0 || value == 1;
+	if (name == HOP_SO_PEEK_OFF)
+		return value < 0;
+	return !value;
+}
+
 static __always_inline __u32 option_why(__s32 level, __s32 name)
 {
 	if (level == HOP_SOL_SOCKET) {
@@ -60,7 +88,8 @@ static __noinline int ask_to_leave(struct hop_sock *st, __u32 why)
 		return 0;
 	key = st->self;
 	self = bpf_map_lookup_elem(&ends, &key);
-	if (!self || self->cookie != st->cookie)
+	/* who has been asked is told to the agent already: settle() takes the question back */
+	if (!self || self->cookie != st->cookie || self->ask)
 		return 0;
 	self->ask = why;
 	ev.cookie = st->cookie;
@@ -101,10 +130,19 @@ int hop_setsockopt(struct bpf_sockopt *ctx)
 	__u32 why = option_why(ctx->level, ctx->optname);
 	struct bpf_sock *sk = ctx->sk;
 	struct hop_sock *st;
+	__s32 value = 0;
+	bool off;
 
-	/* a value larger than a page is not shown to programs; say that it was not touched */
-	if (ctx->optlen > 4096)
+	/* a value larger than a page is not shown whole, and the kernel reads it again; say that it was not
+	 * touched */
+	if (ctx->optlen > 4096) {
 		ctx->optlen = 0;
+		off = false;
+	} else {
+		off = value_of(ctx, &value) && harmless(ctx->level, ctx->optname, value);
+	}
+	if (off)
+		why = HOP_WHY_NONE;
 	if ((!why && ctx->level != HOP_SOL_TLS) || !sk)
 		return 1;
 	st = bpf_sk_storage_get(&socks, sk, 0, 0);

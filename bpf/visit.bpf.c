@@ -16,7 +16,7 @@ static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struc
 	if (bpf_ktime_get_ns() >= st->hold_ns)
 		watch_again(tp, st, self);
 	else
-		held_until(st->hold_ns);
+		st->say |= HOP_SAY_HELD;
 }
 
 /*
@@ -54,7 +54,7 @@ static __always_inline void be_found(struct tcp_sock *tp)
 		return;
 	count(HOP_CNT_SOUGHT);
 	/* the one that seeks may have been visited before, and be in another network namespace */
-	__sync_fetch_and_add(&cfg.retry, 1);
+	st->say |= HOP_SAY_JOIN;
 	ev.cookie = st->cookie;
 	ev.peer_cookie = peer->cookie;
 	ev.netns = sock_netns(sk);
@@ -84,54 +84,75 @@ static __always_inline bool unregister(struct tcp_sock *tp, struct hop_sock *st)
 	return true;
 }
 
-SEC("iter/tcp")
-int hop_visit(struct bpf_iter__tcp *ctx)
+static __always_inline void visit(struct tcp_sock *tp)
 {
-	struct sock_common *skc = ctx->sk_common;
+	struct hop_sock *st = bpf_sk_storage_get(&socks, tp, 0, 0);
 	struct hop_end *self, *peer;
-	struct hop_sock *st;
-	struct tcp_sock *tp;
 	__u32 why;
 
-	if (!skc)
-		return 0;
-	tp = bpf_skc_to_tcp_sock(skc); /* NULL for TIME_WAIT and request sockets */
-	if (!tp)
-		return 0;
-	st = bpf_sk_storage_get(&socks, tp, 0, 0);
 	if (st && st->member && cfg.fresh && st->gen == cfg.policy_gen && !cfg.draining && !cfg.leaving)
-		return 0;
+		return;
 	if (!st || !st->registered) {
 		if (st)
 			visit_unregistered(tp, st);
 		if (cfg.seek && !cfg.draining)
 			be_found(tp);
-		return 0;
+		return;
 	}
 	self = bpf_map_lookup_elem(&ends, &st->self);
 	if (!self || self->cookie != st->cookie)
-		return 0;
+		return;
 	if (st->member) {
 		peer = peer_of(st);
 		why = leave_reason(tp, st, self, peer);
 		if (why)
 			leave(tp, st, self, peer, why);
-		return 0;
+		return;
 	}
 	if (self->flags & HOP_END_LEAVE) {
 		settle(tp, st, self, peer_of(st));
-		return 0;
+		return;
 	}
 	if (cfg.draining)
-		return 0;
+		return;
 	if (cfg.leaving && unregister(tp, st))
-		return 0;
+		return;
 	if (self->gen != cfg.policy_gen)
 		new_policy(tp, st, self);
 	if (self->flags & HOP_END_WANT)
 		join(tp, st, self);
 	else if (self->flags & HOP_END_DEAD)
 		held(tp, st, self);
+}
+
+/* What the agent must know of this visit. Should the buffer of seq_file be full, the socket is visited again.
+ */
+static __always_inline void tell(struct seq_file *seq, struct tcp_sock *tp)
+{
+	struct hop_sock *st = bpf_sk_storage_get(&socks, tp, 0, 0);
+	struct hop_said said = {};
+
+	if (!st || !st->say)
+		return;
+	said.say = st->say;
+	said.hold_ns = st->hold_ns;
+	st->say = 0;
+	bpf_seq_write(seq, &said, sizeof(said));
+}
+
+SEC("iter/tcp")
+int hop_visit(struct bpf_iter__tcp *ctx)
+{
+	struct sock_common *skc = ctx->sk_common;
+	struct tcp_sock *tp;
+
+	if (!skc)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(skc); /* NULL for TIME_WAIT and request sockets */
+	if (!tp)
+		return 0;
+	visit(tp);
+	tell(ctx->meta->seq, tp);
 	return 0;
 }
 

@@ -14,15 +14,12 @@
  * sender's thread does not get to run (its CPU belongs to a real-time task); another thread sends on the same
  * sockets. Needs two CPUs.
  */
+#include "fault.h"
 #include "process.h"
 
-#include <linux/userfaultfd.h>
 #include <pthread.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define PAGE   4096
 #define RIVALS 20
 
 struct call {
@@ -44,33 +41,6 @@ static void *do_call(void *arg)
 	c->err = errno;
 	c->done = true;
 	return NULL;
-}
-
-/* A page whose first touch blocks until it is filled; *uffd is the descriptor to fill it by. */
-static void *faulting_page(int *uffd)
-{
-	struct uffdio_api api = {.api = UFFD_API};
-	struct uffdio_register reg = {.mode = UFFDIO_REGISTER_MODE_MISSING};
-	void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	*uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (*uffd < 0 || ioctl(*uffd, UFFDIO_API, &api))
-		die("userfaultfd");
-	reg.range.start = (unsigned long)page;
-	reg.range.len = PAGE;
-	if (ioctl(*uffd, UFFDIO_REGISTER, &reg))
-		die("UFFDIO_REGISTER");
-	return page;
-}
-
-static void fill_page(int uffd, void *page)
-{
-	static char data[PAGE] __attribute__((aligned(PAGE)));
-	struct uffdio_copy cp = {.dst = (unsigned long)page, .src = (unsigned long)data, .len = PAGE};
-
-	memset(data, 'p', sizeof(data));
-	if (ioctl(uffd, UFFDIO_COPY, &cp))
-		die("UFFDIO_COPY");
 }
 
 static pid_t start_command(const char *cmd)
