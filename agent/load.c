@@ -115,7 +115,7 @@ static int pin_maps(struct hop_bpf *skel, const char *dir)
 		{MAP_COUNTERS, skel->maps.counters},  {MAP_EVENTS, skel->maps.events},
 		{MAP_VETTED, skel->maps.vetted},      {MAP_CGROUPS, skel->maps.cgroups},
 		{MAP_POLICY, skel->maps.policy},      {MAP_COLLAPSE, skel->maps.collapse},
-		{MAP_RELAYED, skel->maps.relayed},
+		{MAP_RELAYED, skel->maps.relayed},    {MAP_PROGRAMS, skel->maps.programs},
 	};
 	int err = 0;
 

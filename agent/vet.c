@@ -65,6 +65,40 @@ static __u32 judge(struct vetting *v, const struct hop_holder *h, const struct p
 	return HOP_WHY_NONE;
 }
 
+/* Could a trust rule be about this program? One that names no program is: it matches whatever runs. */
+static bool may_be_trusted(const struct vetting *v, const struct veto_result *veto)
+{
+	for (__u32 i = 0; i < v->policy.count; i++)
+		if (v->policy.rule[i].action == HOP_ACTION_TRUST &&
+		    hop_rule_match_program(&v->policy.rule[i], veto->comm, veto->exe))
+			return true;
+	return false;
+}
+
+static struct hop_vet answer(const struct vetting *v, const struct hop_holder *h)
+{
+	struct hop_vet vet = {.why = h->why, .pid = h->pid, .gen = v->gen};
+
+	memcpy(vet.comm, h->comm, sizeof(vet.comm));
+	return vet;
+}
+
+/*
+ * Tell the kernel side of a program that may not join, so that its next connections are refused when they
+ * register. Not what depends on the connection, as policy does, nor what may pass, as an examination that
+ * failed.
+ */
+static void remember(struct vetting *v, const struct hop_holder *h, const struct veto_result *veto)
+{
+	struct hop_program p = {.task = h->task, .start = h->start, .trust = may_be_trusted(v, veto)}, old;
+
+	if (!h->cred || (h->why != HOP_WHY_SPLICE && h->why != HOP_WHY_GO && h->why != HOP_WHY_FIONREAD))
+		return;
+	p.vet = answer(v, h);
+	if (bpf_map_lookup_elem(v->in->map[MAP_PROGRAMS], &h->cred, &old) || memcmp(&old, &p, sizeof(p)))
+		bpf_map_update_elem(v->in->map[MAP_PROGRAMS], &h->cred, &p, BPF_ANY);
+}
+
 static int by_cookie(const void *a, const void *b)
 {
 	const struct hop_holder *x = a, *y = b;
@@ -81,9 +115,8 @@ static int by_pid(const void *a, const void *b)
 
 static void publish(struct vetting *v, const struct hop_holder *h)
 {
-	struct hop_vet vet = {.why = h->why, .pid = h->pid, .gen = v->gen}, old;
+	struct hop_vet vet = answer(v, h), old;
 
-	memcpy(vet.comm, h->comm, sizeof(vet.comm));
 	v->out->vetoed += vet.why != 0;
 	if (!bpf_map_lookup_elem(v->in->map[MAP_VETTED], &h->cookie, &old) &&
 	    !memcmp(&old, &vet, sizeof(vet)))
@@ -136,6 +169,7 @@ int vet_all(struct instance *in, struct veto_cache *cache, struct vet_result *ou
 		v->holder[kept] = v->holder[i];
 		v->holder[kept].why = judge(v, &v->holder[i], p);
 		memcpy(v->holder[kept].comm, p->veto.comm, sizeof(v->holder[kept].comm));
+		remember(v, &v->holder[kept], &p->veto);
 		kept++;
 	}
 	v->n = kept;
