@@ -60,12 +60,14 @@ static enum pair_state pair_state(const struct pair *p)
 	return a->hops + b->hops >= a->stays + b->stays ? PAIR_HOPPING : PAIR_STAYING;
 }
 
-/* The end whose why-not says most: not the one that merely points at the other. */
+/* The end whose why-not says most: not the one that points at the other, or has not seen it yet. */
 static unsigned int pair_why(const struct pair *p)
 {
 	unsigned int a = p->a->why, b = p->b ? p->b->why : HOP_WHY_NONE;
 
-	return a == HOP_WHY_NONE || (a == HOP_WHY_PEER && b != HOP_WHY_NONE) ? b : a;
+	bool vague = a == HOP_WHY_PEER || a == HOP_WHY_PEER_OUTSIDE;
+
+	return a == HOP_WHY_NONE || (vague && b != HOP_WHY_NONE) ? b : a;
 }
 
 /* NULL: nothing to explain. */

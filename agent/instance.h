@@ -6,7 +6,7 @@
  *
  *   sockhop/NAME/            the instance; flock(2) on this folder serialises attach, detach, run
  *     config members ends socks counters events vetted cgroups policy     maps
- *     collapse relayed passes                                             maps
+ *     collapse relayed passes programs                                       maps
  *     visit collect show_tcp holders relay_ends                           iterator links
  *     exec                                                                tracepoint link
  *     sockops setsockopt                                                  programs for cgroups
@@ -43,6 +43,7 @@ enum instance_map {
 	MAP_COLLAPSE,
 	MAP_RELAYED,
 	MAP_PASSES,
+	MAP_PROGRAMS,
 	MAP_COUNT
 };
 enum instance_iter { ITER_VISIT, ITER_COLLECT, ITER_SHOW_TCP, ITER_HOLDERS, ITER_RELAY_ENDS, ITER_COUNT };

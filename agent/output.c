@@ -21,6 +21,21 @@ static locale_t utf8(void)
 }
 
 /*
+ * Write JSON with the C1 controls (U+0080 to U+009F) escaped, which terminals act upon as well and json-c
+ * passes on. In UTF-8 they are 0xc2 and their low byte; outside of strings JSON has no such bytes.
+ */
+static void put_json(FILE *f, const char *s)
+{
+	for (; *s; s++) {
+		if ((unsigned char)s[0] == 0xc2 && (unsigned char)s[1] >= 0x80 && (unsigned char)s[1] < 0xa0)
+			fprintf(f, "\\u%04x", (unsigned char)*++s);
+		else
+			fputc(*s, f);
+	}
+	fputc('\n', f);
+}
+
+/*
  * Copy s to f with '?' for every byte that is not UTF-8 and, if `printable`, for every character that a
  * terminal would act upon. Returns the columns it takes.
  */
@@ -302,9 +317,9 @@ int output_print(json_object *result, const struct output_section *view, bool js
 	int status = EXIT_OK;
 
 	if (json)
-		puts(json_object_to_json_string_ext(result, JSON_C_TO_STRING_PRETTY |
-								    JSON_C_TO_STRING_SPACED |
-								    JSON_C_TO_STRING_NOSLASHESCAPE));
+		put_json(stdout, json_object_to_json_string_ext(
+					 result, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+							 JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
 		for (const struct output_section *s = view; s->columns && !status; s++)
 			status = print_section(result, s, &printed);

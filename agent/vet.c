@@ -110,6 +110,33 @@ static __u32 judge(struct vetting *v, const struct hop_holder *h, const struct p
 	return HOP_WHY_NONE;
 }
 
+/* Could a trust rule be about this program? One that names no program is: it matches whatever runs. */
+static bool may_be_trusted(const struct vetting *v, const struct veto_result *veto)
+{
+	for (__u32 i = 0; i < v->policy.count; i++)
+		if (v->policy.rule[i].action == HOP_ACTION_TRUST &&
+		    hop_rule_match_program(&v->policy.rule[i], veto->comm, veto->exe))
+			return true;
+	return false;
+}
+
+/*
+ * Tell the kernel side of a program that may not join, so that its next connections are refused when they
+ * register. Not what depends on the connection, as policy does, nor what may pass, as an examination that
+ * failed.
+ */
+static void remember(struct vetting *v, const struct hop_holder *h, __u32 why, const struct veto_result *veto)
+{
+	struct hop_program p = {.task = h->task, .start = h->start, .trust = may_be_trusted(v, veto)}, old;
+
+	if (!h->cred || (why != HOP_WHY_SPLICE && why != HOP_WHY_GO && why != HOP_WHY_FIONREAD))
+		return;
+	p.vet = (struct hop_vet){.why = why, .pid = h->pid, .gen = v->gen};
+	memcpy(p.vet.comm, veto->comm, sizeof(p.vet.comm));
+	if (bpf_map_lookup_elem(v->in->map[MAP_PROGRAMS], &h->cred, &old) || memcmp(&old, &p, sizeof(p)))
+		bpf_map_update_elem(v->in->map[MAP_PROGRAMS], &h->cred, &p, BPF_ANY);
+}
+
 /* One veto is enough: of all holders of a socket the first with a reason speaks for it. */
 static int add_holder(const void *record, void *arg)
 {
@@ -128,6 +155,7 @@ static int add_holder(const void *record, void *arg)
 	if (p->err == -ESRCH) /* its sockets went with it, or others hold them too */
 		return 0;
 	why = p->err ? HOP_WHY_NONE : judge(v, h, p);
+	remember(v, h, why, &p->veto);
 	j = place_of(v->judged, v->room, h->cookie);
 	v->n += !j->cookie;
 	if (!j->cookie || (!j->why && why)) {

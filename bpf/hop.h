@@ -357,6 +357,20 @@ struct hop_vet {
 	__u32 pad;
 };
 
+/*
+ * A process whose program may not join: map `programs`, keyed by the address of its credentials, which each
+ * socket that it makes refers to (struct file: f_cred). Credentials are made anew by fork() and execve()
+ * (copy_creds(), prepare_exec_creds(), kernel/cred.c) and belong to one process as long as that lives and
+ * uses them; `task` and `start` say whether it does. Written by the agent, read when an end registers.
+ */
+struct hop_program {
+	__u64 task;  /* struct task_struct * of its first thread, for probe reads; may be stale */
+	__u64 start; /* its start_time, which tells it from a later one in the same memory */
+	struct hop_vet vet; /* of any of its sockets: under another policy it says nothing */
+	__u32 trust;	    /* 1: a trust rule could name it, so where the policy must ask it is asked */
+	__u32 pad;
+};
+
 /* An attached cgroup: map `cgroups`, keyed by cgroup id (inode number). Written by user space. */
 struct hop_cgroup {
 	__u32 flags; /* HOP_CG_* */
@@ -507,6 +521,7 @@ struct hop_holder {
 	__u32 why; /* from the kernel FLIPS or 0; user space keeps its judgement here (enum hop_why) */
 	struct hop_tuple tuple;
 	char comm[16];
+	__u64 cred, task, start; /* key and identity for map `programs`; cred 0: another process made the socket */
 };
 
 #endif

@@ -144,11 +144,16 @@ static __always_inline void set_why(struct hop_sock *st, struct hop_end *self, _
 	st->why = self->why = why;
 }
 
+/* What the agent finds in a program that runs, and that stays true as long as it does. */
+static __always_inline bool is_veto(__u32 why)
+{
+	return why == HOP_WHY_SPLICE || why == HOP_WHY_GO || why == HOP_WHY_FIONREAD;
+}
+
 /* Only a new policy, another program or a new connection changes these. */
 static __always_inline bool final(__u32 why)
 {
-	return why == HOP_WHY_SPLICE || why == HOP_WHY_GO || why == HOP_WHY_FIONREAD ||
-	       why == HOP_WHY_POLICY || why == HOP_WHY_DUPLICATE || why == HOP_WHY_MPTCP ||
+	return is_veto(why) || why == HOP_WHY_POLICY || why == HOP_WHY_DUPLICATE || why == HOP_WHY_MPTCP ||
 	       why == HOP_WHY_OTHER_USER || why == HOP_WHY_CGROUP || why == HOP_WHY_DRAINING ||
 	       why == HOP_WHY_ADDRESS || why == HOP_WHY_STATE || why == HOP_WHY_USERNS ||
 	       why == HOP_WHY_FLIPS;
@@ -189,9 +194,9 @@ static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, s
 	set_why(st, self, why);
 	if (why == HOP_WHY_PEER_OUTSIDE)
 		return;
-	/* while the peer tries, so does this end: what is in the peer's way may pass */
+	/* while the peer tries, so does this end: what is in the peer's way may pass, but for a veto */
 	if (why == HOP_WHY_PEER)
-		soon = peer && peer->flags & HOP_END_WANT;
+		soon = peer && peer->flags & HOP_END_WANT && !is_veto(program_veto(peer->cookie));
 	if (soon && ++st->tries < HOP_TRIES) {
 		st->say |= HOP_SAY_JOIN;
 		return;

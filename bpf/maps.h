@@ -65,6 +65,14 @@ struct {
 	__type(value, struct hop_vet);
 } vetted SEC(".maps") __weak;
 
+/* Processes whose program may not join, by the address of their credentials. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, struct hop_program);
+} programs SEC(".maps") __weak;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 256);

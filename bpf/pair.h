@@ -40,6 +40,33 @@ static __noinline int policy_action(__u64 addr)
 }
 
 /*
+ * The veto that the agent found for the program which made this socket, if that runs still, or HOP_WHY_NONE.
+ * Only the agent knows who holds a socket now: it finds out when one that is refused here was passed on.
+ */
+static __noinline __maybe_unused int known_veto(__u64 addr)
+{
+	struct sock *sk = (void *)(long)addr;
+	struct file *file = sock_file(sk);
+	__u64 cred = (__u64)(long)BPF_CORE_READ(file, f_cred), cookie;
+	struct hop_program *p = bpf_map_lookup_elem(&programs, &cred);
+	struct task_struct *task;
+	int action;
+
+	if (!p || p->vet.gen != cfg.policy_gen || cfg.force & HOP_FORCE_PROGRAM)
+		return HOP_WHY_NONE;
+	task = (void *)(long)p->task;
+	if (BPF_CORE_READ(task, start_time) != p->start || BPF_CORE_READ(task, exit_state) ||
+	    (__u64)(long)BPF_CORE_READ(task, real_cred) != cred)
+		return HOP_WHY_NONE;
+	action = policy_action(addr);
+	if (action == HOP_ACTION_TRUST || (action == HOP_ACTION_ASK && p->trust))
+		return HOP_WHY_NONE;
+	cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+	bpf_map_update_elem(&vetted, &cookie, &p->vet, BPF_ANY);
+	return p->vet.why;
+}
+
+/*
  * Enter an end into `ends` under its derived key, under its lock. Returns enum hop_why. `st->gen` is the
  * policy that it was judged by: read before the rules were, which change first.
  */
@@ -103,6 +130,22 @@ static __always_inline struct hop_end *mirror_of(const struct hop_key *self, str
 		return NULL;
 	*peer = e0 ? m[0] : m[1];
 	return e0 ? e0 : e1;
+}
+
+/*
+ * An end that has just registered, and whose program is known to be vetoed: it is refused at once, without an
+ * event, an examination and a pass. Returns the veto, or HOP_WHY_NONE.
+ */
+static __always_inline __u32 refuse_known(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	__u32 why = known_veto((__u64)(long)tp);
+
+	if (!why)
+		return HOP_WHY_NONE;
+	self->flags = (self->flags & ~HOP_END_WANT) | HOP_END_DEAD;
+	self->why = why;
+	st->hold_ns = 0;
+	return why;
 }
 
 /* Look for the other end. Writes the peer's key to st. Not for members: what they compare with must not

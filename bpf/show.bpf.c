@@ -110,6 +110,18 @@ int hop_show_tcp(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
+/* Did this process make the socket, and is it still the same program with the same credentials? */
+static __always_inline void made_by(struct hop_holder *h, struct task_struct *leader, struct file *file)
+{
+	const struct cred *cred = BPF_CORE_READ(file, f_cred);
+
+	if (BPF_CORE_READ(leader, real_cred) != cred)
+		return;
+	h->cred = (__u64)(long)cred;
+	h->task = (__u64)(long)leader;
+	h->start = BPF_CORE_READ(leader, start_time);
+}
+
 /* Who holds the registered sockets (not those of members if `fresh`): one record per (process, socket). */
 SEC("iter/task_file")
 int hop_holders(struct bpf_iter__task_file *ctx)
@@ -134,6 +146,7 @@ int hop_holders(struct bpf_iter__task_file *ctx)
 	h.why = st->why == HOP_WHY_FLIPS ? HOP_WHY_FLIPS : HOP_WHY_NONE;
 	sock_tuple(sock->sk, &h.tuple);
 	BPF_CORE_READ_STR_INTO(&h.comm, task, group_leader, comm);
+	made_by(&h, BPF_CORE_READ(task, group_leader), file);
 	bpf_seq_write(seq, &h, sizeof(h));
 	return 0;
 }

@@ -82,6 +82,7 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 				  __u32 segs)
 {
 	__u32 n = segs - st->win_segs, in = ctx->data_segs_in - st->win_in, why;
+	bool first = !st->registered;
 	struct hop_end *e;
 
 	if (!st->win_len) { /* the first look */
@@ -98,7 +99,7 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 		flags_set(ctx, 0, BPF_SOCK_OPS_RTT_CB_FLAG);
 		return HOP_WHY_POLICY;
 	}
-	if (!st->registered) {
+	if (first) {
 		why = register_as(tp, st, bpf_get_socket_cookie(ctx), 0);
 		if (why) {
 			st->win_len = HOP_WINDOW << HOP_WINDOW_SHIFT;
@@ -109,6 +110,11 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 	e = bpf_map_lookup_elem(&ends, &st->self);
 	if (!e || e->cookie != st->cookie)
 		return HOP_WHY_ERROR;
+	why = first ? refuse_known(tp, st, e) : HOP_WHY_NONE;
+	if (why) {
+		find_peer(st); /* for who asks */
+		return why;
+	}
 	want(tp, st, e, in < n / HOP_ONE_WAY);
 	return HOP_WHY_PEER_OUTSIDE;
 }

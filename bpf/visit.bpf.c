@@ -11,8 +11,11 @@
 /* Held back for a reason that may have passed: is it time to look again? */
 static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
-	if (!st->hold_ns)
+	if (!st->hold_ns) {
+		if (is_veto(self->why) && !program_veto(st->cookie))
+			watch_again(tp, st, self); /* it was passed on to another program */
 		return;
+	}
 	if (bpf_ktime_get_ns() >= st->hold_ns)
 		watch_again(tp, st, self);
 	else
@@ -29,7 +32,7 @@ static __always_inline void be_found(struct tcp_sock *tp)
 	struct sock *sk = (struct sock *)tp;
 	struct hop_key key, peer_key;
 	struct hop_collapse *via;
-	struct hop_end *peer;
+	struct hop_end *peer, *self;
 	struct hop_sock *st;
 	__u32 gen = cfg.policy_gen;
 	int cg;
@@ -53,6 +56,12 @@ static __always_inline void be_found(struct tcp_sock *tp)
 	if (register_as(tp, st, bpf_get_socket_cookie(tp), HOP_END_WANT))
 		return;
 	count(HOP_CNT_SOUGHT);
+	self = bpf_map_lookup_elem(&ends, &st->self);
+	if (self && refuse_known(tp, st, self)) {
+		st->why = self->why;
+		count(HOP_CNT_WHY + (st->why & 63));
+		return;
+	}
 	/* the one that seeks may have been visited before, and be in another network namespace */
 	st->say |= HOP_SAY_JOIN;
 	ev.cookie = st->cookie;

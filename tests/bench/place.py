@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where the measured programs run: one cgroup a variant, processes in it, and what they cost.
 
-Variants: plain (a cgroup that nothing is attached to), control (another such one: what differs there is noise), sockhop, early (sockhop with the rule `early all`), naive (the
+Variants: plain (a cgroup that nothing is attached to), control (another such one: what differs there is noise), sockhop, early (sockhop with the rule `early all`), never (sockhop with the rule `never all`), naive (the
 always-redirect baseline), unix (no TCP at all). All are up at the same time, so that samples can take turns.
 """
 
@@ -23,6 +23,7 @@ RR = str(BUILD / "tests/kernel/rr")
 LOAD = str(BUILD / "tests/bench/load")
 NAIVE = str(BUILD / "tests/bench/naive")
 STATS = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
+SOCKHOPS = ("sockhop", "early", "never")  # variants with an instance; the others but sockhop are named by their rule
 PORTS = 11000, 18999  # of services: new_port()
 
 
@@ -86,11 +87,11 @@ class Place:
             self.naive = subprocess.Popen([NAIVE, NAIVE + ".bpf.o", str(self.path)], stdout=subprocess.PIPE, text=True)
             if self.naive.stdout.readline() != "attached\n":
                 raise SystemExit("bench: cannot attach the naive baseline")
-        elif self.variant in ("sockhop", "early"):
+        elif self.variant in SOCKHOPS:
             cmd = [SOCKHOP, "attach", str(self.path), "--instance", self.instance]
-            if self.variant == "early":
-                policy = self.bench.tmp / "policy"
-                policy.write_text("early all\n")
+            if self.variant != "sockhop":
+                policy = self.bench.tmp / f"policy-{self.variant}"
+                policy.write_text(f"{self.variant} all\n")
                 cmd += ["--policy", str(policy)]
             run(*cmd)
         self.attached = True
@@ -100,7 +101,7 @@ class Place:
             self.naive.terminate()
             self.naive.wait()
             self.naive = None
-        elif self.attached and self.variant in ("sockhop", "early"):
+        elif self.attached and self.variant in SOCKHOPS:
             run(SOCKHOP, "detach", "--all", "--instance", self.instance, timeout=60)
         self.attached = False
 
@@ -108,7 +109,7 @@ class Place:
         return json.loads(run(SOCKHOP, "status", "--json", "--instance", self.instance))
 
     def hops(self):
-        return self.status()["hopped"]["messages"] if self.variant in ("sockhop", "early") else 0
+        return self.status()["hopped"]["messages"] if self.variant in SOCKHOPS else 0
 
     def pinned_map(self, name):
         """What bpftool says of a map of the instance."""

@@ -7,7 +7,7 @@ import subprocess
 # Hops in a sample that make a member; an early stream that leaves at its first review has fewer.
 HOPPED = 1000
 
-COLOURS = {"control": "#000000", "sockhop": "#1b7837", "early": "#2166ac", "naive": "#b2182b", "unix": "#777777", "outside": "#1b7837"}
+COLOURS = {"control": "#000000", "sockhop": "#1b7837", "early": "#2166ac", "naive": "#b2182b", "unix": "#777777", "never": "#999933", "outside": "#1b7837"}
 
 
 def ratio(got, key="ratio"):
@@ -65,7 +65,7 @@ def plot(result, variants, out):
     """A row a workload, a point a variant with its quartiles; to the right of 1 is faster than plain TCP."""
     if not shutil.which("gnuplot") or not result["workloads"]:
         return
-    others = [v for v in ("unix", "naive", "early", "sockhop", "control") if v in variants]
+    others = [v for v in ("unix", "never", "naive", "early", "sockhop", "control") if v in variants]
     rows = list(reversed(result["workloads"]))
     blocks, plots = [], []
     for i, v in enumerate(others):

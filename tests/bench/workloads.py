@@ -261,7 +261,7 @@ class Memcached(Asked):
 
 NGINX = """daemon off; user root; worker_processes 1; pid {dir}/pid; error_log {dir}/error.log;
 events {{ worker_connections 4096; }}
-http {{ access_log off; keepalive_requests 100000000; open_file_cache max=10;
+http {{ access_log off; keepalive_requests {keepalive}; open_file_cache max=10;
   client_body_temp_path {dir}/b; proxy_temp_path {dir}/p; fastcgi_temp_path {dir}/f; uwsgi_temp_path {dir}/u;
   scgi_temp_path {dir}/s;
   upstream kept {{ server 127.0.0.1:{back}; keepalive 64; keepalive_requests 100000000; }}
@@ -279,13 +279,13 @@ class Nginx(Service):
         super().__init__(name, TCP, quick)
         self.path, self.close, self.late = path, close, late or close
 
-    def one(self, place, name, port, back):
+    def one(self, place, name, port, back, keepalive=100_000_000):
         folder, www = place.bench.tmp / f"{name}-{place.variant}", place.bench.tmp / "www"
         folder.mkdir()
         www.mkdir(exist_ok=True)
         (www / "small").write_bytes(b"x" * 612)
         (www / "large").write_bytes(b"x" * 1_000_000)
-        (folder / "conf").write_text(NGINX.format(dir=folder, port=port, back=back, www=www))
+        (folder / "conf").write_text(NGINX.format(dir=folder, port=port, back=back, www=www, keepalive=keepalive))
         place.spawn("nginx", "-p", folder, "-e", folder / "error.log", "-c", folder / "conf", stdout=-3)
         wait_answer(("127.0.0.1", port), b"GET /status HTTP/1.0\r\n\r\n", b"requests")
 
@@ -317,6 +317,26 @@ class NginxAsked(Asked, Nginx):
     def ask_where(self, place, s):
         # with its header, whose length does not change
         return ["-p", s], len(ask(("127.0.0.1", s), b"GET /small HTTP/1.1\r\nHost: x\r\n\r\n", b"x" * 612))
+
+
+class Vetoed(Nginx):
+    """wrk > haproxy > nginx: haproxy is vetoed, so no connection joins. nginx ends each of them after 100 requests: what
+    it costs to be a candidate is paid again and again. A `never all` rule spares that, so `never` is what to compare with."""
+
+    def __init__(self):
+        Service.__init__(self, "wrk > haproxy > nginx, vetoed, 100 requests a connection", ("plain", "control", "sockhop", "never"))
+
+    def start(self, place):
+        port, back = place.bench.new_port(), place.bench.new_port()
+        self.one(place, "vetoed", back, back, keepalive=100)
+        conf = place.bench.tmp / f"haproxy-vetoed-{place.variant}"
+        conf.write_text(HAPROXY.format(port=port, back=back).replace("mode tcp", "mode http"))
+        place.spawn("haproxy", "-db", "-q", "-f", conf, stdout=-3)
+        wait_answer(("127.0.0.1", port), b"GET /status HTTP/1.0\r\n\r\n", b"requests")
+        return port
+
+    path = "/small"
+    close = False
 
 
 class Mixed(Load):
@@ -443,6 +463,7 @@ def all_workloads():
         Nginx("nginx proxy, 612 B, keep-alive both sides", "/kept/small", quick=True),
         Postgres(quick=True),
         Haproxy(),
+        Vetoed(),
         Nginx("nginx proxy, 612 B, backend without keep-alive", "/fresh/small", late=True),
         Nginx("nginx 612 B, no keep-alive", "/small", close=True),
         Nginx("nginx 1 MB, no keep-alive", "/large", close=True),

@@ -59,3 +59,40 @@ more_than() { [ "$(passes)" -gt "$1" ]; }
 	in_cgroup "$CG" bash -c 'exec 200<>/dev/tcp/127.0.0.1/$0; /bin/true; true' "$port"
 	wait_for 5 more_than "$before"
 }
+
+counter() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq ".counters.$1"; }
+
+# vetoed CMD...: short.py has been found to be vetoed, and has had 100 short connections; ARGS: what it starts then
+vetoed() {
+	watched_agent
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/short" "$lib_root/tests/kernel/short.py" 100 "$@"
+	wait_list "$JOIN_WAIT" 'length == 1 and .[0].reason == "splice-capable"' "$INSTANCE"
+	BEFORE=$(passes) PAIRED=$(counter paired)
+	kill -USR1 "$SPAWN_PID"
+	wait_for 20 has "$BATS_TEST_TMPDIR/short" done
+}
+
+@test "the connections of a vetoed program cost no pass, until the policy changes" {
+	vetoed
+	cat "$LOG"
+	[ "$(counter registered)" -ge 200 ]
+	[ "$(counter paired)" -eq "$PAIRED" ]
+	[ "$(passes)" -eq "$BEFORE" ]
+	wait_list 5 'length == 1 and .[0].reason == "splice-capable"' "$INSTANCE"
+	"$SOCKHOP" policy add trust all --instance "$INSTANCE"
+	wait_for "$JOIN_WAIT" members_are 2
+}
+
+@test "a vetoed program that starts another one is no longer vetoed" {
+	vetoed "$K/rr" -w 0 -s 20
+	wait_for "$JOIN_WAIT" members_are 2
+}
+
+@test "a connection of a vetoed program joins once another program has it" {
+	# it sends to one end what it reads from the other, and so gets it again
+	vetoed socat FD:{} FD:{}
+	sleep 1
+	members_are 0
+	pair 1
+	wait_for "$JOIN_WAIT" members_are 4
+}

@@ -92,6 +92,8 @@ static void names_cannot_steer_the_terminal(void **state)
 
 	(void)state;
 	assert_non_null(strstr(text, "a?[31mb?c?d\n"));
+	text = printed("[{\"why\":\"a\\u001b[31mb\\nc\\u009bd\\u00a0\u00c2\"}]", table_view, true);
+	assert_non_null(strstr(text, "\"a\\u001b[31mb\\nc\\u009bd\xc2\xa0\xc3\x82\""));
 }
 
 static void wide_and_accented_names_align(void **state)
