@@ -166,7 +166,7 @@ test: deps ## all tests on the real kernel (root); prints "N passed, N failed"
 	@$(MAKE) --no-print-directory $(B)/sockhop test-progs asan static
 	tests/run.sh
 
-test-kernels: $(B)/.deps ## boot Debian's 6.1 and 6.12 kernels (QEMU) and test in them; prints a table
+test-kernels: $(B)/.deps ## boot Debian's 6.1, 6.12 and newest 7.x kernels (QEMU) and test in them; prints a table
 	@tests/deps.sh kernels
 	@$(MAKE) --no-print-directory static
 	tests/kernels/run.sh

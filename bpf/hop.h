@@ -232,7 +232,8 @@ struct hop_relayed {
 	X(MEMORY, "peer-memory", "the peer, or its cgroup, is short of memory for sockets")                  \
 	X(HEARTBEAT, "heartbeat", "one message of each direction takes TCP every --heartbeat seconds")       \
 	X(POLICY, "policy", "the policy has changed and this end has not been judged by it yet")             \
-	X(STATE, "peer-state", "the peer is not ESTABLISHED any more")
+	X(STATE, "peer-state", "the peer is not ESTABLISHED any more")                                       \
+	X(EDGE, "peer-edge-triggered", "the peer's program waits with EPOLLET: see the reason edge-triggered")
 
 enum hop_stay {
 #define X(name, text, help) HOP_STAY_##name,
@@ -354,8 +355,11 @@ enum { HOP_CG_LEAVING = 1 << 0, HOP_CG_OWNED = 1 << 1 /* made by `sockhop run`: 
 struct hop_config {
 	__u32 abi;	/* HOP_ABI */
 	__u32 draining; /* 1: nothing new registers or joins, members leave. Never goes back to 0 */
-	__u32 verdict;	/* 1: the stream_verdict program is on the sockhash */
-	__u32 hop_fionread_broken; /* 1: FIONREAD does not count hop bytes: veto its users */
+	/* 1: the stream_verdict program is on the sockhash; 0: TCP bytes of a member have a queue of their
+	 * own
+	 */
+	__u32 verdict;
+	__u32 hop_fionread_broken; /* 1: FIONREAD does not count all bytes of a member: veto its users */
 	__u32 keep_rtt; /* 1: never clear RTT_CB: other sockops programs are about, or passes cannot set it */
 	__u32 setsockopt_iter; /* 1: bpf_setsockopt works in iter/tcp: old connections may join */
 	__u32 early;	       /* number of early rules: 0 spares the request-socket callback */
@@ -391,6 +395,8 @@ enum hop_force {
 	HOP_FORCE_SHUTDOWN = 1 << 6, /* no shutdown rule */
 	HOP_FORCE_OPTIONS = 1 << 7,  /* no socket option rules */
 	HOP_FORCE_YOUNG = 1 << 8,    /* no proof that it is chatty: joins after some segments, at once */
+	HOP_FORCE_EDGE = 1 << 16,    /* edge-triggered readers may have two receive queues */
+	HOP_FORCE_QUEUES = 1 << 17,  /* at attach: no stream verdict program, so members have two queues */
 };
 
 /*

@@ -145,6 +145,26 @@ static __always_inline enum hop_stay backlog_full(struct hop_sock *st, struct tc
 	return HOP_STAY_NONE;
 }
 
+/*
+ * Two receive queues, and the peer's program has begun to wait with EPOLLET: it may take the end of the hop
+ * queue for the end of all, so nothing may go to the TCP queue while there are hop bytes unread. They are
+ * read soon; until then messages follow them, up to the receive buffer, and the first one after that makes
+ * the pair leave. (A walk that went astray is tried again: entries of poll(2) come and go.)
+ */
+static __always_inline bool peer_edge(struct hop_sock *st)
+{
+	return !cfg.verdict && !(cfg.force & HOP_FORCE_EDGE) && sock_edge(st->peer_sk) &&
+	       sock_edge(st->peer_sk);
+}
+
+static __always_inline enum hop_stay behind_hops(struct hop_sock *st, struct tcp_sock *peer, const bool cast)
+{
+	__u32 rmem = READ(peer, inet_conn.icsk_inet.sk.sk_backlog.rmem_alloc.counter);
+	__u32 rcvbuf = READ(peer, inet_conn.icsk_inet.sk.sk_rcvbuf);
+
+	return rmem > rcvbuf || sock_hop_queue_empty(st->peer_sk) ? HOP_STAY_EDGE : HOP_STAY_NONE;
+}
+
 /* Does the redirect have to wait for a call of the peer, and too often? The field is read without the lock.
  */
 static __always_inline bool contended(struct hop_sock *st, struct tcp_sock *peer, __u32 size, const bool cast)
@@ -195,6 +215,8 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 	stay = peer_blocked(st, peer, cast);
 	if (stay)
 		return stay;
+	if (peer_edge(st))
+		return behind_hops(st, peer, cast);
 	stay = backlog_full(st, peer, cast);
 	if (stay)
 		return stay;
@@ -250,6 +272,8 @@ static __always_inline __u32 stay_to_why(enum hop_stay stay)
 		return HOP_WHY_OPTION;
 	case HOP_STAY_CONTENDED:
 		return HOP_WHY_CONTENDED;
+	case HOP_STAY_EDGE:
+		return HOP_WHY_EDGE;
 	default:
 		return HOP_WHY_NONE;
 	}
