@@ -35,7 +35,7 @@ longest_on_plain() {
 @test "the checker fails with two receive queues and without the edge rule" {
 	export SOCKHOP_TEST_FORCE=$((two_queues | no_edge_rule))
 	attached_cgroup
-	run ! member "$K/edge" -n 4 -b 120000
+	run ! member "$K/edge" -n 24 -b 120000
 	echo "$output"
 	[[ $output == *STALLED*readable* ]]
 }
