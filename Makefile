@@ -240,7 +240,7 @@ fuzz: ## fuzz the reading of ELF files: SECONDS=60; keeps what it learns in buil
 	tests/fuzz/seeds.py $(B)/fuzz/seeds
 	cd $(B)/fuzz && ./elfscan -max_total_time=$(or $(SECONDS),60) -max_len=8192 -rss_limit_mb=1024 -timeout=10 corpus seeds
 
-test-kernels: ## boot Debian's 6.1 and 6.12 kernels (QEMU) and test in them; prints a table
+test-kernels: ## boot Debian's 6.1, 6.12 and newest 7.x kernels (QEMU) and test in them; prints a table
 	@tests/deps.sh build kernels test
 	$(again) static
 	tests/kernels/run.sh

@@ -153,29 +153,38 @@ static void check_joins(struct checks *c, const struct probe *p)
 		check_line(c, CHECK_WARN, "old connections",
 			   "attach before the programs connect, or let them reconnect; Linux 6.12 has it",
 			   "no bpf_setsockopt() in iter/tcp: connections older than the attach stay on TCP");
-	if (p->kern_ctx)
+	if (p->one_queue)
 		check_line(c, CHECK_OK, "early joins", NULL, "bpf_cast_to_kern_ctx() is there");
+	else if (p->kern_ctx)
+		check_line(c, CHECK_WARN, "early joins", "rules with the action early act as late",
+			   "not where a member has two receive queues");
 	else
 		check_line(c, CHECK_WARN, "early joins",
 			   "rules with the action early act as late; Linux 6.2 has it",
 			   "no bpf_cast_to_kern_ctx()");
 }
 
+static void check_fionread(struct checks *c, const char *name, bool counted)
+{
+	if (counted)
+		check_line(c, CHECK_OK, name, NULL, "counted");
+	else
+		check_line(c, CHECK_WARN, name,
+			   "nothing to do: programs that use FIONREAD (nginx, Java, .NET) stay on TCP here",
+			   "not counted");
+}
+
 /* What readers of members see; it chooses the profile. */
 static void check_reading(struct checks *c, const struct probe *p)
 {
-	if (p->fionread_tcp)
-		check_line(c, CHECK_OK, "FIONREAD, TCP bytes", NULL,
-			   "counted: profile without verdict program");
+	if (p->one_queue)
+		check_line(c, CHECK_OK, "receive queue", NULL, "one: profile with verdict program");
 	else
-		check_line(c, CHECK_OK, "FIONREAD, TCP bytes", NULL,
-			   "not counted: profile with verdict program");
-	if (p->fionread_hop)
-		check_line(c, CHECK_OK, "FIONREAD, hop bytes", NULL, "counted");
-	else
-		check_line(c, CHECK_WARN, "FIONREAD, hop bytes",
-			   "nothing to do: programs that use FIONREAD (nginx, Java, .NET) stay on TCP here",
-			   "not counted");
+		check_line(c, CHECK_WARN, "receive queue",
+			   "nothing to do: programs that wait with EPOLLET (nginx, tokio) stay on TCP here",
+			   "two, hop bytes and TCP bytes: profile without verdict program");
+	check_fionread(c, "FIONREAD, TCP bytes", p->fionread_tcp);
+	check_fionread(c, "FIONREAD, hop bytes", p->fionread_hop);
 	check_line(c, CHECK_OK, "splice(2), hop bytes", NULL, "%s",
 		   p->splice ? "delivered; programs that can splice are vetoed all the same"
 			     : "not delivered, as on all kernels: programs that can splice are vetoed");
@@ -188,11 +197,11 @@ static void add_bool(json_object *o, const char *key, bool value)
 
 static void fill_profile(json_object *o, const struct probe *p)
 {
-	add_bool(o, "stream_verdict", !p->fionread_tcp);
-	add_bool(o, "fionread_counts_hops", p->fionread_hop);
+	add_bool(o, "stream_verdict", p->one_queue);
+	add_bool(o, "fionread_counts_hops", p->fionread_hop && p->fionread_tcp);
 	add_bool(o, "adopts_old_connections", p->iter_setsockopt);
 	add_bool(o, "late_joins", p->iter_insert);
-	add_bool(o, "early_joins", p->kern_ctx);
+	add_bool(o, "early_joins", p->one_queue);
 	add_bool(o, "splice", p->splice);
 }
 
@@ -203,7 +212,7 @@ bool check_kernel(struct checks *c, json_object *profile)
 
 	if (p.load)
 		err = p.load;
-	check_programs(c, err || !p.fionread_tcp);
+	check_programs(c, err || p.one_queue);
 	if (err) {
 		check_line(c, check_state_of(err, CHECK_FAILED), "redirect",
 			   c->worst == CHECK_DENIED ? NULL : "see above; -vv shows what libbpf says",

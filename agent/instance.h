@@ -6,7 +6,7 @@
  *
  *   sockhop/NAME/            the instance; flock(2) on this folder serialises attach, detach, run
  *     config members ends socks counters events vetted cgroups policy     maps
- *     collapse relayed passes programs                                       maps
+ *     collapse relayed passes programs                                    maps
  *     visit collect show_tcp holders relay_ends                           iterator links
  *     exec                                                                tracepoint link
  *     sockops setsockopt                                                  programs for cgroups

@@ -62,9 +62,11 @@ static void set_defaults(struct hop_config *c, const struct probe *probe, unsign
 	const char *force = getenv("SOCKHOP_TEST_FORCE");
 
 	c->abi = HOP_ABI;
-	/* the cure needs bpf_cast_to_kern_ctx(); without it, or without need, users of FIONREAD stay out */
-	c->verdict = !probe->fionread_tcp && probe->kern_ctx;
-	c->hop_fionread_broken = !probe->fionread_hop || (!probe->fionread_tcp && !probe->kern_ctx);
+	/* for tests only: takes single rules away, see enum hop_force */
+	c->force = force ? strtoul(force, NULL, 0) : 0;
+	/* one receive queue; where the kernel cannot, edge-triggered readers stay out (sock_edge()) */
+	c->verdict = probe->one_queue && !(c->force & HOP_FORCE_QUEUES);
+	c->hop_fionread_broken = !probe->fionread_hop || !probe->fionread_tcp;
 	c->setsockopt_iter = probe->iter_setsockopt;
 	c->keep_rtt = !probe->iter_setsockopt; /* once off, no pass could switch it on again */
 	c->min_segs = 64;
@@ -74,8 +76,6 @@ static void set_defaults(struct hop_config *c, const struct probe *probe, unsign
 	c->memory_room = HOP_MEMORY_ROOM / sysconf(_SC_PAGESIZE);
 	c->max_members = 2 * max_connections;
 	c->attached_ns = now_ns();
-	/* for tests only: takes single rules away, see enum hop_force */
-	c->force = force ? strtoul(force, NULL, 0) : 0;
 	if (c->force & HOP_FORCE_YOUNG) {
 		c->min_segs = 2;
 		c->large = 0;
@@ -281,6 +281,7 @@ static int build(struct hop_bpf *skel, const char *dir, const struct probe *prob
 {
 	unsigned int n = o->max_connections ?: DEFAULT_MAX_CONNECTIONS;
 	char agent[PATH_MAX + 8];
+	bool early = probe->one_queue; /* nobody can say how an accepted socket will be waited for */
 	__u32 slot = 0;
 	int err;
 
@@ -288,8 +289,8 @@ static int build(struct hop_bpf *skel, const char *dir, const struct probe *prob
 	skel->data_config->cfg.idle_ns = o->idle_s * 1000000000ull;
 	skel->data_config->cfg.heartbeat = o->heartbeat_s;
 	skel->data_config->cfg.beat = jiffies(o->heartbeat_s);
-	bpf_program__set_autoload(skel->progs.hop_sockops, probe->kern_ctx);
-	bpf_program__set_autoload(skel->progs.hop_sockops_late, !probe->kern_ctx);
+	bpf_program__set_autoload(skel->progs.hop_sockops, early);
+	bpf_program__set_autoload(skel->progs.hop_sockops_late, !early);
 	/* bpf_rdonly_cast() came with bpf_cast_to_kern_ctx() (6.2, kernel commits a35b9af4ec2c and
 	 * fd264ca02094) */
 	bpf_program__set_autoload(skel->progs.hop_msg, probe->kern_ctx);
@@ -311,7 +312,7 @@ static int build(struct hop_bpf *skel, const char *dir, const struct probe *prob
 	if (!err)
 		err = pin_iters(skel, dir);
 	if (!err)
-		err = pin_programs(skel, dir, probe->kern_ctx);
+		err = pin_programs(skel, dir, early);
 	snprintf(agent, sizeof(agent), "%s/agent", dir);
 	if (!err && mkdir(agent, 0700))
 		err = -errno;

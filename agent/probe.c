@@ -17,7 +17,8 @@
 #include "util.h"
 #include "probe.skel.h"
 
-#define PROBE_MS 1000
+#define PROBE_MS    1000
+#define PROBE_TRIES 20
 
 /* sk_rmem_alloc: bytes charged to the socket as a receiver. */
 static __u32 rmem_alloc(int fd)
@@ -92,46 +93,132 @@ static int run_iter(struct probe_bpf *skel)
 	return err;
 }
 
-static int probe_pair(struct probe_bpf *skel, struct probe *out, int client, int server)
+/* Put both into the sockhash, the server by the iterator where that works. */
+static int insert_pair(struct probe_bpf *skel, struct probe *out, int client, int server)
 {
 	__u64 ck_client, ck_server, fd_client = client, fd_server = server;
 	int map = bpf_map__fd(skel->maps.probe_socks), err;
-	__u32 charge = 0;
 
 	err = socket_cookie(client, &ck_client);
 	if (!err)
 		err = socket_cookie(server, &ck_server);
-	if (!err && bpf_prog_attach(bpf_program__fd(skel->progs.probe_msg), map, BPF_SK_MSG_VERDICT, 0))
-		err = -errno;
 	if (err)
 		return err;
-
 	skel->bss->probe_insert = ck_server;
+	skel->bss->probe_inserted = false;
 	err = run_iter(skel);
 	if (err)
 		return err;
+	skel->bss->probe_inserted = true;
 	out->iter_insert = !skel->data->probe_insert_result;
 	out->iter_setsockopt = !skel->data->probe_setsockopt_result;
 	if (!out->iter_insert && bpf_map_update_elem(map, &ck_server, &fd_server, BPF_NOEXIST))
 		return -errno;
-	if (bpf_map_update_elem(map, &ck_client, &fd_client, BPF_NOEXIST))
-		return -errno;
+	return bpf_map_update_elem(map, &ck_client, &fd_client, BPF_NOEXIST) ? -errno : 0;
+}
 
+/*
+ * 5 bytes hop and 7 come by TCP behind them: does FIONREAD count all, and does one recv() give all? *all says
+ * the latter. (The 7 may take a moment.)
+ */
+static bool fionread_mixed(struct probe_bpf *skel, int a, int b, bool *all)
+{
+	struct pollfd pfd = {.fd = b, .events = POLLIN};
+	int bytes = -1, got = 0;
+	char buf[64] = {};
+
+	*all = false;
+	skel->bss->probe_target = skel->bss->probe_insert;
+	if (send(a, buf, 5, MSG_NOSIGNAL) != 5)
+		return false;
+	skel->bss->probe_target = 0;
+	if (send(a, buf, 7, MSG_NOSIGNAL) != 7)
+		return false;
+	for (int i = 0; i < PROBE_TRIES && bytes != 12; i++) {
+		poll(NULL, 0, i ? PROBE_MS / PROBE_TRIES : 0);
+		if (ioctl(b, FIONREAD, &bytes))
+			bytes = -1;
+	}
+	while (got < 12 && poll(&pfd, 1, PROBE_MS) == 1) {
+		ssize_t r = recv(b, buf, sizeof(buf), MSG_DONTWAIT);
+
+		if (r <= 0)
+			break;
+		*all = r == 12;
+		got += r;
+	}
+	return bytes == 12;
+}
+
+/* A hop moves copied_seq, which counts TCP bytes: such a kernel's verdict program breaks the order rule. */
+static bool hop_is_counted(struct probe_bpf *skel, int client, int server)
+{
+	__u32 before, charge;
+	bool counted;
+
+	if (run_iter(skel))
+		return true;
+	before = skel->bss->probe_copied;
+	skel->bss->probe_target = skel->bss->probe_insert;
+	counted = fionread_after(client, server, 13, &charge) < 0 || run_iter(skel) ||
+		  skel->bss->probe_copied != before;
+	skel->bss->probe_target = 0;
+	return counted;
+}
+
+/* What readers of members see, with or without the stream verdict program on the sockhash. */
+static int probe_pair(struct probe_bpf *skel, struct probe *out, bool verdict)
+{
+	_cleanup_close_ int client = -1, server = -1;
+	int err = loopback_pair(&client, &server);
+	__u32 charge = 0;
+	bool all;
+
+	if (!err)
+		err = insert_pair(skel, out, client, server);
+	if (err)
+		return err;
 	out->fionread_tcp = fionread_after(client, server, 11, &charge) == 11;
-	skel->bss->probe_target = ck_server;
+	skel->bss->probe_target = skel->bss->probe_insert;
 	err = fionread_after(client, server, 13, &charge);
+	skel->bss->probe_target = 0;
 	out->hop = err >= 0;
 	out->charged = out->hop && charge >= 13;
 	out->fionread_hop = err == 13;
+	if (!out->hop)
+		return 0;
+	out->one_queue = verdict && !hop_is_counted(skel, client, server);
+	out->fionread_tcp &= fionread_mixed(skel, client, server, &all);
+	out->one_queue &= all;
+	skel->bss->probe_target = skel->bss->probe_insert;
 	out->splice = splice_works(client, server);
+	skel->bss->probe_target = 0;
 	return 0;
+}
+
+/* With the stream verdict program where it can be used, since that is the profile then, else without. */
+static int probe_profiles(struct probe_bpf *skel, struct probe *out)
+{
+	int map = bpf_map__fd(skel->maps.probe_socks), verdict = bpf_program__fd(skel->progs.probe_verdict);
+	int err = 0;
+
+	if (bpf_prog_attach(bpf_program__fd(skel->progs.probe_msg), map, BPF_SK_MSG_VERDICT, 0))
+		return -errno;
+	if (out->kern_ctx && !bpf_prog_attach(verdict, map, BPF_SK_SKB_STREAM_VERDICT, 0)) {
+		err = probe_pair(skel, out, true);
+		if (!err && out->one_queue)
+			return 0;
+		if (bpf_prog_detach2(verdict, map, BPF_SK_SKB_STREAM_VERDICT))
+			return -errno;
+	}
+	return probe_pair(skel, out, false);
 }
 
 /* Runs in a child of its own, which has a network namespace of its own. */
 static int probe_child(struct probe *out)
 {
 	struct probe_bpf *skel;
-	int client = -1, server = -1, err;
+	int err;
 
 	if (unshare(CLONE_NEWNET))
 		return -errno;
@@ -144,11 +231,7 @@ static int probe_child(struct probe *out)
 	bpf_program__set_autoload(skel->progs.probe_kern_ctx, false);
 	out->load = probe_bpf__load(skel);
 	if (!out->load)
-		err = loopback_pair(&client, &server);
-	if (!out->load && !err)
-		err = probe_pair(skel, out, client, server);
-	util__close(&client);
-	util__close(&server);
+		err = probe_profiles(skel, out);
 	probe_bpf__destroy(skel);
 	return err;
 }
@@ -163,6 +246,7 @@ static bool probe_kern_ctx(void)
 		return false;
 	bpf_program__set_autoload(skel->progs.probe_msg, false);
 	bpf_program__set_autoload(skel->progs.probe_iter, false);
+	bpf_program__set_autoload(skel->progs.probe_verdict, false);
 	ok = !probe_bpf__load(skel);
 	probe_bpf__destroy(skel);
 	return ok;
@@ -191,8 +275,8 @@ int probe_kernel(struct probe *out)
 	if (pid == 0) {
 		alarm(10); /* whatever a kernel may do to us, the caller gets an answer */
 		libbpf_set_print(quiet);
-		shared->err = probe_child(&shared->probe);
 		shared->probe.kern_ctx = probe_kern_ctx();
+		shared->err = probe_child(&shared->probe);
 		_exit(0);
 	}
 	err = pid < 0 ? -errno : 0;

@@ -18,6 +18,7 @@
 #define HOP_SEND_SHUTDOWN 2
 #define HOP_AF_INET	  2
 #define HOP_AF_INET6	  10
+#define HOP_EPOLLET	  (1u << 31)
 
 /* include/linux/skmsg.h: the low bits of sk_user_data are flags, bit 2 says that it points to a psock. */
 #define HOP_USER_DATA_PSOCK 4ul
@@ -29,12 +30,14 @@
 /* Longest wait queue and link list we follow; more counts as "busy". */
 #define HOP_WALK 16
 
-/* Sleepers in recv and send (sk_wait_data(), sk_stream_wait_memory()) wait with this function. */
-extern const void woken_wake_function __ksym __weak;
-
-/* Sleepers in poll(2) and select(2) wait with this one, each with a reference to the file (__pollwait(),
- * fs/select.c). epoll takes none. */
-extern const void pollwake __ksym __weak;
+/* Who waits in a socket's wait queue. */
+enum hop_wake {
+	HOP_WAKE_OTHER,	  /* io_uring, for one */
+	HOP_WAKE_SLEEPER, /* in recv or send */
+	HOP_WAKE_POLL,	  /* in poll(2) or select(2): each holds a reference to the file; epoll takes none */
+	HOP_WAKE_EPOLL,
+};
+extern int wake_kind(__u64 func); /* wait.bpf.c */
 
 /* struct file: a counted reference before 6.13 (f_count), file_ref_t since (f_ref, 0 means one reference). */
 struct file___count {
@@ -87,8 +90,8 @@ static __always_inline int psock_users(struct sk_psock *psock)
 	return BPF_CORE_READ(psock, refcnt.refs.counter) - links;
 }
 
-/* Entries of the socket's wait queue with this wake function, -1: too many to tell. */
-static __always_inline int sock_waiters(struct sock *sk, const void *func)
+/* Entries of the socket's wait queue of this kind, -1: too many to tell. */
+static __always_inline int sock_waiters(struct sock *sk, enum hop_wake kind)
 {
 	struct socket_wq *wq = BPF_CORE_READ(sk, sk_wq);
 	struct list_head *head, *pos;
@@ -105,8 +108,47 @@ static __always_inline int sock_waiters(struct sock *sk, const void *func)
 		if (!pos || pos == head)
 			return n;
 		e = (void *)pos - bpf_core_field_offset(struct wait_queue_entry, entry);
-		if ((void *)BPF_CORE_READ(e, func) == func)
+		if (wake_kind((__u64)(long)BPF_CORE_READ(e, func)) == kind)
 			n++;
+		pos = BPF_CORE_READ(pos, next);
+	}
+	return -1;
+}
+
+/*
+ * Is somebody told of new bytes only once? Then a short read may count as "drained" (epoll(7), Q9), and where
+ * a member has two receive queues, the first one's end is a short read. So are EPOLLET, SIGIO and wake
+ * functions that are not known (io_uring's multishot poll). 1: yes; 0: no; -1: one that is not known, or a
+ * walk that went astray, since the list is not locked.
+ */
+static __noinline __maybe_unused int sock_edge(__u64 addr)
+{
+	struct sock *sk = (void *)(long)addr;
+	struct socket_wq *wq = BPF_CORE_READ(sk, sk_wq);
+	struct list_head *head, *pos;
+	int strange = 0;
+
+	if (BPF_CORE_READ(sk, __sk_common.skc_flags) & (1ul << SOCK_FASYNC))
+		return 1;
+	if (!wq)
+		return 0;
+	head = (void *)wq + bpf_core_field_offset(struct socket_wq, wait) +
+	       bpf_core_field_offset(struct wait_queue_head, head);
+	pos = BPF_CORE_READ(head, next);
+	for (int i = 0; i < HOP_WALK && pos; i++) {
+		struct wait_queue_entry *e;
+		struct eppoll_entry *ep;
+		int kind;
+
+		if (pos == head)
+			return strange;
+		e = (void *)pos - bpf_core_field_offset(struct wait_queue_entry, entry);
+		ep = (void *)e - bpf_core_field_offset(struct eppoll_entry, wait);
+		kind = wake_kind((__u64)(long)BPF_CORE_READ(e, func));
+		if (kind == HOP_WAKE_OTHER)
+			strange = -1;
+		if (kind == HOP_WAKE_EPOLL && BPF_CORE_READ(ep, base, event.events) & HOP_EPOLLET)
+			return 1;
 		pos = BPF_CORE_READ(pos, next);
 	}
 	return -1;
@@ -115,7 +157,7 @@ static __always_inline int sock_waiters(struct sock *sk, const void *func)
 /* Threads that sleep in a system call on the socket; epoll and poll waiters do not count. */
 static __always_inline int sock_sleepers(struct sock *sk)
 {
-	return sock_waiters(sk, &woken_wake_function);
+	return sock_waiters(sk, HOP_WAKE_SLEEPER);
 }
 
 /*
@@ -128,7 +170,7 @@ static __noinline __maybe_unused int sock_unshared(__u64 addr)
 	struct file *file = sock_file(sk);
 	long shares = file ? file_shares(file) : 0;
 
-	return !shares || (&pollwake && shares == sock_waiters(sk, &pollwake));
+	return !shares || shares == sock_waiters(sk, HOP_WAKE_POLL);
 }
 
 /*
@@ -250,6 +292,8 @@ static __noinline __maybe_unused int sock_unfit(__u64 addr, int member)
 		if (sock_wants_more(sk))
 			return HOP_WHY_OPTION;
 	}
+	if (!cfg.verdict && !(force & HOP_FORCE_EDGE) && sock_edge(addr))
+		return HOP_WHY_EDGE;
 	if (BPF_CORE_READ_BITFIELD_PROBED(tp, repair))
 		return HOP_WHY_REPAIR;
 	if (!member && BPF_CORE_READ(sk, sk_user_data))

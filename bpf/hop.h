@@ -248,7 +248,8 @@ struct hop_relayed {
 	X(MEMORY, "peer-memory", "the peer, or its cgroup, is short of memory for sockets")                  \
 	X(HEARTBEAT, "heartbeat", "one message of each direction takes TCP every --heartbeat seconds")       \
 	X(POLICY, "policy", "the policy has changed and this end has not been judged by it yet")             \
-	X(STATE, "peer-state", "the peer is not ESTABLISHED any more")
+	X(STATE, "peer-state", "the peer is not ESTABLISHED any more")                                       \
+	X(EDGE, "peer-edge-triggered", "the peer's program waits with EPOLLET: see the reason edge-triggered")
 
 enum hop_stay {
 #define X(name, text, help) HOP_STAY_##name,
@@ -364,8 +365,8 @@ struct hop_vet {
  * uses them; `task` and `start` say whether it does. Written by the agent, read when an end registers.
  */
 struct hop_program {
-	__u64 task;  /* struct task_struct * of its first thread, for probe reads; may be stale */
-	__u64 start; /* its start_time, which tells it from a later one in the same memory */
+	__u64 task;	    /* struct task_struct * of its first thread, for probe reads; may be stale */
+	__u64 start;	    /* its start_time, which tells it from a later one in the same memory */
 	struct hop_vet vet; /* of any of its sockets: under another policy it says nothing */
 	__u32 trust;	    /* 1: a trust rule could name it, so where the policy must ask it is asked */
 	__u32 pad;
@@ -384,8 +385,11 @@ enum { HOP_CG_LEAVING = 1 << 0, HOP_CG_OWNED = 1 << 1 /* made by `sockhop run`: 
 struct hop_config {
 	__u32 abi;	/* HOP_ABI */
 	__u32 draining; /* 1: nothing new registers or joins, members leave. Never goes back to 0 */
-	__u32 verdict;	/* 1: the stream_verdict program is on the sockhash */
-	__u32 hop_fionread_broken; /* 1: FIONREAD does not count hop bytes: veto its users */
+	/* 1: the stream_verdict program is on the sockhash; 0: TCP bytes of a member have a queue of their
+	 * own
+	 */
+	__u32 verdict;
+	__u32 hop_fionread_broken; /* 1: FIONREAD does not count all bytes of a member: veto its users */
 	__u32 keep_rtt; /* 1: never clear RTT_CB: other sockops programs are about, or passes cannot set it */
 	__u32 setsockopt_iter; /* 1: bpf_setsockopt works in iter/tcp: old connections may join */
 	__u32 early;	       /* number of early rules: 0 spares the request-socket callback */
@@ -447,6 +451,8 @@ enum hop_force {
 	HOP_FORCE_YOUNG = 1 << 8,    /* no proof that it is chatty: joins after some segments, at once */
 	HOP_FORCE_HELD = 1 << 9,     /* hops wait for calls of the peer */
 	HOP_FORCE_FLIPS = 1 << 10,   /* programs that turn members blocking are not remembered */
+	HOP_FORCE_EDGE = 1 << 16,    /* edge-triggered readers may have two receive queues */
+	HOP_FORCE_QUEUES = 1 << 17,  /* at attach: no stream verdict program, so members have two queues */
 };
 
 /*
@@ -521,7 +527,8 @@ struct hop_holder {
 	__u32 why; /* from the kernel FLIPS or 0; user space keeps its judgement here (enum hop_why) */
 	struct hop_tuple tuple;
 	char comm[16];
-	__u64 cred, task, start; /* key and identity for map `programs`; cred 0: another process made the socket */
+	__u64 cred, task,
+		start; /* key and identity for map `programs`; cred 0: another process made the socket */
 };
 
 #endif

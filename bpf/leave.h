@@ -92,6 +92,10 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 	if (cg == HOP_WHY_POLICY || (cg && cg != HOP_WHY_UNVETTED && !(self->flags & HOP_END_EARLY)))
 		return cg;
 	resume(st, self, peer, gen);
+	/* while hop bytes are unread nothing may go behind them by TCP: see peer_edge() in msg.bpf.c */
+	if (!cfg.verdict && !(cfg.force & HOP_FORCE_EDGE) && sock_hop_queue_empty((__u64)(long)tp) &&
+	    sock_edge((__u64)(long)tp) && sock_edge((__u64)(long)tp))
+		return HOP_WHY_EDGE;
 	return pair_idle(tp, st, self, peer) ? HOP_WHY_IDLE : HOP_WHY_NONE;
 }
 

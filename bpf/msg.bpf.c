@@ -152,6 +152,26 @@ static __always_inline bool patient(struct hop_sock *st, __u32 size)
 }
 
 /*
+ * Two receive queues, and the peer's program has begun to wait with EPOLLET: it may take the end of the hop
+ * queue for the end of all, so nothing may go to the TCP queue while there are hop bytes unread. They are
+ * read soon; until then messages follow them, up to the receive buffer, and the first one after that makes
+ * the pair leave. (A walk that went astray is tried again: entries of poll(2) come and go.)
+ */
+static __always_inline bool peer_edge(struct hop_sock *st)
+{
+	return !cfg.verdict && !(cfg.force & HOP_FORCE_EDGE) && sock_edge(st->peer_sk) &&
+	       sock_edge(st->peer_sk);
+}
+
+static __always_inline enum hop_stay behind_hops(struct hop_sock *st, struct tcp_sock *peer, const bool cast)
+{
+	__u32 rmem = READ(peer, inet_conn.icsk_inet.sk.sk_backlog.rmem_alloc.counter);
+	__u32 rcvbuf = READ(peer, inet_conn.icsk_inet.sk.sk_rcvbuf);
+
+	return rmem > rcvbuf || sock_hop_queue_empty(st->peer_sk) ? HOP_STAY_EDGE : HOP_STAY_NONE;
+}
+
+/*
  * Would the redirect wait for a call of the peer? It sleeps for as long as that lasts, and TCP does not. The
  * field is read without the lock, as late as can be: what remains is the way from here to lock_sock(). A peer
  * that is found like this too often is none to hop to.
@@ -218,6 +238,8 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 	stay = peer_blocked(st, peer, cast);
 	if (stay)
 		return stay;
+	if (peer_edge(st))
+		return behind_hops(st, peer, cast);
 	stay = no_room(st, peer, size, cast);
 	return stay ? stay : held(st, peer, size, cast);
 }
@@ -288,6 +310,8 @@ static __always_inline __u32 stay_to_why(enum hop_stay stay)
 		return HOP_WHY_OPTION;
 	case HOP_STAY_CONTENDED:
 		return HOP_WHY_CONTENDED;
+	case HOP_STAY_EDGE:
+		return HOP_WHY_EDGE;
 	default:
 		return HOP_WHY_NONE;
 	}

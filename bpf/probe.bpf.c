@@ -14,10 +14,12 @@ struct {
 	__type(value, __u64);
 } probe_socks SEC(".maps");
 
-__u64 probe_target; /* cookie that probe_msg redirects to; 0: pass */
-__u64 probe_insert; /* cookie that probe_iter inserts */
+__u64 probe_target;  /* cookie that probe_msg redirects to; 0: pass */
+__u64 probe_insert;  /* cookie that probe_iter inserts */
+bool probe_inserted; /* by user space: probe_iter shall only look */
 int probe_insert_result = -1;
 int probe_setsockopt_result = -1;
+__u32 probe_copied; /* copied_seq of that socket when probe_iter last ran */
 
 SEC("sk_msg")
 int probe_msg(struct sk_msg_md *msg)
@@ -45,17 +47,27 @@ int probe_iter(struct bpf_iter__tcp *ctx)
 	cookie = bpf_get_socket_cookie(tp);
 	if (cookie != probe_insert)
 		return 0;
+	probe_copied = tp->copied_seq;
+	if (probe_inserted)
+		return 0;
 	probe_setsockopt_result =
 		bpf_setsockopt(tp, 6 /* SOL_TCP */, TCP_BPF_SOCK_OPS_CB_FLAGS, &flags, sizeof(flags));
 	probe_insert_result = bpf_map_update_elem(&probe_socks, &cookie, (struct sock *)tp, BPF_NOEXIST);
 	return 0;
 }
 
+/* Moves TCP bytes to the hop queue, as hop_verdict does. */
+SEC("sk_skb/stream_verdict")
+int probe_verdict(struct __sk_buff *skb)
+{
+	return SK_PASS;
+}
+
 /* Weak: a name that the kernel does not have would fail the whole object, not only the program that calls it.
  */
 void *bpf_cast_to_kern_ctx(void *) __ksym __weak;
 
-/* Loads only where early joins work. */
+/* Loads only where early joins work, and hop_verdict, which needs the same. */
 SEC("sockops")
 int probe_kern_ctx(struct bpf_sock_ops *ctx)
 {

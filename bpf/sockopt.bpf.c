@@ -127,28 +127,27 @@ static __always_inline bool sets_tls(__s32 level, __s32 name)
 SEC("cgroup/setsockopt")
 int hop_setsockopt(struct bpf_sockopt *ctx)
 {
-	__u32 why = option_why(ctx->level, ctx->optname);
+	__s32 level = ctx->level, name = ctx->optname, value = 0;
 	struct bpf_sock *sk = ctx->sk;
 	struct hop_sock *st;
-	__s32 value = 0;
-	bool off;
+	__u32 why;
 
+	/* read once: from a pointer into the context that the compiler has made the verifier takes no load */
+	barrier_var(level);
+	barrier_var(name);
+	why = option_why(level, name);
 	/* a value larger than a page is not shown whole, and the kernel reads it again; say that it was not
 	 * touched */
-	if (ctx->optlen > 4096) {
+	if (ctx->optlen > 4096)
 		ctx->optlen = 0;
-		off = false;
-	} else {
-		off = value_of(ctx, &value) && harmless(ctx->level, ctx->optname, value);
-	}
-	if (off)
+	else if (value_of(ctx, &value) && harmless(level, name, value))
 		why = HOP_WHY_NONE;
-	if ((!why && ctx->level != HOP_SOL_TLS) || !sk)
+	if ((!why && level != HOP_SOL_TLS) || !sk)
 		return 1;
 	st = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (why)
 		ask_to_leave(st, why);
-	if (sets_tls(ctx->level, ctx->optname) && tls_too_early(st)) {
+	if (sets_tls(level, name) && tls_too_early(st)) {
 		bpf_set_retval(-HOP_EBUSY);
 		return 0;
 	}

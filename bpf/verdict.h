@@ -49,9 +49,8 @@ static __always_inline bool trim(struct __sk_buff *skb, struct tcp_sock *tp, str
 }
 
 /*
- * On the sockhash only where the probe found that FIONREAD ignores TCP-path bytes of a member: with it they
- * join the hop queue, in order, and FIONREAD counts them (kernel commit 929e30f93125, 6.18.14 and others).
- * Needs bpf_cast_to_kern_ctx() (6.2).
+ * TCP bytes join the hop queue, in order: a member has one receive queue, whose end is the end of what there
+ * is, and FIONREAD counts it (docs/design.md, I31). Needs bpf_cast_to_kern_ctx() (6.2).
  */
 SEC("sk_skb/stream_verdict")
 int hop_verdict(struct __sk_buff *skb)

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# run.sh [-q|-c] [SERIES]...: boots Debian's current 6.1 and 6.12 cloud kernels (or SERIES) in QEMU, one after the other,
+# run.sh [-q|-c|-s STEP] [SERIES]...: boots Debian's current 6.1, 6.12 and newest 7.x cloud kernels (or SERIES) in QEMU, one after the other,
 # with the static programs of build/static, runs guest.sh in each and prints one table, behaviour x kernel.
 #
 #   -q  the quick suite: what fits in CI
 #   -c  the behaviour catalogue (tests/lab), plain and attached; without an option: all but that
+#   -s  one function of guest.sh
 #
 # Output of a run: build/kernels/SERIES.log (the tests), SERIES.console (the kernel). Exit status: 0 all passed,
 # 1 something failed or a kernel complained, 77 no kernel, no QEMU, or a host so slow that the guest did not get to its
@@ -14,12 +15,13 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export BUILD=${BUILD:-$here/../../build}
 out=$BUILD/kernels
-suite=full limit=280
+suite=full limit=420
 case ${1:-} in
 -q) suite=quick limit=${QUICK_LIMIT:-120} && shift ;;
 -c) suite=catalogue limit=280 && shift ;;
+-s) suite=${2:?STEP} && shift 2 ;;
 esac
-[ $# -gt 0 ] || set -- 6.1 6.12
+[ $# -gt 0 ] || set -- 6.1 6.12 7
 
 for tool in qemu-system-x86_64 busybox cpio; do
 	command -v $tool >/dev/null || { echo "run.sh: $tool is not installed (tests/deps.sh kernels)" >&2; exit 77; }
@@ -34,6 +36,19 @@ stop() {
 trap stop EXIT
 trap 'exit 130' INT TERM
 
+# with_libraries ROOT PROGRAM: the host's own program, if there is one, and the shared libraries it names
+with_libraries() {
+	local program file
+	program=$(command -v "$2") || return 0
+	cp "$program" "$1/bin/"
+	for file in $(ldd "$program" | grep -oE '/[^ ]+'); do
+		mkdir -p "$1$(dirname "$file")"
+		cp -L "$file" "$1$file"
+	done
+	echo 'root:x:0:0::/root:/bin/sh' >"$1/etc/passwd"
+	echo 'root:x:0:' >"$1/etc/group"
+}
+
 # initrd KERNEL-DIRECTORY FILE
 initrd() {
 	local root=$work/root
@@ -43,6 +58,7 @@ initrd() {
 	cp "$here/init" "$root/init"
 	cp "$here/guest.sh" "$BUILD"/static/* "$root/t/"
 	cp -r "$1/modules" "$root/modules"
+	[ "$suite" = quick ] || with_libraries "$root" nginx
 	(cd "$root" && find . | cpio -o -H newc --quiet -R 0:0) >"$2"
 }
 
