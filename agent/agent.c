@@ -2,12 +2,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <bpf/libbpf.h>
 
 #include "agent.h"
@@ -31,11 +29,12 @@
 #define REVIEW	      (30000 * MS) /* while there are members: lost events, programs that hold them */
 #define HELD_PAUSE    (1000 * MS)  /* between looks at ends that are held back, at least */
 
-enum { SOURCE_EVENTS, SOURCE_POKE, SOURCE_EXTRA };
+enum { SOURCE_EVENTS, SOURCE_EXTRA };
 
 struct agent {
 	struct instance in;
-	int lock_fd, poke_fd, epoll_fd;
+	int lock_fd, epoll_fd;
+	__u32 pokes; /* config.pokes as last seen */
 	struct ring_buffer *events;
 	struct veto_cache *veto;
 	struct netns_list dirty; /* namespaces that need a pass */
@@ -130,6 +129,8 @@ static int on_event(void *ctx, void *data, size_t size)
 		break;
 	case HOP_EV_EXEC:
 		look_at_ends(a);
+		break;
+	case HOP_EV_POKE: /* it has woken us: see poked() */
 		break;
 	}
 	return 0;
@@ -245,18 +246,19 @@ static int timeout_ms(const struct agent *a)
 	return next <= now ? 0 : (int)((next - now) / MS) + 1;
 }
 
-static int poked(struct agent *a)
+/* Has a command asked us to look at everything? */
+static void poked(struct agent *a)
 {
-	struct signalfd_siginfo si;
+	__u32 pokes = __atomic_load_n(&a->in.config->pokes, __ATOMIC_ACQUIRE);
 
-	while (read(a->poke_fd, &si, sizeof(si)) == sizeof(si))
-		;
+	if (pokes == a->pokes)
+		return;
+	a->pokes = pokes;
 	look_at_all(a);
 	/* a policy that says never, or a cgroup that is leaving, is not to wait */
 	a->leaves = true;
 	a->leave_passes = 0;
 	schedule(a, MS);
-	return 0;
 }
 
 static int handle(struct agent *a, int source, int (*extra)(void *arg), void *arg)
@@ -264,9 +266,8 @@ static int handle(struct agent *a, int source, int (*extra)(void *arg), void *ar
 	switch (source) {
 	case SOURCE_EVENTS:
 		ring_buffer__consume(a->events);
+		poked(a);
 		return 0;
-	case SOURCE_POKE:
-		return poked(a);
 	default:
 		return extra(arg);
 	}
@@ -323,27 +324,13 @@ static int lock_agent(struct agent *a)
 	return 0;
 }
 
-static int poke_setup(struct agent *a)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, INSTANCE_POKE_SIGNAL);
-	/* before the lock is taken: whoever sees it held may send the signal */
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -errno;
-	a->poke_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return a->poke_fd < 0 ? -errno : 0;
-}
-
 static int agent_setup(struct agent *a)
 {
-	int err = poke_setup(a);
+	int err = agent_names_processes() ? lock_agent(a) : -EOPNOTSUPP;
 
-	if (!err)
-		err = lock_agent(a);
 	if (err)
 		return err;
+	a->pokes = a->in.config->pokes; /* agent_run() begins with a look at everything */
 	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (a->epoll_fd < 0)
 		return -errno;
@@ -351,8 +338,7 @@ static int agent_setup(struct agent *a)
 	a->events = ring_buffer__new(a->in.map[MAP_EVENTS], on_event, a, NULL);
 	if (!a->veto || !a->events)
 		return -ENOMEM;
-	err = watch(a, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
-	return err ? err : watch(a, a->poke_fd, SOURCE_POKE);
+	return watch(a, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
 }
 
 int agent_new(struct agent **out, const char *instance)
@@ -362,7 +348,7 @@ int agent_new(struct agent **out, const char *instance)
 
 	if (!a)
 		return -ENOMEM;
-	a->lock_fd = a->poke_fd = a->epoll_fd = -1;
+	a->lock_fd = a->epoll_fd = -1;
 	err = instance_open(&a->in, instance, 0);
 	if (err) {
 		free(a);
@@ -380,6 +366,12 @@ int agent_new(struct agent **out, const char *instance)
 	return 0;
 }
 
+void agent_lock_until_exit(const struct agent *a)
+{
+	(void)fcntl(a->lock_fd, F_DUPFD_CLOEXEC,
+		    0); /* flock() belongs to the open file: a copy holds it too */
+}
+
 void agent_free(struct agent *a)
 {
 	if (!a)
@@ -388,7 +380,6 @@ void agent_free(struct agent *a)
 	veto_cache_free(a->veto);
 	netns_list_free(&a->dirty);
 	util__close(&a->epoll_fd);
-	util__close(&a->poke_fd);
 	util__close(&a->lock_fd);
 	instance_close(&a->in);
 	free(a);

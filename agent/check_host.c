@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <bpf/bpf.h>
 
+#include "agent.h"
 #include "check.h"
 #include "instance.h"
 #include "util.h"
@@ -168,6 +169,17 @@ static void check_kallsyms(struct checks *c)
 			   found ? "hides addresses" : "does not list woken_wake_function()");
 }
 
+/* The agent examines programs by the kernel's own process numbers. */
+static void check_pidns(struct checks *c)
+{
+	if (agent_names_processes())
+		check_line(c, CHECK_OK, "pid namespace", NULL,
+			   "the initial one: the agent can name processes");
+	else
+		check_line(c, CHECK_FAILED, "pid namespace", "run the agent elsewhere: " AGENT_WHERE,
+			   "not the initial one, or /proc is of another: an agent would examine strangers");
+}
+
 /* "hop_sockops (id 12), other (id 17)" */
 static void name_progs(char *buf, size_t size, const __u32 *ids, __u32 n)
 {
@@ -221,5 +233,6 @@ void check_host(struct checks *c)
 	check_kallsyms(c);
 	check_cgroup2(c);
 	check_bpffs(c);
+	check_pidns(c);
 	check_others(c);
 }

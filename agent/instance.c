@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -56,7 +55,7 @@ int instance_root(char *buf, size_t size)
 static void instance_init(struct instance *in)
 {
 	memset(in, 0, sizeof(*in));
-	in->lock_fd = in->show_end = -1;
+	in->lock_fd = in->show_end = in->poke = -1;
 	for (int i = 0; i < MAP_COUNT; i++)
 		in->map[i] = -1;
 	for (int i = 0; i < ITER_COUNT; i++)
@@ -72,6 +71,7 @@ void instance_close(struct instance *in)
 	for (int i = 0; i < ITER_COUNT; i++)
 		util__close(&in->iter[i]);
 	util__close(&in->show_end);
+	util__close(&in->poke);
 	util__close(&in->lock_fd);
 	instance_init(in);
 }
@@ -103,6 +103,10 @@ static int open_pins(struct instance *in, int flags)
 	snprintf(path, sizeof(path), "%s/" INSTANCE_SHOW_END, in->dir);
 	in->show_end = bpf_obj_get(path);
 	if (in->show_end < 0)
+		return -errno;
+	snprintf(path, sizeof(path), "%s/" INSTANCE_POKE, in->dir);
+	in->poke = bpf_obj_get(path);
+	if (in->poke < 0)
 		return -errno;
 	for (int i = 0; i < ITER_COUNT; i++) {
 		snprintf(path, sizeof(path), "%s/%s", in->dir, iter_names[i]);
@@ -355,8 +359,8 @@ bool instance_agent_alive(const struct instance *in, int *pid)
 
 void instance_poke(const struct instance *in)
 {
-	int pid;
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
 
-	if (instance_agent_alive(in, &pid) && pid > 0)
-		kill(pid, INSTANCE_POKE_SIGNAL);
+	if (bpf_prog_test_run_opts(in->poke, &opts))
+		msg_warn("cannot wake the agent of '%s': %s", in->name, strerror(errno));
 }

@@ -10,7 +10,7 @@
  *     visit collect show_tcp holders relay_ends                           iterator links
  *     exec                                                                tracepoint link
  *     sockops setsockopt                                                  programs for cgroups
- *     show_end                                                            program that user space runs
+ *     show_end poke                                                       programs that user space runs
  *     cgroup-ID cgroup-ID-setsockopt                                      their links to an attached cgroup
  *     agent/               flock(2) on this folder is held by the resident agent
  *   sockhop/NAME-draining-N/ an instance that is detached but could not drain yet
@@ -28,6 +28,8 @@
 #define INSTANCE_DEFAULT "default"
 /* File name of the pin of hop_show_end. */
 #define INSTANCE_SHOW_END "show_end"
+/* And of hop_poke. */
+#define INSTANCE_POKE "poke"
 
 /* Maps and iterator links of an instance, in the order of the table in instance.c. */
 enum instance_map {
@@ -51,7 +53,7 @@ struct instance {
 	char dir[PATH_MAX];
 	int lock_fd; /* the folder; flock()ed when opened with INSTANCE_LOCK */
 	int map[MAP_COUNT];
-	int show_end;		   /* the program hop_show_end */
+	int show_end, poke;	   /* the programs hop_show_end and hop_poke */
 	int iter[ITER_COUNT];	   /* pinned links: bpf_iter_create() gives a readable fd */
 	struct hop_config *config; /* mmap()ed; with INSTANCE_READ a snapshot of the moment of opening */
 };
@@ -103,8 +105,10 @@ int instance_iterate(const struct instance *in, enum instance_iter which, int ne
  */
 int instance_netns(const struct instance *in, __u32 inum);
 
-/* Wake the agent, if one runs: the policy or the set of cgroups has changed. */
-#define INSTANCE_POKE_SIGNAL (SIGRTMIN + 1)
+/*
+ * Wake the agent, if one runs: the policy or the set of cgroups has changed, or it shall end. No signal: a
+ * pid means nothing in another pid namespace, and might be that of a stranger.
+ */
 void instance_poke(const struct instance *in);
 
 /* True when a live agent holds the agent lock; *pid (may be NULL) is its pid, 0 if unknown. */

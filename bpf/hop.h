@@ -323,6 +323,7 @@ enum hop_event_type {
 	HOP_EV_LEAVE = 2,  /* a member asks to leave: run a pass */
 	HOP_EV_EXEC = 3, /* execve() in an attached cgroup with a TCP socket inherited: look at its program */
 	HOP_EV_SEEK = 4, /* an end sends to one that never sends: only a pass can register that */
+	HOP_EV_POKE = 5, /* config.pokes has changed: a command asks for a look at everything */
 };
 
 struct hop_event {
@@ -378,6 +379,8 @@ struct hop_config {
 	__u64 idle_ns;	   /* a pair that was silent for so long leaves, 0: never */
 	__u64 held_until;  /* written by passes: when the first of the ends held back may look again, 0: none
 			      is */
+	__u32 pokes;	   /* counts the commands that asked the agent to look at everything */
+	__u32 pad;
 };
 
 /* Test-only switches (SOCKHOP_TEST_FORCE), each takes one rule away to show what it protects from. */
