@@ -308,10 +308,7 @@ int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 
 static int lock_agent(struct agent *a)
 {
-	char path[PATH_MAX + 8];
-
-	snprintf(path, sizeof(path), "%s/agent", a->in.dir);
-	a->lock_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	a->lock_fd = openat(a->in.lock_fd, "agent", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (a->lock_fd < 0)
 		return -errno;
 	/* instance_agent_alive() tries the lock, for an instant: do not mistake that for an agent */

@@ -61,18 +61,21 @@ static const struct {
 	{"setsockopt", "-setsockopt", BPF_CGROUP_SETSOCKOPT},
 };
 
-static void link_path(const struct instance *in, __u64 id, const char *suffix, char *buf, size_t size)
+static void link_path(const struct instance *in, __u64 id, const char *suffix, char path[INSTANCE_PIN_MAX])
 {
-	snprintf(buf, size, "%.3000s/cgroup-%llu%s", in->dir, (unsigned long long)id, suffix);
+	char name[64];
+
+	snprintf(name, sizeof(name), "cgroup-%llu%s", (unsigned long long)id, suffix);
+	instance_pin(in, name, path);
 }
 
 static int link_hook(const struct instance *in, int cg, __u64 id, unsigned int hook)
 {
 	_cleanup_close_ int prog = -1;
 	_cleanup_close_ int link = -1;
-	char pin[PATH_MAX];
+	char pin[INSTANCE_PIN_MAX];
 
-	snprintf(pin, sizeof(pin), "%.3000s/%s", in->dir, hooks[hook].prog);
+	instance_pin(in, hooks[hook].prog, pin);
 	prog = bpf_obj_get(pin);
 	if (prog < 0)
 		return -errno;
@@ -80,7 +83,7 @@ static int link_hook(const struct instance *in, int cg, __u64 id, unsigned int h
 	link = bpf_link_create(prog, cg, hooks[hook].type, NULL);
 	if (link < 0)
 		return -errno;
-	link_path(in, id, hooks[hook].suffix, pin, sizeof(pin));
+	link_path(in, id, hooks[hook].suffix, pin);
 	return bpf_obj_pin(link, pin) ? -errno : 0;
 }
 
@@ -136,10 +139,10 @@ int instance_mark_leaving(struct instance *in, __u64 id)
 
 int instance_unattach(struct instance *in, __u64 id)
 {
-	char pin[PATH_MAX];
+	char pin[INSTANCE_PIN_MAX];
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(hooks); i++) {
-		link_path(in, id, hooks[i].suffix, pin, sizeof(pin));
+		link_path(in, id, hooks[i].suffix, pin);
 		if (unlink(pin) && errno != ENOENT)
 			return -errno;
 	}

@@ -7,11 +7,13 @@
 #include <string.h>
 #include <cap-ng.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <bpf/bpf.h>
 
 #include "agent.h"
 #include "check.h"
+#include "folder.h"
 #include "instance.h"
 #include "util.h"
 #include "cgroup/cgroup.h"
@@ -92,6 +94,24 @@ static int try_bpffs(void)
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }
 
+/* A bpffs is there: may others put something in our way? */
+static void check_folder(struct checks *c)
+{
+	_cleanup_close_ int root = folder_root(false);
+	struct stat st;
+
+	if (root == -FOLDER_STRANGE)
+		check_line(c, CHECK_FAILED, "bpffs", FOLDER_STRANGE_TEXT,
+			   "mounted at " FOLDER_BPFFS ", with a folder " FOLDER_NAME
+			   " that cannot be trusted");
+	else if (!stat(FOLDER_BPFFS, &st) && st.st_mode & (S_IWGRP | S_IWOTH))
+		check_line(c, CHECK_WARN, "bpffs", "chmod 0700 " FOLDER_BPFFS ", or mount it with mode=0700",
+			   "mounted at " FOLDER_BPFFS ", and others may write to it (mode %o)",
+			   st.st_mode & 07777);
+	else
+		check_line(c, CHECK_OK, "bpffs", NULL, "mounted at " FOLDER_BPFFS);
+}
+
 static void check_bpffs(struct checks *c)
 {
 	char path[PATH_MAX];
@@ -105,7 +125,7 @@ static void check_bpffs(struct checks *c)
 		return;
 	}
 	if (!err) {
-		check_line(c, CHECK_OK, "bpffs", NULL, "mounted at /sys/fs/bpf");
+		check_folder(c);
 		return;
 	}
 	err = try_bpffs();

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "folder.h"
 #include "instance.h"
 #include "util.h"
 
@@ -228,6 +229,9 @@ int cmd_open(struct instance *in, const char *name, int flags)
 			  "CAP_NET_ADMIN and CAP_PERFMON",
 			  shown);
 		return EXIT_PERMISSION;
+	case -FOLDER_STRANGE:
+		msg_error("will not open instance '%s': " FOLDER_STRANGE_TEXT, shown);
+		return EXIT_FAIL;
 	case -EPROTO:
 		msg_error("instance '%s' was made by another version of sockhop: detach it with that version",
 			  shown);

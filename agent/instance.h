@@ -66,6 +66,7 @@ enum instance_flags {
 /*
  * Open the pinned instance NAME (NULL: "default"). On failure *in is closed and untouched otherwise.
  * -ENOENT: not attached. -EPERM/-EACCES: no permission. -EPROTO: another ABI version made it.
+ * -FOLDER_STRANGE: it may not be ours (folder.h).
  */
 int instance_open(struct instance *in, const char *name, int flags);
 void instance_close(struct instance *in);
@@ -80,6 +81,11 @@ int instance_each(int (*fn)(const char *name, void *arg), void *arg);
 /* File names of the pins. */
 const char *instance_map_name(enum instance_map map);
 const char *instance_iter_name(enum instance_iter iter);
+
+/* Where the pin `name` of an open instance is: below its descriptor, whatever has become of the path since.
+ */
+#define INSTANCE_PIN_MAX 128
+void instance_pin(const struct instance *in, const char *name, char path[INSTANCE_PIN_MAX]);
 
 /* Sum of a per-CPU counter (enum hop_counter). 0 when it cannot be read. */
 unsigned long long instance_counter(const struct instance *in, unsigned int index);
