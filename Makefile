@@ -41,8 +41,8 @@ LAB_H    := $(wildcard tests/lab/*.h tests/kernel/*.h)
 .PHONY: all asan deps demo static test test-kernels lint format install uninstall clean help test-progs
 .DELETE_ON_ERROR:
 
-all: $(B)/.deps ## build build/sockhop (installs missing packages first, where apt-get is)
-	@$(MAKE) --no-print-directory $(B)/sockhop
+all: $(B)/.deps ## build build/sockhop, and build/release/sockhop to install (installs missing packages first, where apt-get is)
+	@$(MAKE) --no-print-directory $(B)/sockhop $(B)/release/sockhop
 
 # Packages are looked for once; the stamp spares the look on the next build.
 $(B)/.deps: tests/deps.sh
@@ -80,6 +80,17 @@ $(B)/cgroup/%.o: cgroup/%.c
 	$(CC) $(HOP_CFLAGS) -MMD -MP -c $< -o $@
 
 $(B)/sockhop: $(OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+# The switches that take rules away (agent/force.h) are in what tests run, and not in what is installed.
+$(B)/agent/force.o $(B)/asan/agent/force.o: private HOP_CFLAGS += -DHOP_TEST
+$(B)/asan/agent/force.o: private ASAN_FLAGS += -DHOP_TEST
+
+$(B)/release/force.o: agent/force.c
+	@mkdir -p $(@D)
+	$(CC) $(HOP_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/release/sockhop: $(filter-out $(B)/agent/force.o,$(OBJ)) $(B)/release/force.o
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
 
 $(B)/tests/unit/%: tests/unit/%.c $(LIBOBJ)
@@ -163,7 +174,7 @@ $(B)/asan/tests/unit/%: tests/unit/%.c $(ASAN_LIB)
 
 test: deps ## all tests on the real kernel (root); prints "N passed, N failed"
 	@$(MAKE) --no-print-directory $(B)/.deps
-	@$(MAKE) --no-print-directory $(B)/sockhop test-progs asan static
+	@$(MAKE) --no-print-directory $(B)/sockhop $(B)/release/sockhop test-progs asan static
 	tests/run.sh
 
 test-kernels: $(B)/.deps ## boot Debian's 6.1 and 6.12 kernels (QEMU) and test in them; prints a table
@@ -229,7 +240,7 @@ $(B)/sockhop.8.gz: docs/man/sockhop.8.scd
 	scdoc <$< | gzip -9n >$@
 
 install: all $(B)/sockhop.8.gz ## install the binary, man page and completion under PREFIX
-	install -D -m 0755 $(B)/sockhop $(DESTDIR)$(SBINDIR)/sockhop
+	install -D -m 0755 $(B)/release/sockhop $(DESTDIR)$(SBINDIR)/sockhop
 	install -D -m 0644 $(B)/sockhop.8.gz $(DESTDIR)$(MANDIR)/man8/sockhop.8.gz
 	install -D -m 0644 docs/completion/sockhop.bash $(DESTDIR)$(COMPDIR)/sockhop
 
@@ -242,4 +253,4 @@ clean: ## remove build/
 help:
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
--include $(wildcard $(B)/agent/*.d $(B)/cgroup/*.d $(B)/tests/unit/*.d $(B)/asan/*/*.d $(B)/asan/tests/unit/*.d)
+-include $(wildcard $(B)/agent/*.d $(B)/cgroup/*.d $(B)/tests/unit/*.d $(B)/release/*.d $(B)/asan/*/*.d $(B)/asan/tests/unit/*.d)

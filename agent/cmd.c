@@ -6,6 +6,7 @@
 
 #include "cmd.h"
 #include "folder.h"
+#include "force.h"
 #include "instance.h"
 #include "util.h"
 
@@ -211,10 +212,16 @@ int cmd_parse(int argc, char **argv, const struct cmd_option *options, enum cmd_
 int cmd_open(struct instance *in, const char *name, int flags)
 {
 	const char *shown = name ?: INSTANCE_DEFAULT;
+	char force[256];
 	int r = instance_open(in, name, flags);
 
 	switch (r) {
 	case 0:
+		if (flags & INSTANCE_READ && in->config->force) {
+			force_names(in->config->force, force, sizeof(force));
+			msg_warn("TEST ONLY: instance '%s' lacks rules that keep bytes safe (%s): detach it",
+				 shown, force);
+		}
 		return EXIT_OK;
 	case -ENOENT:
 		if (strcmp(shown, INSTANCE_DEFAULT))

@@ -10,6 +10,7 @@
 #include <bpf/libbpf.h>
 
 #include "folder.h"
+#include "force.h"
 #include "load.h"
 #include "util.h"
 #include "hop.skel.h"
@@ -63,8 +64,6 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 
 static void set_defaults(struct hop_config *c, const struct probe *probe, unsigned int max_connections)
 {
-	const char *force = getenv("SOCKHOP_TEST_FORCE");
-
 	c->abi = HOP_ABI;
 	/* the cure needs bpf_cast_to_kern_ctx(); without it, or without need, users of FIONREAD stay out */
 	c->verdict = !probe->fionread_tcp && probe->kern_ctx;
@@ -78,7 +77,7 @@ static void set_defaults(struct hop_config *c, const struct probe *probe, unsign
 	c->max_members = 2 * max_connections;
 	c->attached_ns = now_ns();
 	/* for tests only: takes single rules away, see enum hop_force */
-	c->force = force ? strtoul(force, NULL, 0) : 0;
+	force_from_env((__u32 *)&c->force); /* instance_create() has found it good */
 	if (c->force & HOP_FORCE_YOUNG) {
 		c->min_segs = 2;
 		c->large = 0;
@@ -329,6 +328,25 @@ static int build_staged(struct hop_bpf *skel, int root, const char *name, const 
 	return err;
 }
 
+/* Rules are taken away only by who says so in words that we know, and not without a word from us. */
+static int check_force(void)
+{
+	char names[256];
+	__u32 force;
+	int err = force_from_env(&force);
+
+	force_names(force, names, sizeof(names));
+	if (err == -EOPNOTSUPP)
+		msg_error(FORCE_ENV " is set: it takes away rules that keep bytes safe, and only a build for "
+				    "tests has it; unset it");
+	else if (err)
+		msg_error(FORCE_ENV "='%s' is no list of test switches: see enum hop_force",
+			  getenv(FORCE_ENV));
+	else if (force)
+		msg_warn("TEST ONLY: this instance lacks rules that keep bytes safe (%s)", names);
+	return err;
+}
+
 int instance_create(const char *name, const struct load_options *options)
 {
 	_cleanup_close_ int root = folder_root(false);
@@ -341,7 +359,9 @@ int instance_create(const char *name, const struct load_options *options)
 		return root;
 	if (!fstatat(root, name, &st, AT_SYMLINK_NOFOLLOW))
 		return -EEXIST;
-	err = probe_or_complain(&probe);
+	err = check_force();
+	if (!err)
+		err = probe_or_complain(&probe);
 	if (err)
 		return err;
 	libbpf_set_print(print_libbpf);

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <bpf/bpf.h>
 
+#include "force.h"
 #include "instance.h"
 #include "output.h"
 #include "reasons.h"
@@ -57,6 +58,15 @@ static void add_profile(json_object *o, const struct hop_config *config)
 	add(profile, "fionread_counts_hops", json_object_new_boolean(!config->hop_fionread_broken));
 	add(profile, "adopts_old_connections", json_object_new_boolean(config->setsockopt_iter));
 	add(o, "profile", profile);
+}
+
+/* Rules that a test has taken away; null where all are in force. */
+static void add_force(json_object *o, __u32 force)
+{
+	char names[256];
+
+	force_names(force, names, sizeof(names));
+	add(o, "test_switches", force ? json_object_new_string(names) : NULL);
 }
 
 /* For json_object_array_sort(): by a key that holds a string. */
@@ -360,6 +370,7 @@ void status_instance(json_object *o, const struct instance *in)
 	add_since(o, in);
 	add_agent(o, in);
 	add_profile(o, in->config);
+	add_force(o, in->config->force);
 	add_cgroups(o, in);
 	add_connections(o, in);
 	add_counters(o, in);
