@@ -126,3 +126,15 @@ same_traces() { traces | diff "$BATS_TEST_TMPDIR/before" - >"$BATS_TEST_TMPDIR/d
 		[ "$(stat -f -c %T /sys/fs/bpf)" = tmpfs ]' _ "$hops" >"$json"
 	jq -e '.checks[] | select(.check == "bpffs") | .state == "ok" and (.found | test("not mounted"))' "$json"
 }
+
+@test "the table of kernel defects in docs/kernels.md is the one that check goes by" {
+	require_root
+	timeout 60 "$hops" check --json >"$json" || true
+	jq -r '.advisories[] | "| \(.advisory) | \(.since // "all") | \(.fixed_in) | \(.meets) | \(.remedy) |"' "$json" \
+		>"$BATS_TEST_TMPDIR/table"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/table")" -ge 6 ]
+	grep '^| CVE-' "$lib_root/docs/kernels.md" | diff "$BATS_TEST_TMPDIR/table" -
+	jq -e '.advisories | all(.state == ("fixed", "affected", "cannot tell"))' "$json"
+	# a warning at most
+	jq -e '[.checks[] | select(.check | test("^CVE-")) | .state] | all(. == "warning")' "$json"
+}
