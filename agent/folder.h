@@ -19,11 +19,11 @@
 
 /* What folder_root() returns, negated, for a folder that cannot be believed, and what to say then. */
 #define FOLDER_STRANGE EUCLEAN
-#define FOLDER_STRANGE_TEXT                                                                                 \
-	FOLDER_BPFFS                                                                                        \
-		"/" FOLDER_NAME " cannot be trusted: it, or an instance in it, is a link or no folder, "    \
-		"belongs to another user or may be written to by others; find out who made it, remove it, " \
-		"and mount the bpffs with mode=0700"
+#define FOLDER_STRANGE_TEXT                                                                         \
+	FOLDER_BPFFS                                                                                \
+	"/" FOLDER_NAME " cannot be trusted: it, or an instance in it, is a link or no folder, "    \
+	"belongs to another user or may be written to by others; find out who made it, remove it, " \
+	"and mount the bpffs with mode=0700"
 
 /*
  * An fd of the folder of all instances; make: it is made if it is not there. -ENOENT: no bpffs, or no folder.
