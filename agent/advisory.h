@@ -39,8 +39,8 @@ enum advisory_state {
 	  "root alone",                                                                                    \
 	  "update the kernel; keep the bpffs mode 0700")                                                   \
 	X("CVE-2026-68399", "5.2", "7.1.6",                                                                \
-	  "accepting frees a listener's socket storage (use after free): a listener that was a chatty "    \
-	  "connection before",                                                                             \
+	  "accepting frees a listener's socket storage (use after free): not met, no listener ever has "   \
+	  "ours",                                                                                          \
 	  "update the kernel")                                                                             \
 	X("CVE-2025-38165", "", "5.15.190 6.1.142 6.6.94 6.12.34 6.15.3",                                  \
 	  "a panic in skb_linearize() on the sk_skb path: the verdict program, the relay",                 \
