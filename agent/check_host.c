@@ -14,6 +14,7 @@
 #include "agent.h"
 #include "check.h"
 #include "folder.h"
+#include "foreign.h"
 #include "instance.h"
 #include "util.h"
 #include "cgroup/cgroup.h"
@@ -245,6 +246,32 @@ static void check_others(struct checks *c)
 		   n ? list : path);
 }
 
+/* What holds sockets before us. */
+static void check_sockmaps(struct checks *c)
+{
+	_cleanup_free_ struct foreign_map *map = NULL;
+	size_t n = 0, at = 0;
+	char list[768] = "";
+	int err = foreign_sockmaps(&map, &n);
+
+	if (err) {
+		check_line(c, CHECK_SKIPPED, "other sockmaps", NULL, "cannot be asked: %s", strerror(-err));
+		return;
+	}
+	for (size_t i = 0; i < n && at < sizeof(list); i++)
+		at += snprintf(list + at, sizeof(list) - at, "%s%.16s (id %u)%s%s%s%s", i ? "; " : "",
+			       map[i].name[0] ? map[i].name : "?", map[i].id, map[i].progs[0] ? " of " : "",
+			       map[i].progs, map[i].pin[0] ? ", " : "", map[i].pin);
+	if (n)
+		check_line(c, CHECK_WARN, "other sockmaps",
+			   "sockets in them never join (reason other-sockmap): stop what made them, or "
+			   "attach to "
+			   "cgroups elsewhere",
+			   "%zu on this host: %s", n, list);
+	else
+		check_line(c, CHECK_OK, "other sockmaps", NULL, "none on this host");
+}
+
 void check_host(struct checks *c)
 {
 	check_caps(c);
@@ -255,4 +282,5 @@ void check_host(struct checks *c)
 	check_bpffs(c);
 	check_pidns(c);
 	check_others(c);
+	check_sockmaps(c);
 }

@@ -18,6 +18,7 @@ static const struct output_column record[] = {
 	{"/profile/fionread_counts_hops", "FIONREAD counts hops", OUTPUT_YES_NO},
 	{"/profile/adopts_old_connections", "adopts old connections", OUTPUT_YES_NO},
 	{"/policy_rules", "policy rules", OUTPUT_COUNT},
+	{"/other_sockmaps", "sockmaps of others", OUTPUT_COUNT},
 	{"/connections/candidates", "candidates", OUTPUT_COUNT},
 	{"/connections/members", "members", OUTPUT_COUNT},
 	{"/connections/pairs", "pairs", OUTPUT_COUNT},
