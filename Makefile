@@ -80,7 +80,7 @@ STATIC   := $(B)/static/sockhop $(patsubst tests/kernel/%.c,$(B)/static/%,$(wild
 # Else make takes the objects of the test programs for intermediate files, and removes them.
 .SECONDARY:
 
-all: $(B)/sockhop ## build build/sockhop
+all: $(B)/sockhop $(B)/release/sockhop ## build build/sockhop, for tests, and build/release/sockhop, to install
 
 # ---- what is needed ----
 
@@ -173,6 +173,18 @@ $1/tests/unit/%: tests/unit/%.c $(LIBOBJ:$(B)/%=$1/%)
 endef
 $(eval $(call userspace,$(B),))
 $(eval $(call userspace,$(B)/asan,$(ASAN_FLAGS)))
+
+# The switches that take rules away (agent/force.h) are in what tests run, and not in what is installed.
+$(B)/agent/force.o $(B)/asan/agent/force.o: private HOP_CFLAGS += -DHOP_TEST
+
+$(B)/release/force.o: agent/force.c $(B)/.flags | $(B)/.tools
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOP_CFLAGS) $(ERRORS) $(DEPFILE) -c $< -o $@
+
+$(B)/release/sockhop: $(filter-out %/force.o,$(OBJ)) $(B)/release/force.o
+	$(call say,LINK)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
 
 asan: $(ASAN) ## build/asan/sockhop and unit tests with sanitizers (tests/lab/leaks.bats)
 
@@ -305,7 +317,7 @@ $(B)/sockhop-agent.service: docs/examples/sockhop-agent.service FORCE
 	@sed 's|/usr/local/sbin|$(SBINDIR)|' $< >$@
 
 install: all $(B)/sockhop.8.gz $(B)/sockhop-agent.service ## install program, man page, completion and systemd unit under PREFIX
-	install -D -m 0755 $(B)/sockhop $(DESTDIR)$(SBINDIR)/sockhop
+	install -D -m 0755 $(B)/release/sockhop $(DESTDIR)$(SBINDIR)/sockhop
 	install -D -m 0644 $(B)/sockhop.8.gz $(DESTDIR)$(MANDIR)/man8/sockhop.8.gz
 	install -D -m 0644 docs/completion/sockhop.bash $(DESTDIR)$(COMPDIR)/sockhop
 	install -D -m 0644 $(B)/sockhop-agent.service $(DESTDIR)$(UNITDIR)/sockhop-agent.service

@@ -2,12 +2,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <bpf/libbpf.h>
 
 #include "agent.h"
@@ -22,8 +20,6 @@ static int handle(struct agent *a, int source, int (*extra)(void *arg), void *ar
 	switch (source) {
 	case SOURCE_EVENTS:
 		plan_take_events(a);
-		return 0;
-	case SOURCE_POKE:
 		plan_poked(a);
 		return 0;
 	case SOURCE_STUCK:
@@ -68,10 +64,7 @@ int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 
 static int lock_agent(struct agent *a)
 {
-	char path[PATH_MAX + 8];
-
-	snprintf(path, sizeof(path), "%s/agent", a->in.dir);
-	a->lock_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	a->lock_fd = openat(a->in.lock_fd, "agent", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (a->lock_fd < 0)
 		return -errno;
 	/* instance_agent_alive() tries the lock, for an instant: do not mistake that for an agent */
@@ -84,27 +77,13 @@ static int lock_agent(struct agent *a)
 	return 0;
 }
 
-static int poke_setup(struct agent *a)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, INSTANCE_POKE_SIGNAL);
-	/* before the lock is taken: whoever sees it held may send the signal */
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -errno;
-	a->poke_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return a->poke_fd < 0 ? -errno : 0;
-}
-
 static int agent_setup(struct agent *a)
 {
-	int err = poke_setup(a);
+	int err = agent_names_processes() ? lock_agent(a) : -EOPNOTSUPP;
 
-	if (!err)
-		err = lock_agent(a);
 	if (err)
 		return err;
+	a->pokes = a->in.config->pokes; /* agent_run() begins with a look at everything */
 	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (a->epoll_fd < 0)
 		return -errno;
@@ -112,8 +91,7 @@ static int agent_setup(struct agent *a)
 	a->events = ring_buffer__new(a->in.map[MAP_EVENTS], plan_event, a, NULL);
 	if (!a->veto || !a->events)
 		return -ENOMEM;
-	err = watch(a, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
-	return err ? err : watch(a, a->poke_fd, SOURCE_POKE);
+	return watch(a, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
 }
 
 int agent_new(struct agent **out, const char *instance)
@@ -123,7 +101,7 @@ int agent_new(struct agent **out, const char *instance)
 
 	if (!a)
 		return -ENOMEM;
-	a->lock_fd = a->poke_fd = a->epoll_fd = -1;
+	a->lock_fd = a->epoll_fd = -1;
 	err = instance_open(&a->in, instance, 0);
 	if (err) {
 		free(a);
@@ -141,6 +119,12 @@ int agent_new(struct agent **out, const char *instance)
 	return 0;
 }
 
+void agent_lock_until_exit(const struct agent *a)
+{
+	(void)fcntl(a->lock_fd, F_DUPFD_CLOEXEC,
+		    0); /* flock() belongs to the open file: a copy holds it too */
+}
+
 void agent_free(struct agent *a)
 {
 	if (!a)
@@ -151,7 +135,6 @@ void agent_free(struct agent *a)
 	walks_free(&a->walks);
 	sweep_free(&a->sweep);
 	util__close(&a->epoll_fd);
-	util__close(&a->poke_fd);
 	util__close(&a->lock_fd);
 	instance_close(&a->in);
 	free(a);

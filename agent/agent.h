@@ -15,11 +15,13 @@
 struct agent;
 
 /*
- * Become the agent of the instance NAME. -EBUSY: another agent runs; *out is untouched on failure. The agent
- * owns its own view of the instance.
+ * Become the agent of the instance NAME. -EBUSY: another agent runs; -EOPNOTSUPP: it could not name processes
+ * here (agent_names_processes()); *out is untouched on failure. The agent owns its own view of the instance.
  */
 int agent_new(struct agent **out, const char *instance);
 void agent_free(struct agent *a);
+/* Keep the agent's lock beyond agent_free(), until this process ends: whoever waits for it waits for that. */
+void agent_lock_until_exit(const struct agent *a);
 
 /*
  * Run until the instance drains, SIGTERM or SIGINT arrives (both must be blocked: agent_block_signals()), or
@@ -28,14 +30,24 @@ void agent_free(struct agent *a);
  */
 int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg);
 
+/*
+ * Can an agent work here? The kernel tells it of processes by their numbers in the initial pid namespace, and
+ * iter/task_file shows only those of the reader's own; it examines them in /proc. So it must be in that
+ * namespace, and its /proc of it as well. Elsewhere it would examine strangers, or nobody.
+ */
+bool agent_names_processes(void);
+#define AGENT_WHERE                                                                                          \
+	"it must run in the initial pid namespace, with its own /proc: on the host, or in a container with " \
+	"the host's pid namespace (hostPID, --pid=host)"
+
 /* Start an agent in the background: a daemon that logs to syslog. Returns once it holds the lock, or -errno.
  */
 int agent_spawn(const char *instance);
 
 /*
- * Let the agent of a draining instance end, and wait for it; 0 also when there was none. No signal that a
- * program could see: `sockhop run` passes those on. -ETIMEDOUT: it has not let go of the instance within
- * timeout_ms.
+ * Let the agent of a draining instance end, and wait for it; 0 also when there was none. It is woken, finds
+ * the instance draining and lets go of its lock; a mere agent does that with its last breath. -ETIMEDOUT: it
+ * has not within timeout_ms.
  */
 struct instance;
 int agent_stop(const struct instance *in, unsigned int timeout_ms);

@@ -117,21 +117,24 @@ static const struct {
 	{"setsockopt", "-setsockopt", BPF_CGROUP_SETSOCKOPT},
 };
 
-static void link_path(const struct instance *in, __u64 id, const char *suffix, char *buf, size_t size)
+static void link_path(const struct instance *in, __u64 id, const char *suffix, char path[INSTANCE_PIN_MAX])
 {
-	snprintf(buf, size, "%.3000s/cgroup-%llu%s", in->dir, (unsigned long long)id, suffix);
+	char name[64];
+
+	snprintf(name, sizeof(name), "cgroup-%llu%s", (unsigned long long)id, suffix);
+	instance_pin(in, name, path);
 }
 
 static int link_hook(const struct instance *in, int cg, __u64 id, unsigned int hook)
 {
 	_cleanup_close_ int prog = -1;
 	_cleanup_close_ int link = -1;
-	char pin[PATH_MAX], from[PATH_MAX];
+	char pin[INSTANCE_PIN_MAX], from[INSTANCE_PIN_MAX];
 
-	link_path(in, id, hooks[hook].suffix, pin, sizeof(pin));
+	link_path(in, id, hooks[hook].suffix, pin);
 	if (!access(pin, F_OK))
 		return 0; /* it was leaving, and may stay */
-	snprintf(from, sizeof(from), "%.3000s/%s", in->dir, hooks[hook].prog);
+	instance_pin(in, hooks[hook].prog, from);
 	prog = bpf_obj_get(from);
 	if (prog < 0)
 		return -errno;
@@ -208,10 +211,10 @@ int instance_mark_leaving(struct instance *in, __u64 id)
 
 int instance_unattach(struct instance *in, __u64 id)
 {
-	char pin[PATH_MAX];
+	char pin[INSTANCE_PIN_MAX];
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(hooks); i++) {
-		link_path(in, id, hooks[i].suffix, pin, sizeof(pin));
+		link_path(in, id, hooks[i].suffix, pin);
 		if (unlink(pin) && errno != ENOENT)
 			return -errno;
 	}

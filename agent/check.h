@@ -38,6 +38,12 @@ enum check_state check_state_of(int err, enum check_state other);
 void check_host(struct checks *c);
 
 /*
+ * Defects of this kernel that our hooks meet: a line for each that is not known to be fixed, a warning at
+ * most; all of them go to `list`.
+ */
+void check_advisories(struct checks *c, json_object *list);
+
+/*
  * Program types and what members of a sockhash can do here; *verdict: the stream verdict program is needed.
  * Returns true if a self test makes sense.
  */

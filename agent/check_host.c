@@ -7,10 +7,14 @@
 #include <string.h>
 #include <cap-ng.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <bpf/bpf.h>
 
+#include "agent.h"
 #include "check.h"
+#include "folder.h"
+#include "foreign.h"
 #include "instance.h"
 #include "util.h"
 #include "cgroup/cgroup.h"
@@ -91,6 +95,24 @@ static int try_bpffs(void)
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }
 
+/* A bpffs is there: may others put something in our way? */
+static void check_folder(struct checks *c)
+{
+	_cleanup_close_ int root = folder_root(false);
+	struct stat st;
+
+	if (root == -FOLDER_STRANGE)
+		check_line(c, CHECK_FAILED, "bpffs", FOLDER_STRANGE_TEXT,
+			   "mounted at " FOLDER_BPFFS ", with a folder " FOLDER_NAME
+			   " that cannot be trusted");
+	else if (!stat(FOLDER_BPFFS, &st) && st.st_mode & (S_IWGRP | S_IWOTH))
+		check_line(c, CHECK_WARN, "bpffs", "chmod 0700 " FOLDER_BPFFS ", or mount it with mode=0700",
+			   "mounted at " FOLDER_BPFFS ", and others may write to it (mode %o)",
+			   st.st_mode & 07777);
+	else
+		check_line(c, CHECK_OK, "bpffs", NULL, "mounted at " FOLDER_BPFFS);
+}
+
 static void check_bpffs(struct checks *c)
 {
 	char path[PATH_MAX];
@@ -104,7 +126,7 @@ static void check_bpffs(struct checks *c)
 		return;
 	}
 	if (!err) {
-		check_line(c, CHECK_OK, "bpffs", NULL, "mounted at /sys/fs/bpf");
+		check_folder(c);
 		return;
 	}
 	err = try_bpffs();
@@ -168,6 +190,17 @@ static void check_kallsyms(struct checks *c)
 			   found ? "hides addresses" : "does not list woken_wake_function()");
 }
 
+/* The agent examines programs by the kernel's own process numbers. */
+static void check_pidns(struct checks *c)
+{
+	if (agent_names_processes())
+		check_line(c, CHECK_OK, "pid namespace", NULL,
+			   "the initial one: the agent can name processes");
+	else
+		check_line(c, CHECK_FAILED, "pid namespace", "run the agent elsewhere: " AGENT_WHERE,
+			   "not the initial one, or /proc is of another: an agent would examine strangers");
+}
+
 /* "hop_sockops (id 12), other (id 17)" */
 static void name_progs(char *buf, size_t size, const __u32 *ids, __u32 n)
 {
@@ -213,6 +246,32 @@ static void check_others(struct checks *c)
 		   n ? list : path);
 }
 
+/* What holds sockets before us. */
+static void check_sockmaps(struct checks *c)
+{
+	_cleanup_free_ struct foreign_map *map = NULL;
+	size_t n = 0, at = 0;
+	char list[768] = "";
+	int err = foreign_sockmaps(&map, &n);
+
+	if (err) {
+		check_line(c, CHECK_SKIPPED, "other sockmaps", NULL, "cannot be asked: %s", strerror(-err));
+		return;
+	}
+	for (size_t i = 0; i < n && at < sizeof(list); i++)
+		at += snprintf(list + at, sizeof(list) - at, "%s%.16s (id %u)%s%s%s%s", i ? "; " : "",
+			       map[i].name[0] ? map[i].name : "?", map[i].id, map[i].progs[0] ? " of " : "",
+			       map[i].progs, map[i].pin[0] ? ", " : "", map[i].pin);
+	if (n)
+		check_line(c, CHECK_WARN, "other sockmaps",
+			   "sockets in them never join (reason other-sockmap): stop what made them, or "
+			   "attach to "
+			   "cgroups elsewhere",
+			   "%zu on this host: %s", n, list);
+	else
+		check_line(c, CHECK_OK, "other sockmaps", NULL, "none on this host");
+}
+
 void check_host(struct checks *c)
 {
 	check_caps(c);
@@ -221,5 +280,7 @@ void check_host(struct checks *c)
 	check_kallsyms(c);
 	check_cgroup2(c);
 	check_bpffs(c);
+	check_pidns(c);
 	check_others(c);
+	check_sockmaps(c);
 }

@@ -31,7 +31,7 @@ static const struct kind kinds[] = {
 	 "joins, leaves, lists",
 	 "Linux 6.1 or later"},
 	{"iter/task_file", {"hop_holders"}, "finds the programs behind a socket", "Linux 6.1 or later"},
-	{"syscall", {"hop_show_end"}, "status, list, detach", "Linux 6.1 or later"},
+	{"syscall", {"hop_show_end", "hop_poke"}, "status, list, detach", "Linux 6.1 or later"},
 	{"tp_btf/sched_process_exec",
 	 {"hop_exec"},
 	 "sees that a member changes its program",

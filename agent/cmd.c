@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "folder.h"
+#include "force.h"
 #include "instance.h"
 #include "util.h"
 
@@ -210,10 +212,16 @@ int cmd_parse(int argc, char **argv, const struct cmd_option *options, enum cmd_
 int cmd_open(struct instance *in, const char *name, int flags)
 {
 	const char *shown = name ?: INSTANCE_DEFAULT;
+	char force[256];
 	int r = instance_open(in, name, flags);
 
 	switch (r) {
 	case 0:
+		if (flags & INSTANCE_READ && in->config->force) {
+			force_names(in->config->force, force, sizeof(force));
+			msg_warn("TEST ONLY: instance '%s' lacks rules that keep bytes safe (%s): detach it",
+				 shown, force);
+		}
 		return EXIT_OK;
 	case -ENOENT:
 		if (strcmp(shown, INSTANCE_DEFAULT))
@@ -228,6 +236,9 @@ int cmd_open(struct instance *in, const char *name, int flags)
 			  "CAP_NET_ADMIN and CAP_PERFMON",
 			  shown);
 		return EXIT_PERMISSION;
+	case -FOLDER_STRANGE:
+		msg_error("will not open instance '%s': " FOLDER_STRANGE_TEXT, shown);
+		return EXIT_FAIL;
 	case -EPROTO:
 		msg_error("instance '%s' was made by another version of sockhop: detach it with that version",
 			  shown);

@@ -24,7 +24,10 @@ static int start_agent(const struct instance *in)
 	err = agent_spawn(in->name);
 	if (!err || err == -EBUSY)
 		return EXIT_OK;
-	msg_error("attached, but the agent does not start: %s; run `sockhop agent`", strerror(-err));
+	if (err == -EOPNOTSUPP)
+		msg_error("attached, but no agent can work here: " AGENT_WHERE "; run `sockhop agent` there");
+	else
+		msg_error("attached, but the agent does not start: %s; run `sockhop agent`", strerror(-err));
 	return exit_status(err);
 }
 

@@ -110,7 +110,7 @@ int cmd_check(int argc, char **argv)
 	_cleanup_json_ json_object *o = NULL;
 	struct checks c = {};
 	struct utsname uts;
-	json_object *profile, *self;
+	json_object *profile, *self, *advisories;
 
 	if (n < 0)
 		return cmd_parse_status(n);
@@ -127,8 +127,11 @@ int cmd_check(int argc, char **argv)
 	json_object_object_add(o, "profile", profile);
 	json_object_object_add(o, "self_test", self);
 	json_object_object_add(o, "checks", c.lines);
+	advisories = json_object_new_array();
+	json_object_object_add(o, "advisories", advisories);
 
 	check_host(&c);
+	check_advisories(&c, advisories);
 	if (check_kernel(&c, profile))
 		check_self(&c, self);
 	else

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "folder.h"
 #include "session.h"
 #include "util.h"
 #include "cgroup/cgroup.h"
@@ -91,12 +92,13 @@ static bool is_leftover_of(const char *name, const char *of)
 	return !strncmp(name, of, n) && !strncmp(name + n, "-draining-", 10);
 }
 
-/* A folder "NAME-new-PID" belongs to an attach that is at work, while that process lives. */
+/*
+ * A folder "NAME-new-PID" belongs to an attach that is at work. If that has been killed instances_tidy()
+ * removes it, under the lock that tells: the number means nothing in another pid namespace.
+ */
 static bool is_being_made(const char *name)
 {
-	pid_t pid = instance_stage_pid(name);
-
-	return pid && process_alive(pid);
+	return instance_stage_pid(name) != 0;
 }
 
 static int detach_one(const char *name, void *arg)
@@ -137,6 +139,10 @@ static int detach_instances(const char *only, unsigned int timeout_ms)
 	int err = instance_each(detach_one, &d);
 
 	instances_tidy();
+	if (err == -FOLDER_STRANGE) {
+		msg_error(FOLDER_STRANGE_TEXT);
+		return EXIT_FAIL;
+	}
 	if (err == -EPERM || err == -EACCES) {
 		msg_error("no permission to open the pin folder: run as root, or as its owner");
 		return EXIT_PERMISSION;

@@ -338,10 +338,10 @@ static int open_instance(struct instance *in, const char *name, bool else_to_lis
 {
 	int err = instance_open(in, name, INSTANCE_READ);
 
-	if (!err)
-		return EXIT_OK;
 	if (err == -ENOENT && else_to_list)
 		return EXIT_NOT_ATTACHED;
+	if (!err)
+		instance_close(in); /* cmd_open() has something to say of some instances */
 	return cmd_open(in, name, INSTANCE_READ);
 }
 

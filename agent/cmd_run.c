@@ -92,7 +92,9 @@ static void supervise(struct run *r)
 	struct agent *a = NULL;
 	int ret = agent_new(&a, r->in.name);
 
-	if (ret && ret != -EBUSY)
+	if (ret == -EOPNOTSUPP)
+		msg_warn("no agent, so connections stay on TCP: " AGENT_WHERE);
+	else if (ret && ret != -EBUSY)
 		msg_warn("no agent: connections stay on TCP (%s)", strerror(-ret));
 	if (a)
 		ret = agent_run(a, r->signal_fd, on_signal, r);

@@ -20,6 +20,7 @@ static const struct output_column record[] = {
 	{"/profile/adopts_old_connections", "adopts old connections", OUTPUT_YES_NO},
 	{"/policy_rules", "policy rules", OUTPUT_COUNT},
 	{"/heartbeat", "heartbeat", OUTPUT_SECONDS},
+	{"/other_sockmaps", "sockmaps of others", OUTPUT_COUNT},
 	{"/connections/candidates", "candidates", OUTPUT_COUNT},
 	{"/connections/members", "members", OUTPUT_COUNT},
 	{"/connections/pairs", "pairs", OUTPUT_COUNT},

@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -11,10 +10,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "folder.h"
 #include "instance.h"
 #include "util.h"
-
-#define BPFFS "/sys/fs/bpf"
 
 static const char *const map_names[MAP_COUNT] = {
 	[MAP_CONFIG] = "config",     [MAP_MEMBERS] = "members",	  [MAP_ENDS] = "ends",
@@ -42,11 +40,11 @@ int instance_root(char *buf, size_t size)
 {
 	struct statfs fs;
 
-	if (statfs(BPFFS, &fs))
+	if (statfs(FOLDER_BPFFS, &fs))
 		return -errno;
 	if ((unsigned long)fs.f_type != BPF_FS_MAGIC)
 		return -ENOENT;
-	if ((size_t)snprintf(buf, size, BPFFS "/sockhop") >= size)
+	if ((size_t)snprintf(buf, size, FOLDER_BPFFS "/" FOLDER_NAME) >= size)
 		return -ENAMETOOLONG;
 	return 0;
 }
@@ -54,7 +52,7 @@ int instance_root(char *buf, size_t size)
 static void instance_init(struct instance *in)
 {
 	memset(in, 0, sizeof(*in));
-	in->lock_fd = in->show_end = -1;
+	in->lock_fd = in->show_end = in->poke = -1;
 	for (int i = 0; i < MAP_COUNT; i++)
 		in->map[i] = -1;
 	for (int i = 0; i < ITER_COUNT; i++)
@@ -70,16 +68,23 @@ void instance_close(struct instance *in)
 	for (int i = 0; i < ITER_COUNT; i++)
 		util__close(&in->iter[i]);
 	util__close(&in->show_end);
+	util__close(&in->poke);
 	util__close(&in->lock_fd);
 	instance_init(in);
+}
+
+void instance_pin(const struct instance *in, const char *name, char path[INSTANCE_PIN_MAX])
+{
+	/* the kernel takes a path relative to a descriptor for pins since 6.6 only (commit cb8edce28073) */
+	snprintf(path, INSTANCE_PIN_MAX, "/proc/self/fd/%d/%s", in->lock_fd, name);
 }
 
 static int open_map(struct instance *in, enum instance_map map, int flags)
 {
 	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = flags & INSTANCE_READ ? BPF_F_RDONLY : 0);
-	char path[PATH_MAX + 32];
+	char path[INSTANCE_PIN_MAX];
 
-	snprintf(path, sizeof(path), "%s/%s", in->dir, map_names[map]);
+	instance_pin(in, map_names[map], path);
 	in->map[map] = bpf_obj_get_opts(path, &opts);
 	return in->map[map] < 0 ? -errno : 0;
 }
@@ -87,7 +92,7 @@ static int open_map(struct instance *in, enum instance_map map, int flags)
 /* All but the configuration, which is open: another ABI may have other pins. */
 static int open_pins(struct instance *in, int flags)
 {
-	char path[PATH_MAX + 32];
+	char path[INSTANCE_PIN_MAX];
 	int err;
 
 	for (int i = 0; i < MAP_COUNT; i++) {
@@ -98,12 +103,16 @@ static int open_pins(struct instance *in, int flags)
 		if (err)
 			return err;
 	}
-	snprintf(path, sizeof(path), "%s/" INSTANCE_SHOW_END, in->dir);
+	instance_pin(in, INSTANCE_SHOW_END, path);
 	in->show_end = bpf_obj_get(path);
 	if (in->show_end < 0)
 		return -errno;
+	instance_pin(in, INSTANCE_POKE, path);
+	in->poke = bpf_obj_get(path);
+	if (in->poke < 0)
+		return -errno;
 	for (int i = 0; i < ITER_COUNT; i++) {
-		snprintf(path, sizeof(path), "%s/%s", in->dir, iter_names[i]);
+		instance_pin(in, iter_names[i], path);
 		in->iter[i] = bpf_obj_get(path);
 		if (in->iter[i] < 0)
 			return -errno;
@@ -132,11 +141,14 @@ static int map_config(struct instance *in, int flags)
 
 int instance_open(struct instance *out, const char *name, int flags)
 {
+	_cleanup_close_ int root_fd = folder_root(false);
 	struct instance in;
 	char root[PATH_MAX];
 	int err;
 
 	instance_init(&in);
+	if (root_fd < 0)
+		return root_fd;
 	err = instance_root(root, sizeof(root));
 	if (err)
 		return err;
@@ -145,9 +157,9 @@ int instance_open(struct instance *out, const char *name, int flags)
 	snprintf(in.name, sizeof(in.name), "%s", name);
 	if ((size_t)snprintf(in.dir, sizeof(in.dir), "%s/%s", root, name) >= sizeof(in.dir))
 		return -ENAMETOOLONG;
-	in.lock_fd = open(in.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	in.lock_fd = folder_open(root_fd, name);
 	if (in.lock_fd < 0)
-		return -errno;
+		return in.lock_fd;
 	err = 0;
 	if (flags & INSTANCE_LOCK && flock(in.lock_fd, LOCK_EX))
 		err = -errno;
@@ -167,15 +179,16 @@ int instance_open(struct instance *out, const char *name, int flags)
 
 int instance_each(int (*fn)(const char *name, void *arg), void *arg)
 {
-	char root[PATH_MAX];
+	_cleanup_close_ int root = folder_root(false);
 	struct dirent **list = NULL;
-	int n, ret = instance_root(root, sizeof(root));
+	char path[PATH_MAX];
+	int n, ret = 0;
 
-	if (ret)
-		return ret;
-	n = scandir(root, &list, NULL, alphasort);
+	if (root < 0) /* no bpffs is an error, no folder is none */
+		return root == -ENOENT ? instance_root(path, sizeof(path)) : root;
+	n = scandirat(root, ".", &list, NULL, alphasort);
 	if (n < 0)
-		return errno == ENOENT ? 0 : -errno;
+		return -errno;
 	for (int i = 0; i < n; i++) {
 		if (!ret && list[i]->d_name[0] != '.')
 			ret = fn(list[i]->d_name, arg);
@@ -258,13 +271,11 @@ int instance_iterate(const struct instance *in, enum instance_iter which, size_t
 
 bool instance_agent_alive(const struct instance *in, int *pid)
 {
-	char path[PATH_MAX + 8];
-	_cleanup_close_ int fd = -1;
+	_cleanup_close_ int fd =
+		openat(in->lock_fd, "agent", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (pid)
 		*pid = 0;
-	snprintf(path, sizeof(path), "%s/agent", in->dir);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || !flock(fd, LOCK_SH | LOCK_NB))
 		return false; /* nobody holds the lock; ours goes with fd */
 	if (pid)
@@ -274,8 +285,8 @@ bool instance_agent_alive(const struct instance *in, int *pid)
 
 void instance_poke(const struct instance *in)
 {
-	int pid;
+	LIBBPF_OPTS(bpf_test_run_opts, opts);
 
-	if (instance_agent_alive(in, &pid) && pid > 0)
-		kill(pid, INSTANCE_POKE_SIGNAL);
+	if (bpf_prog_test_run_opts(in->poke, &opts))
+		msg_warn("cannot wake the agent of '%s': %s", in->name, strerror(errno));
 }

@@ -10,7 +10,7 @@
  *     visit collect show_tcp holders relay_ends                           iterator links
  *     exec                                                                tracepoint link
  *     sockops setsockopt                                                  programs for cgroups
- *     show_end                                                            program that user space runs
+ *     show_end poke                                                       programs that user space runs
  *     cgroup-ID cgroup-ID-setsockopt                                      their links to an attached cgroup
  *     agent/               flock(2) on this folder is held by the resident agent
  *   sockhop/NAME-draining-N/ an instance that is detached but could not drain yet
@@ -28,6 +28,8 @@
 #define INSTANCE_DEFAULT "default"
 /* File name of the pin of hop_show_end. */
 #define INSTANCE_SHOW_END "show_end"
+/* And of hop_poke. */
+#define INSTANCE_POKE "poke"
 
 /* Maps and iterator links of an instance, in the order of the table in instance.c. */
 enum instance_map {
@@ -53,7 +55,7 @@ struct instance {
 	char dir[PATH_MAX];
 	int lock_fd; /* the folder; flock()ed when opened with INSTANCE_LOCK */
 	int map[MAP_COUNT];
-	int show_end;		   /* the program hop_show_end */
+	int show_end, poke;	   /* the programs hop_show_end and hop_poke */
 	int iter[ITER_COUNT];	   /* pinned links: bpf_iter_create() gives a readable fd */
 	struct hop_config *config; /* mmap()ed; with INSTANCE_READ a snapshot of the moment of opening */
 };
@@ -66,6 +68,7 @@ enum instance_flags {
 /*
  * Open the pinned instance NAME (NULL: "default"). On failure *in is closed and untouched otherwise.
  * -ENOENT: not attached. -EPERM/-EACCES: no permission. -EPROTO: another ABI version made it.
+ * -FOLDER_STRANGE: it may not be ours (folder.h).
  */
 int instance_open(struct instance *in, const char *name, int flags);
 void instance_close(struct instance *in);
@@ -80,6 +83,11 @@ int instance_each(int (*fn)(const char *name, void *arg), void *arg);
 /* File names of the pins. */
 const char *instance_map_name(enum instance_map map);
 const char *instance_iter_name(enum instance_iter iter);
+
+/* Where the pin `name` of an open instance is: below its descriptor, whatever has become of the path since.
+ */
+#define INSTANCE_PIN_MAX 128
+void instance_pin(const struct instance *in, const char *name, char path[INSTANCE_PIN_MAX]);
 
 /* Sum of a per-CPU counter (enum hop_counter). 0 when it cannot be read. */
 unsigned long long instance_counter(const struct instance *in, unsigned int index);
@@ -99,8 +107,10 @@ int instance_policy_set(struct instance *in, const struct hop_policy *policy);
 int instance_iterate(const struct instance *in, enum instance_iter which, size_t size,
 		     int (*fn)(const void *record, void *arg), void *arg);
 
-/* Wake the agent, if one runs: the policy or the set of cgroups has changed. */
-#define INSTANCE_POKE_SIGNAL (SIGRTMIN + 1)
+/*
+ * Wake the agent, if one runs: the policy or the set of cgroups has changed, or it shall end. No signal: a
+ * pid means nothing in another pid namespace, and might be that of a stranger.
+ */
 void instance_poke(const struct instance *in);
 
 /* True when a live agent holds the agent lock; *pid (may be NULL) is its pid, 0 if unknown. */

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,42 +10,49 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "folder.h"
+#include "force.h"
 #include "load.h"
 #include "util.h"
 #include "hop.skel.h"
 
-int bpffs_mount(void)
+static bool bpffs_is_mounted(void)
 {
 	char root[PATH_MAX];
 
-	if (!instance_root(root, sizeof(root)))
+	return !instance_root(root, sizeof(root));
+}
+
+int bpffs_mount(void)
+{
+	if (bpffs_is_mounted())
 		return 0;
-	return mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=0700") ? -errno : 0;
+	return mount("bpf", FOLDER_BPFFS, "bpf", 0, "mode=0700") ? -errno : 0;
 }
 
 int instances_lock(void)
 {
-	char root[PATH_MAX];
 	_cleanup_close_ int fd = -1;
-	int err = instance_root(root, sizeof(root));
 
-	if (err)
-		return err;
 	/* whoever removes the last instance removes the folder too: make sure that we hold the one that is
 	 * there */
 	for (;;) {
+		_cleanup_close_ int again = -1;
 		struct stat held, there;
 
 		util__close(&fd);
-		if (mkdir(root, 0700) && errno != EEXIST)
-			return -errno;
-		fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0 && errno == ENOENT)
+		fd = folder_root(true);
+		if (fd == -ENOENT && bpffs_is_mounted())
 			continue;
-		if (fd < 0 || flock(fd, LOCK_EX) || fstat(fd, &held))
+		if (fd < 0)
+			return fd;
+		if (flock(fd, LOCK_EX) || fstat(fd, &held))
 			return -errno;
-		if (!stat(root, &there) && there.st_ino == held.st_ino)
+		again = folder_root(false);
+		if (again >= 0 && !fstat(again, &there) && there.st_ino == held.st_ino)
 			return steal_fd(&fd);
+		if (again < 0 && again != -ENOENT)
+			return again;
 	}
 }
 
@@ -59,11 +65,9 @@ static int print_libbpf(enum libbpf_print_level level, const char *fmt, va_list 
 
 static void set_defaults(struct hop_config *c, const struct probe *probe, unsigned int max_connections)
 {
-	const char *force = getenv("SOCKHOP_TEST_FORCE");
-
 	c->abi = HOP_ABI;
 	/* for tests only: takes single rules away, see enum hop_force */
-	c->force = force ? strtoul(force, NULL, 0) : 0;
+	force_from_env((__u32 *)&c->force); /* instance_create() has found it good */
 	/* one receive queue; where the kernel cannot, edge-triggered readers stay out (sock_edge()) */
 	c->verdict = probe->one_queue && !(c->force & HOP_FORCE_QUEUES);
 	c->hop_fionread_broken = !probe->fionread_hop || !probe->fionread_tcp;
@@ -174,6 +178,9 @@ static int pin_programs(struct hop_bpf *skel, const char *dir, bool early)
 	snprintf(path, sizeof(path), "%s/" INSTANCE_SHOW_END, dir);
 	if (bpf_program__pin(skel->progs.hop_show_end, path))
 		return -errno;
+	snprintf(path, sizeof(path), "%s/" INSTANCE_POKE, dir);
+	if (bpf_program__pin(skel->progs.hop_poke, path))
+		return -errno;
 	return pin_link(bpf_program__attach(skel->progs.hop_exec), dir, "exec");
 }
 
@@ -191,26 +198,6 @@ static int arm(struct hop_bpf *skel)
 	    bpf_prog_attach(bpf_program__fd(skel->progs.hop_verdict), map, BPF_SK_SKB_STREAM_VERDICT, 0))
 		return -errno;
 	return 0;
-}
-
-static int remove_dir(const char *dir)
-{
-	struct dirent **list = NULL;
-	char path[PATH_MAX + NAME_MAX + 2];
-	int n = scandir(dir, &list, NULL, NULL), err = 0;
-
-	if (n < 0)
-		return -errno;
-	for (int i = 0; i < n; i++) {
-		if (strcmp(list[i]->d_name, ".") && strcmp(list[i]->d_name, "..")) {
-			snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name);
-			if (unlink(path) && rmdir(path))
-				err = -errno;
-		}
-		free(list[i]);
-	}
-	free(list);
-	return rmdir(dir) ? -errno : err;
 }
 
 pid_t instance_stage_pid(const char *name)
@@ -232,36 +219,32 @@ pid_t instance_stage_pid(const char *name)
 static int sweep_stage(const char *name, void *root)
 {
 	pid_t pid = instance_stage_pid(name);
-	char path[PATH_MAX];
+	int err;
 
 	if (!pid || process_alive(pid))
 		return 0;
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", (const char *)root, name) < sizeof(path) &&
-	    remove_dir(path))
-		msg_debug("cannot remove %s: %s", path, strerror(errno));
+	err = folder_remove(*(const int *)root, name);
+	if (err)
+		msg_debug("cannot remove %s: %s", name, strerror(-err));
 	return 0;
 }
 
 void instances_sweep(void)
 {
-	char root[PATH_MAX];
+	_cleanup_close_ int root = folder_root(false);
 
-	if (!instance_root(root, sizeof(root)))
-		instance_each(sweep_stage, root);
+	if (root >= 0)
+		instance_each(sweep_stage, &root);
 }
 
 void instances_tidy(void)
 {
-	_cleanup_close_ int fd = -1;
-	char root[PATH_MAX];
+	_cleanup_close_ int fd = folder_root(false);
 
-	if (instance_root(root, sizeof(root)))
-		return;
-	fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB))
 		return;
 	instances_sweep();
-	rmdir(root);
+	rmdir(FOLDER_BPFFS "/" FOLDER_NAME);
 }
 
 /*
@@ -341,70 +324,95 @@ static int probe_or_complain(struct probe *probe)
 	return err;
 }
 
-int instance_create(const char *name, const struct load_options *options)
+/* Build it in a stage, and rename that. On failure nothing stays. */
+static int build_staged(struct hop_bpf *skel, int root, const char *name, const struct probe *probe,
+			const struct load_options *options)
 {
-	char root[PATH_MAX], dir[PATH_MAX], stage[PATH_MAX];
-	struct hop_bpf *skel;
-	struct probe probe = {};
+	_cleanup_close_ int fd = -1;
+	char stage[NAME_MAX + 1], dir[32];
 	int err;
 
-	err = instance_root(root, sizeof(root));
-	if (err)
-		return err;
-	if ((size_t)snprintf(dir, sizeof(dir), "%s/%s", root, name) >= sizeof(dir) ||
-	    (size_t)snprintf(stage, sizeof(stage), "%s/%s-new-%d", root, name, getpid()) >= sizeof(stage))
+	if ((size_t)snprintf(stage, sizeof(stage), "%s-new-%d", name, getpid()) >= sizeof(stage))
 		return -ENAMETOOLONG;
-	if (!access(dir, F_OK))
+	if (mkdirat(root, stage, 0700))
+		return -errno;
+	fd = folder_open(root, stage);
+	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", fd);
+	err = fd < 0 ? fd : build(skel, dir, probe, options);
+	if (!err && renameat(root, stage, root, name))
+		err = -errno;
+	if (err)
+		folder_remove(root, stage);
+	return err;
+}
+
+/* Rules are taken away only by who says so in words that we know, and not without a word from us. */
+static int check_force(void)
+{
+	char names[256];
+	__u32 force;
+	int err = force_from_env(&force);
+
+	force_names(force, names, sizeof(names));
+	if (err == -EOPNOTSUPP)
+		msg_error(FORCE_ENV " is set: it takes away rules that keep bytes safe, and only a build for "
+				    "tests has it; unset it");
+	else if (err)
+		msg_error(FORCE_ENV "='%s' is no list of test switches: see enum hop_force",
+			  getenv(FORCE_ENV));
+	else if (force)
+		msg_warn("TEST ONLY: this instance lacks rules that keep bytes safe (%s)", names);
+	return err;
+}
+
+int instance_create(const char *name, const struct load_options *options)
+{
+	_cleanup_close_ int root = folder_root(false);
+	struct hop_bpf *skel;
+	struct probe probe = {};
+	struct stat st;
+	int err;
+
+	if (root < 0)
+		return root;
+	if (!fstatat(root, name, &st, AT_SYMLINK_NOFOLLOW))
 		return -EEXIST;
-	err = probe_or_complain(&probe);
+	err = check_force();
+	if (!err)
+		err = probe_or_complain(&probe);
 	if (err)
 		return err;
 	libbpf_set_print(print_libbpf);
 	skel = hop_bpf__open();
 	if (!skel)
 		return -errno;
-	if (mkdir(stage, 0700)) {
-		err = -errno;
-		hop_bpf__destroy(skel);
-		return err;
-	}
-	err = build(skel, stage, &probe, options);
-	if (!err && rename(stage, dir))
-		err = -errno;
-	if (err) {
-		msg_error("cannot load or pin the programs in %s: %s", dir, strerror(-err));
-		remove_dir(stage);
-	}
+	err = build_staged(skel, root, name, &probe, options);
+	if (err)
+		msg_error("cannot load or pin the programs of '%s': %s", name, strerror(-err));
 	hop_bpf__destroy(skel);
 	return err;
 }
 
 int instance_remove(const char *name)
 {
-	char root[PATH_MAX], dir[PATH_MAX];
-	int err = instance_root(root, sizeof(root));
+	_cleanup_close_ int root = folder_root(false);
+	int err = root < 0 ? root : folder_remove(root, name);
 
-	if (err)
-		return err;
-	snprintf(dir, sizeof(dir), "%.2000s/%s", root, name);
-	err = remove_dir(dir);
 	instances_tidy();
 	return err;
 }
 
 int instance_set_aside(const char *name, char *to, size_t size)
 {
-	char root[PATH_MAX], from[PATH_MAX], path[PATH_MAX];
-	int err = instance_root(root, sizeof(root));
+	_cleanup_close_ int root = folder_root(false);
+	struct stat st;
 
-	if (err)
-		return err;
-	snprintf(from, sizeof(from), "%.2000s/%s", root, name);
+	if (root < 0)
+		return root;
 	for (int i = 1; i < 1000; i++) {
 		snprintf(to, size, "%s-draining-%d", name, i);
-		snprintf(path, sizeof(path), "%.2000s/%.1000s", root, to);
-		if (access(path, F_OK))
-			return rename(from, path) ? -errno : 0;
+		if (fstatat(root, to, &st, AT_SYMLINK_NOFOLLOW))
+			return renameat(root, name, root, to) ? -errno : 0;
 	}
 	return -EEXIST;
 }

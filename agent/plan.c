@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 #include <bpf/libbpf.h>
 
@@ -116,6 +115,8 @@ int plan_event(void *ctx, void *data, size_t size)
 		break;
 	case HOP_EV_EXEC:
 		look_at_ends(a);
+		break;
+	case HOP_EV_POKE: /* it has woken us: see plan_poked() */
 		break;
 	}
 	return ++a->taken < EVENTS_MAX ? 0 : -EAGAIN;
@@ -322,10 +323,11 @@ int plan_timeout_ms(const struct agent *a)
 
 void plan_poked(struct agent *a)
 {
-	struct signalfd_siginfo si;
+	__u32 pokes = __atomic_load_n(&a->in.config->pokes, __ATOMIC_ACQUIRE);
 
-	while (read(a->poke_fd, &si, sizeof(si)) == sizeof(si))
-		;
+	if (pokes == a->pokes)
+		return;
+	a->pokes = pokes;
 	plan_all(a);
 	/* a cgroup that is leaving is not to wait, nor are members that a new policy lets hop on, once their
 	 * programs have been judged by it

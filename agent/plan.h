@@ -18,11 +18,12 @@
 #include "walk.h"
 
 /* What an event of the agent's epoll descriptor is about (data.u32). */
-enum { SOURCE_EVENTS, SOURCE_POKE, SOURCE_STUCK, SOURCE_EXTRA };
+enum { SOURCE_EVENTS, SOURCE_STUCK, SOURCE_EXTRA };
 
 struct agent {
 	struct instance in;
-	int lock_fd, poke_fd, epoll_fd;
+	int lock_fd, epoll_fd;
+	__u32 pokes; /* config.pokes as last seen */
 	struct ring_buffer *events;
 	struct veto_cache *veto;
 	struct flips flips;	 /* programs that turn members blocking */
@@ -55,7 +56,7 @@ struct agent {
 
 /* Look at everything: at the start, after a change of policy, when events were lost. */
 void plan_all(struct agent *a);
-/* The policy, or the set of cgroups, has changed. */
+/* Has a command said that the policy, or the set of cgroups, has changed? */
 void plan_poked(struct agent *a);
 /* Take what is in the ring of events, so many at most that nothing else has to wait. */
 void plan_take_events(struct agent *a);

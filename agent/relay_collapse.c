@@ -7,6 +7,7 @@
 #include <bpf/bpf.h>
 
 #include "cmd.h"
+#include "agent.h"
 #include "collapse.h"
 #include "instance.h"
 #include "relay.h"
@@ -38,6 +39,12 @@ int relay_collapse_check(const char *instance)
 	struct instance in;
 	int status = cmd_open(&in, instance, 0);
 
+	if (status == EXIT_OK && !agent_names_processes()) {
+		/* others tell by the owner's pid whether a record is still somebody's */
+		msg_error("--collapse cannot work here: " AGENT_WHERE);
+		instance_close(&in);
+		return EXIT_UNSUPPORTED;
+	}
 	if (status == EXIT_OK) {
 		collapse_sweep(&in);
 		instance_close(&in);

@@ -5,6 +5,7 @@
 
 #include "agent.h"
 #include "cmd.h"
+#include "folder.h"
 #include "pass.h"
 #include "policy.h"
 #include "session.h"
@@ -68,6 +69,10 @@ int session_open(struct instance *in, const struct session_options *o, bool *cre
 		lock = instances_lock();
 	if (err || lock < 0) {
 		err = err ? err : lock;
+		if (err == -FOLDER_STRANGE) {
+			msg_error(FOLDER_STRANGE_TEXT);
+			return EXIT_FAIL;
+		}
 		msg_error("cannot use the bpffs at /sys/fs/bpf: %s", strerror(-err));
 		return exit_status(err);
 	}

@@ -4,6 +4,8 @@
 #include <time.h>
 #include <bpf/bpf.h>
 
+#include "force.h"
+#include "foreign.h"
 #include "instance.h"
 #include "load.h"
 #include "netns.h"
@@ -115,6 +117,25 @@ static void add_profile(json_object *o, const struct hop_config *config)
 	add(profile, "fionread_counts_hops", json_object_new_boolean(!config->hop_fionread_broken));
 	add(profile, "adopts_old_connections", json_object_new_boolean(config->setsockopt_iter));
 	add(o, "profile", profile);
+}
+
+/* How many sockmaps of others are on this host: their sockets never join. null without the right to ask. */
+static void add_foreign(json_object *o)
+{
+	_cleanup_free_ struct foreign_map *map = NULL;
+	size_t n = 0;
+	int err = foreign_sockmaps(&map, &n);
+
+	add(o, "other_sockmaps", err ? NULL : number(n));
+}
+
+/* Rules that a test has taken away; null where all are in force. */
+static void add_force(json_object *o, __u32 force)
+{
+	char names[256];
+
+	force_names(force, names, sizeof(names));
+	add(o, "test_switches", force ? json_object_new_string(names) : NULL);
 }
 
 /* For json_object_array_sort(): by a key that holds a string. */
@@ -424,6 +445,8 @@ void status_instance(json_object *o, const struct instance *in)
 	add_agent(o, in);
 	add_passes(o, in);
 	add_profile(o, in->config);
+	add_force(o, in->config->force);
+	add_foreign(o);
 	add_cgroups(o, in);
 	add_connections(o, in);
 	add_counters(o, in);

@@ -340,6 +340,7 @@ enum hop_event_type {
 	HOP_EV_LEAVE = 2,  /* a member asks to leave: run a pass */
 	HOP_EV_EXEC = 3, /* execve() in an attached cgroup with a TCP socket inherited: look at its program */
 	HOP_EV_SEEK = 4, /* an end sends to one that never sends: only a pass can register that */
+	HOP_EV_POKE = 5, /* config.pokes has changed: a command asks for a look at everything */
 };
 
 struct hop_event {
@@ -412,7 +413,7 @@ struct hop_config {
 	__u32 heartbeat;   /* seconds after which one message of a direction takes TCP, 0: never */
 	__u32 beat;	   /* the same in jiffies, what the verdict compares with */
 	__u32 memory_room; /* HOP_MEMORY_ROOM in pages */
-	__u32 pad_verdict;
+	__u32 pokes;	   /* counts the commands that asked the agent to look at everything */
 };
 
 /*

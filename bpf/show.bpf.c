@@ -181,6 +181,22 @@ int hop_relay_ends(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
+/*
+ * Wakes the agent, whichever namespaces it and the caller are in: a command runs this by BPF_PROG_TEST_RUN.
+ * The event only wakes; what counts is config.pokes, so a full ring loses nothing. Forced, because the reader
+ * of the ring is not always seen to have caught up by the time that it sleeps.
+ */
+SEC("syscall")
+int hop_poke(void *ctx)
+{
+	struct hop_event ev = {.type = HOP_EV_POKE};
+
+	(void)ctx;
+	__sync_fetch_and_add(&cfg.pokes, 1);
+	bpf_ringbuf_output(&events, &ev, sizeof(ev), BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
 /* Is this descriptor a TCP socket? */
 static __always_inline bool file_tcp(struct file *file)
 {

@@ -406,6 +406,20 @@ static __always_inline void on_established(struct bpf_sock_ops *ctx, bool early)
 		early_passive(ctx, sk, tp);
 }
 
+/*
+ * connect(AF_UNSPEC) dissolves a connection, and its socket may listen then. Each accepted socket would be a
+ * clone of one with our storage, which sk_clone() frees under the listener where it gives up early
+ * (CVE-2026-68399).
+ */
+static __always_inline void on_listen(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	forget(ctx);
+	if (sk)
+		bpf_sk_storage_delete(&relayed, sk);
+}
+
 static __always_inline void dispatch(struct bpf_sock_ops *ctx, bool early)
 {
 	switch (ctx->op) {
@@ -419,8 +433,10 @@ static __always_inline void dispatch(struct bpf_sock_ops *ctx, bool early)
 	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
 		on_established(ctx, early);
 		break;
+	case BPF_SOCK_OPS_TCP_LISTEN_CB: /* this and the next come whatever flags are set */
+		on_listen(ctx);
+		break;
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
-	case BPF_SOCK_OPS_TCP_LISTEN_CB: /* both come whatever flags are set */
 		forget(ctx);
 		break;
 	}

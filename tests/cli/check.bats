@@ -126,3 +126,31 @@ same_traces() { traces | diff "$BATS_TEST_TMPDIR/before" - >"$BATS_TEST_TMPDIR/d
 		[ "$(stat -f -c %T /sys/fs/bpf)" = tmpfs ]' _ "$hops" >"$json"
 	jq -e '.checks[] | select(.check == "bpffs") | .state == "ok" and (.found | test("not mounted"))' "$json"
 }
+
+@test "check and status name the sockmaps of others, in which sockets never join" {
+	require_root
+	local map
+	[ -e "$BUILD/tests/bench/naive.bpf.o" ] || make -s -C "$lib_root" "build/tests/bench/naive.bpf.o" 3>&- >/dev/null
+	new_cgroup
+	spawn -o "$BATS_TEST_TMPDIR/naive" "$BUILD/tests/bench/naive" "$BUILD/tests/bench/naive.bpf.o" "$CG"
+	wait_for 10 grep -q attached "$BATS_TEST_TMPDIR/naive"
+	attach "$CG" --no-agent
+	timeout 60 "$hops" check --json >"$json"
+	map=$(jq -r '.checks[] | select(.check == "other sockmaps") | "\(.state): \(.found)"' "$json")
+	echo "$map"
+	[[ $map == warning:*"socks (id "*naive_sockops*naive_msg* || $map == warning:*"socks (id "*naive_msg*naive_sockops* ]]
+	[[ $map != *members* && $map != *hop_* ]]
+	"$hops" status --json --instance "$INSTANCE" | jq -e '.other_sockmaps >= 1'
+}
+
+@test "the table of kernel defects in docs/kernels.md is the one that check goes by" {
+	require_root
+	timeout 60 "$hops" check --json >"$json" || true
+	jq -r '.advisories[] | "| \(.advisory) | \(.since // "all") | \(.fixed_in) | \(.meets) | \(.remedy) |"' "$json" \
+		>"$BATS_TEST_TMPDIR/table"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/table")" -ge 6 ]
+	grep '^| CVE-' "$lib_root/docs/kernels.md" | diff "$BATS_TEST_TMPDIR/table" -
+	jq -e '.advisories | all(.state | IN("fixed", "affected", "cannot tell"))' "$json"
+	# a warning at most
+	jq -e '[.checks[] | select(.check | test("^CVE-")) | .state] | all(. == "warning")' "$json"
+}

@@ -38,8 +38,8 @@ expect() {
 	return 1
 }
 
-contains() { [[ $1 == *"$2"* ]]; }
 # bats does not notice a command that fails by `!`
+contains() { [[ $1 == *"$2"* ]]; }
 lacks() { [[ $1 != *"$2"* ]]; }
 
 commands() { "$sockhop" help | sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'; }
@@ -510,4 +510,27 @@ pins=/sys/fs/bpf/sockhop
 	code=$(for o in "$BUILD"/bpf/*.bpf.o; do llvm-objdump -d "$o"; done)
 	grep -q '85 00 00 00 47 00 00 00' <<<"$code" # bpf_msg_redirect_hash: what we look for would be found
 	if grep -E '85 00 00 00 (3d|3e|5a|5b) 00 00 00' <<<"$code"; then return 1; fi
+}
+
+@test "the program that is installed refuses the test switches; elsewhere they are named, loudly" {
+	require_root
+	new_cgroup
+	attached=1
+	make -s -C "$BATS_TEST_DIRNAME/../.." install DESTDIR="$BATS_TEST_TMPDIR/root" PREFIX=/usr 3>&- >/dev/null ||
+		skip "make install does not work here"
+	run env SOCKHOP_TEST_FORCE=order "$BATS_TEST_TMPDIR/root/usr/sbin/sockhop" attach "$cg" --instance "$instance"
+	expect [ "$status" -eq 5 ]
+	expect contains "$output" "SOCKHOP_TEST_FORCE is set"
+	run env SOCKHOP_TEST_FORCE=ordr "$sockhop" attach "$cg" --instance "$instance"
+	expect [ "$status" -eq 1 ]
+	expect contains "$output" "no list of test switches"
+	run env SOCKHOP_TEST_FORCE=order,4 "$sockhop" attach "$cg" --no-agent --instance "$instance"
+	expect [ "$status" -eq 0 ]
+	expect contains "$output" "TEST ONLY"
+	for cmd in status list; do
+		run "$sockhop" $cmd --instance "$instance"
+		expect contains "$output" "TEST ONLY: instance '$instance' lacks rules that keep bytes safe (trim,order)"
+	done
+	run bash -c "$sockhop status --json --instance $instance 2>/dev/null | jq -r .test_switches"
+	expect [ "$output" = trim,order ]
 }

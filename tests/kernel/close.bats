@@ -42,3 +42,11 @@ as_plain() {
 }
 @test "an empty send is no message" { as_plain empty-send; }
 @test "connect(AF_UNSPEC) resets the peer" { as_plain unspec; }
+
+@test "no listening socket has storage of ours, not even one that was a connection before" {
+	attached_cgroup
+	run -0 member python3 "$BATS_TEST_DIRNAME/relisten.py" "/sys/fs/bpf/sockhop/$INSTANCE/socks"
+	echo "$output"
+	[ "${lines[0]}" = "connected: yes" ]
+	[ "${lines[1]}" = "listening: no" ]
+}

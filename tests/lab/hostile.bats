@@ -106,3 +106,38 @@ as() { # UID CMD...
 	"$SOCKHOP" policy show --json --instance "$INSTANCE" | jq -e '[.. | objects | select(.action? == "never")] | length == 0'
 	"$SOCKHOP" status --instance "$INSTANCE" | grep -q '^state: *attached'
 }
+
+# Runs in a mount namespace with a bpffs that everybody may write to, as a plain `mount -t bpf` makes it.
+public_bpffs() { unshare -m --propagation private bash -c 'mount -t bpf bpf /sys/fs/bpf && "$@"' _ "$@" 3>&-; }
+
+# What a local user plants; run as root or as nobody. Prints what attach and detach say, and their statuses.
+planted() { # SOCKHOP KIND CGROUP CANARY_DIR
+	local hop=$1 kind=$2 group=$3 canary=$4 pins=/sys/fs/bpf/sockhop as=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+	case $kind in
+	folder) "${as[@]}" bash -c "mkdir -m 0777 $pins && ln -s '$canary' $pins/x-new-999999 && ln -s '$canary' $pins/half" ;;
+	link) "${as[@]}" ln -s "$canary" $pins ;;
+	mode) mkdir -m 0777 $pins && chmod 0777 $pins && "${as[@]}" ln -s "$canary" $pins/x-new-999999 ;;
+	entry) mkdir -m 0700 $pins && ln -s "$canary" $pins/x-new-999999 && ln -s "$canary" $pins/half ;;
+	esac || return 99
+	"$hop" check
+	"$hop" attach "$group" --no-agent
+	echo "attach: $?"
+	"$hop" detach --all
+	echo "detach: $?"
+	ls -l "$canary"
+}
+
+@test "a pin folder that a local user made, or links in it, are not believed, and no file outside is touched" {
+	local kind canary=$BIN/canary
+	mkdir -m 0777 "$canary"
+	new_cgroup
+	for kind in folder link mode entry; do
+		touch "$canary/file"
+		run public_bpffs bash -c "$(declare -f planted); planted \"\$@\"" _ "$BIN/sockhop" "$kind" "$CG" "$canary"
+		echo "$kind: $output"
+		[ -e "$canary/file" ]
+		[ "$status" -eq 0 ]
+		[ "$kind" = entry ] || [[ $output == *"cannot be trusted"*"attach: 1"* ]]
+		[ "$kind" != entry ] || [[ $output == *"others may write to it"*"attach: 0"* ]]
+	done
+}
