@@ -19,6 +19,7 @@
 #define CROWD	      50	   /* so many pairs wait, or so many joined in the last pass: PACE_CROWD */
 #define LEAVE_SHARE   4		   /* passes for leaves, which an application may be waiting for */
 #define LEAVE_AT_ONCE 3		   /* passes that a leave takes when nothing is in its way */
+#define LEAVE_SPREAD  (10 * MS)	   /* between those after it, at least: a reader must be met awake */
 #define LEAVE_URGENT  20	   /* so many in a row; then they are as patient as joins */
 #define VET_PATIENCE  (200 * MS)   /* so long passes for leaves go before the examination of programs */
 #define REVIEW	      (30000 * MS) /* while there are members: lost events, programs that hold them */
@@ -132,7 +133,9 @@ static void plan_next(struct agent *a, int more, unsigned long long cost, unsign
 	a->pairs = joined / 2;
 	a->spent = 0;
 	if (a->leaves)
-		schedule(a, a->leave_passes < LEAVE_AT_ONCE ? 0 : LEAVE_SHARE * cost);
+		schedule(a, a->leave_passes < LEAVE_AT_ONCE	? 0
+			    : LEAVE_SHARE * cost < LEAVE_SPREAD ? LEAVE_SPREAD
+								: LEAVE_SHARE * cost);
 	else if (more & (PASS_JOINS | PASS_LEAVES))
 		schedule(a, 0); /* as early as the cost of this one allows */
 	else if (a->dirty.n)
