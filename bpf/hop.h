@@ -447,7 +447,7 @@ enum hop_force {
 	HOP_FORCE_ORDER = 1 << 3,   /* no order rule */
 	HOP_FORCE_BACKLOG = 1 << 4, /* no backlog rule */
 	HOP_FORCE_LATCH = 1 << 5,   /* leave without waiting for quiet */
-	HOP_FORCE_SHUTDOWN = 1 << 6, /* no shutdown rule */
+	HOP_FORCE_SHUTDOWN = 1 << 6, /* no shutdown rule, nor that on the peer's state */
 	HOP_FORCE_OPTIONS = 1 << 7,  /* no socket option rules */
 	HOP_FORCE_YOUNG = 1 << 8,    /* no proof that it is chatty: joins after some segments, at once */
 	HOP_FORCE_HELD = 1 << 9,     /* hops wait for calls of the peer */

@@ -231,10 +231,12 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 	stay = own_blocked(tp);
 	if (stay)
 		return stay;
-	if (!(cfg.force & HOP_FORCE_SHUTDOWN) && READ(peer, inet_conn.icsk_inet.sk.sk_shutdown))
-		return HOP_STAY_SHUTDOWN;
-	if (!connected(READ(peer, inet_conn.icsk_inet.sk.__sk_common.skc_state)))
-		return HOP_STAY_STATE;
+	if (!(cfg.force & HOP_FORCE_SHUTDOWN)) {
+		if (READ(peer, inet_conn.icsk_inet.sk.sk_shutdown))
+			return HOP_STAY_SHUTDOWN;
+		if (!connected(READ(peer, inet_conn.icsk_inet.sk.__sk_common.skc_state)))
+			return HOP_STAY_STATE;
+	}
 	stay = peer_blocked(st, peer, cast);
 	if (stay)
 		return stay;
