@@ -31,6 +31,8 @@
 #define LIFE  60
 /* Seconds in which an edge-triggered reader must have got what was sent to it. */
 #define EDGE_STALL 8
+/* So many bytes unread are more than a conversation has. */
+#define BEHIND 2000
 
 enum act { CHAT, BURST, LARGE, TINY, PAUSE, BUFFERS, BLOCK, LOWAT, CORK, ACTS };
 
@@ -108,6 +110,7 @@ static ssize_t write_some(struct side *d, unsigned int *seed, uint64_t at, size_
 /* All of [at, at + n); false: the connection or the program is at its end. */
 static bool write_all(struct side *d, unsigned int *seed, uint64_t at, size_t n)
 {
+	double stalls = now() + EDGE_STALL;
 	uint64_t before;
 	ssize_t r;
 
@@ -119,11 +122,16 @@ static bool write_all(struct side *d, unsigned int *seed, uint64_t at, size_t n)
 				d->s->hopped[d->dir] += r;
 			at += r;
 			n -= r;
+			stalls = now() + EDGE_STALL;
 			__atomic_store_n(&d->s->sent[d->dir], at, __ATOMIC_RELAXED);
 			continue;
 		}
 		if (errno != EAGAIN) {
 			fault(d, "write", at, errno);
+			return false;
+		}
+		if (d->script[d->dir].edge && now() > stalls) {
+			fault(d, "edge-triggered reader stalls before", at, ETIMEDOUT);
 			return false;
 		}
 		if (now() > d->deadline) {
@@ -294,12 +302,13 @@ struct waiting {
 };
 
 /*
- * Until there may be something to read; false: not yet. Who waits for edges is busy now and then before it
- * reads, so that one event stands for many messages.
+ * Until there may be something to read; false: not yet. Who waits for edges and is behind is busy elsewhere
+ * now and then, so that one event stands for many messages.
  */
 static bool await_bytes(struct side *d, struct waiting *w, unsigned int *seed)
 {
 	struct epoll_event ev;
+	uint64_t behind;
 
 	if (w->ep < 0 || w->end) {
 		wait_for(d->fd, POLLIN, 50);
@@ -311,7 +320,9 @@ static bool await_bytes(struct side *d, struct waiting *w, unsigned int *seed)
 		return false;
 	w->ready = true;
 	w->end = ev.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
-	if (!rnd(seed, 3))
+	behind = __atomic_load_n(&d->s->sent[!d->dir], __ATOMIC_RELAXED) -
+		 __atomic_load_n(&d->s->got[!d->dir], __ATOMIC_RELAXED);
+	if (behind > BEHIND && !rnd(seed, 2))
 		msleep(rnd(seed, 30));
 	return true;
 }
