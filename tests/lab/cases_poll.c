@@ -115,6 +115,60 @@ static void epoll_edge_many(struct lab *t)
 	note(t, "lost edges of 500", "%d", lost);
 }
 
+/*
+ * A reader that takes a short read for "drained" (epoll(7), Q9; nginx, tokio): after each event it reads
+ * until a read is short. Notes how much it gets until no event comes.
+ */
+static void note_short_reads(struct lab *t, const char *key, int ep)
+{
+	static char b[65536];
+	struct epoll_event ev;
+	size_t got = 0;
+	ssize_t n;
+
+	while (epoll_wait(ep, &ev, 1, 500) == 1)
+		do {
+			n = recv(t->b, b, sizeof(b), 0);
+			got += n > 0 ? n : 0;
+		} while (n == sizeof(b));
+	note(t, key, "%zu", got);
+}
+
+/* More small messages than may hop unread, so the last ones take TCP, all before the reader looks. */
+static void epoll_edge_short_read(struct lab *t)
+{
+	int ep = epoll_create1(0), i;
+
+	put(t, t->a, "x"); /* hops on each kernel: nobody watches yet */
+	watch(ep, t->b, EPOLLIN | EPOLLET);
+	for (i = 0; i < 1200; i++)
+		put(t, t->a, "x");
+	settle();
+	note_short_reads(t, "many small ones", ep);
+	put(t, t->a, "hello");
+	note_short_reads(t, "one more", ep);
+}
+
+/* Bytes that hopped are unread when the sender turns into one that must leave. */
+static void epoll_edge_leave(struct lab *t)
+{
+	int ep = epoll_create1(0), one = 1;
+
+	put_n(t, t->a, 1000);
+	watch(ep, t->b, EPOLLIN | EPOLLET);
+	put_n(t, t->a, 1000);
+	setsockopt(t->a, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one));
+	put_n(t, t->a, 1000);
+	settle();
+	put_n(t, t->a, 1000);
+	settle();
+	note_short_reads(t, "before and after", ep);
+	put_n(t, t->a, 1000);
+	note_short_reads(t, "later", ep);
+	shutdown(t->a, SHUT_WR);
+	note_epoll(t, "half-closed", ep, 1000);
+}
+
 static void epoll_oneshot(struct lab *t)
 {
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT};
@@ -265,6 +319,8 @@ const struct lab_case cases_poll[] = {
 	{"epoll-level", epoll_level, LAB_JOINS, 0, NULL, NULL},
 	{"epoll-edge", epoll_edge, LAB_JOINS, 0, NULL, NULL},
 	{"epoll-edge-many", epoll_edge_many, LAB_JOINS, 0, NULL, NULL},
+	{"epoll-edge-short-read", epoll_edge_short_read, LAB_JOINS, 0, NULL, NULL},
+	{"epoll-edge-short-read-after-leave", epoll_edge_leave, LAB_JOINS, 0, NULL, NULL},
 	{"epoll-edge-wakes", epoll_et_wakes, LAB_JOINS, 0, NULL, NULL},
 	{"epoll-oneshot", epoll_oneshot, LAB_JOINS, 0, NULL, NULL},
 	{"epoll-out-edge", epoll_out_edge, LAB_JOINS, 0, NULL, NULL},

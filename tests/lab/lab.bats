@@ -57,6 +57,18 @@ hopped() {
 	hopped "$BATS_TEST_TMPDIR/log" 1000000
 }
 
+# found SEED: random programs from that seed on, readers that wait for edges; 0: a stall was seen, within 35 s
+found() {
+	! in_cgroup "$CG" timeout 130 "$BUILD/tests/lab/random" -e -s "$1" -t 35 >"$BATS_TEST_TMPDIR/log" 2>&1 || return 1
+	cat "$BATS_TEST_TMPDIR/log"
+	grep -q "edge-triggered reader stalls" "$BATS_TEST_TMPDIR/log"
+}
+@test "random programs: edge-triggered readers stall with two receive queues and without the edge rule" {
+	new_cgroup
+	SOCKHOP_TEST_FORCE=queues,edge attach "$CG"
+	found 1
+}
+
 # ---- storms ----
 
 # storm DOING [HOPPED [ROUNDS]]: runs random programs in $CG, and DOING in a loop beside them, for 2 * LAB_SECONDS; on a
@@ -102,7 +114,8 @@ flip_attach() {
 	new_cgroup
 	attach "$CG"
 	# programs that talk for seconds, so that connections live through several rounds
-	RANDOM_ARGS="-c -j 4" storm flip_attach 1000000 3
+	# and wait for edges: an end that joins or leaves may not keep bytes from a reader that waits for the next one
+	RANDOM_ARGS="-c -e -j 4" storm flip_attach 1000000 3
 	[ "$came" -ge 2 ]
 }
 
@@ -115,7 +128,7 @@ flip_policy() {
 @test "storm: policies" {
 	new_cgroup
 	attach "$CG"
-	storm flip_policy 100000
+	RANDOM_ARGS=-e storm flip_policy 100000
 }
 
 kill_agent() {

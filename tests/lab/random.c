@@ -3,21 +3,24 @@
  * random: random programs of socket operations on both ends of a connection, drawn from a seed, every byte
  * position-coded and checked. The two ends live in two processes; each writes and reads in one thread or in
  * two. A script has chatty phases (so that the connection joins), bursts, large messages, pauses, small
- * buffers, slow readers, peeks, switches of O_NONBLOCK and of options, and ends in one of several ways.
+ * buffers, slow readers, readers that wait for edges and take a short read for drained, peeks, switches of
+ * O_NONBLOCK and of options, and ends in one of several ways.
  *
- * random [-s SEED] [-n SEEDS] [-t SECONDS] [-j PARALLEL] [-H PERCENT] [-c] [-v]
+ * random [-s SEED] [-n SEEDS] [-t SECONDS] [-j PARALLEL] [-H PERCENT] [-c] [-e] [-v]
  *   -s first seed (default: from the clock)   -n so many seeds   -t or as many as fit into so many seconds
  *   -c more conversation, fewer large messages: connections that live for seconds and hop most of the time
+ *   -e all readers that are non-blocking wait for edges (else one in four)
  *   SIGTERM: begins no more seeds
  *   -j at a time (8)   -H fail unless this share of the bytes hopped   -v say what each seed does
- * A failing seed is printed with what went wrong; `random -s SEED -n 1` (and -c) replays it. SOCKHOP_PLAIN=1:
- * no share. Exit status: 0, 1 a fault, 2 the set-up failed.
+ * A failing seed is printed with what went wrong; `random -s SEED -n 1` (and -c, -e) replays it.
+ * SOCKHOP_PLAIN=1: no share. Exit status: 0, 1 a fault, 2 the set-up failed.
  */
 #include "../kernel/pattern.h"
 #include "../kernel/sock.h"
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -26,6 +29,10 @@
 /* Seconds without progress after which a seed hangs; and its longest life. */
 #define STALL 15
 #define LIFE  60
+/* Seconds in which an edge-triggered reader must have got what was sent to it. */
+#define EDGE_STALL 8
+/* So many bytes unread are more than a conversation has. */
+#define BEHIND 2000
 
 enum act { CHAT, BURST, LARGE, TINY, PAUSE, BUFFERS, BLOCK, LOWAT, CORK, ACTS };
 
@@ -33,10 +40,10 @@ enum act { CHAT, BURST, LARGE, TINY, PAUSE, BUFFERS, BLOCK, LOWAT, CORK, ACTS };
 struct script {
 	uint64_t total;
 	unsigned int seed;
-	bool blocking_reader, slow, peeks;
+	bool blocking_reader, slow, peeks, edge;
 };
 
-static bool chatty; /* -c */
+static bool chatty, edges; /* -c, -e */
 static volatile sig_atomic_t stopped;
 
 static void on_term(int sig)
@@ -103,6 +110,7 @@ static ssize_t write_some(struct side *d, unsigned int *seed, uint64_t at, size_
 /* All of [at, at + n); false: the connection or the program is at its end. */
 static bool write_all(struct side *d, unsigned int *seed, uint64_t at, size_t n)
 {
+	double stalls = now() + EDGE_STALL;
 	uint64_t before;
 	ssize_t r;
 
@@ -114,11 +122,16 @@ static bool write_all(struct side *d, unsigned int *seed, uint64_t at, size_t n)
 				d->s->hopped[d->dir] += r;
 			at += r;
 			n -= r;
+			stalls = now() + EDGE_STALL;
 			__atomic_store_n(&d->s->sent[d->dir], at, __ATOMIC_RELAXED);
 			continue;
 		}
 		if (errno != EAGAIN) {
 			fault(d, "write", at, errno);
+			return false;
+		}
+		if (d->script[d->dir].edge && now() > stalls) {
+			fault(d, "edge-triggered reader stalls before", at, ETIMEDOUT);
 			return false;
 		}
 		if (now() > d->deadline) {
@@ -180,6 +193,28 @@ static void listen_first(struct side *d, uint64_t at)
 	} while (now() < until);
 }
 
+/*
+ * An edge-triggered reader gets all that was sent, although nothing comes after it. (Else each further
+ * message would bring an event, and no stall could be seen.) False: it does not.
+ */
+static bool drained(struct side *d, uint64_t at)
+{
+	double until = now() + EDGE_STALL;
+
+	if (!d->script[d->dir].edge)
+		return true;
+	while (__atomic_load_n(&d->s->got[d->dir], __ATOMIC_RELAXED) < at) {
+		if (__atomic_load_n(&d->s->faults, __ATOMIC_RELAXED))
+			return false;
+		if (now() > until) {
+			fault(d, "edge-triggered reader stalls before", at, ETIMEDOUT);
+			return false;
+		}
+		msleep(1);
+	}
+	return true;
+}
+
 /* A conversation, long enough to join; where it got to. */
 static uint64_t warm_up_chat(struct side *d, unsigned int seed, uint64_t total)
 {
@@ -226,6 +261,8 @@ static void *writer(void *arg)
 			if (act == CHAT)
 				listen_first(d, at);
 		}
+		if (rnd(&seed, 2) && !drained(d, at))
+			break;
 	}
 	shutdown(d->fd, SHUT_WR);
 	return NULL;
@@ -257,18 +294,68 @@ static ssize_t read_some(struct side *d, unsigned int *seed, unsigned char *b, s
 	}
 }
 
+/* How a reader waits: by poll(2), or for edges. */
+struct waiting {
+	int ep;	    /* -1: by poll(2) */
+	bool ready; /* an edge came, and no read was short since */
+	bool end;   /* the end of the stream was announced: it reads on to that */
+};
+
+/*
+ * Until there may be something to read; false: not yet. Who waits for edges and is behind is busy elsewhere
+ * now and then, so that one event stands for many messages.
+ */
+static bool await_bytes(struct side *d, struct waiting *w, unsigned int *seed)
+{
+	struct epoll_event ev;
+	uint64_t behind;
+
+	if (w->ep < 0 || w->end) {
+		wait_for(d->fd, POLLIN, 50);
+		return true;
+	}
+	if (w->ready)
+		return true;
+	if (epoll_wait(w->ep, &ev, 1, 50) != 1)
+		return false;
+	w->ready = true;
+	w->end = ev.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+	behind = __atomic_load_n(&d->s->sent[!d->dir], __ATOMIC_RELAXED) -
+		 __atomic_load_n(&d->s->got[!d->dir], __ATOMIC_RELAXED);
+	if (behind > BEHIND && !rnd(seed, 2))
+		msleep(rnd(seed, 30));
+	return true;
+}
+
+/* -1: this reader is not edge-triggered. */
+static int watch_edges(const struct side *d)
+{
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET};
+	int ep;
+
+	if (!d->script[!d->dir].edge)
+		return -1;
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, d->fd, &ev))
+		die("epoll");
+	return ep;
+}
+
 static void *reader(void *arg)
 {
 	static __thread unsigned char b[1 << 17];
 	struct side *d = arg;
 	const struct script *in = &d->script[!d->dir];
 	unsigned int seed = in->seed * 31 + 7;
+	struct waiting w = {.ep = watch_edges(d)};
 	uint64_t at = 0;
-	ssize_t r, k;
+	ssize_t r, k, n;
 
 	for (;;) {
-		wait_for(d->fd, POLLIN, 50);
-		r = read_some(d, &seed, b, 1 + rnd(&seed, in->slow ? 3000 : sizeof(b)), at);
+		n = 1 + rnd(&seed, in->slow ? 3000 : sizeof(b));
+		errno = EAGAIN;
+		r = await_bytes(d, &w, &seed) ? read_some(d, &seed, b, n, at) : -1;
+		w.ready = r == n;
 		if (r > 0) {
 			k = pattern_check(d->seed, !d->dir, at, b, r);
 			if (k >= 0) {
@@ -312,6 +399,7 @@ static void derive(struct script s[2], unsigned int seed)
 		s[k].blocking_reader = !rnd(&r, 8);
 		s[k].slow = !rnd(&r, 5);
 		s[k].peeks = !rnd(&r, 4);
+		s[k].edge = (!rnd(&r, 4) || edges) && !s[k].blocking_reader;
 	}
 }
 
@@ -370,7 +458,7 @@ int main(int argc, char **argv)
 	struct shared *s;
 	struct slot slot[64] = {};
 
-	while ((c = getopt(argc, argv, "s:n:t:j:H:cv")) != -1) {
+	while ((c = getopt(argc, argv, "s:n:t:j:H:cev")) != -1) {
 		if (c == 's')
 			first = strtoul(optarg, NULL, 0);
 		else if (c == 'n')
@@ -383,6 +471,8 @@ int main(int argc, char **argv)
 			min_hop = atoi(optarg);
 		else if (c == 'c')
 			chatty = true;
+		else if (c == 'e')
+			edges = true;
 		else if (c == 'v')
 			verbose = 1;
 		else
@@ -426,8 +516,8 @@ int main(int argc, char **argv)
 		hopped += s[i].hopped[0] + s[i].hopped[1];
 		if (s[i].faults || !WIFEXITED(status) || WEXITSTATUS(status)) {
 			bad++;
-			printf("random FAILED seed %u: replay with -s %u -n 1%s\n", slot[i].seed,
-			       slot[i].seed, chatty ? " -c" : "");
+			printf("random FAILED seed %u: replay with -s %u -n 1%s%s\n", slot[i].seed,
+			       slot[i].seed, chatty ? " -c" : "", edges ? " -e" : "");
 		} else if (verbose) {
 			printf("seed %u secs %.1f bytes %llu hopped %llu\n", slot[i].seed,
 			       now() - slot[i].started, (unsigned long long)(s[i].sent[0] + s[i].sent[1]),
