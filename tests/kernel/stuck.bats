@@ -136,9 +136,11 @@ within() {
 
 @test "list --all and attach do not wait for a socket that is held" {
 	new_cgroup
-	hold 60
-	spawn -c "$CG" sleep 60 # somebody in the namespace
-	run within 20 attach "$CG"
+	# an attach tries the kernel out, which takes half a minute on a machine that is busy enough; that it did not wait for
+	# the socket is seen by list, to which the namespace is blocked still
+	hold 120
+	spawn -c "$CG" sleep 120 # somebody in the namespace
+	run within 100 attach "$CG"
 	echo "$output"
 	[ "$status" -eq 0 ]
 	INSTANCE=$lib_id
