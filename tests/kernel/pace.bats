@@ -69,7 +69,7 @@ vetoed() {
 	wait_list "$JOIN_WAIT" 'length == 1 and .[0].reason == "splice-capable"' "$INSTANCE"
 	BEFORE=$(passes) PAIRED=$(counter paired)
 	kill -USR1 "$SPAWN_PID"
-	wait_for 20 has "$BATS_TEST_TMPDIR/short" done
+	wait_for 20 has "$BATS_TEST_TMPDIR/short" 'done'
 }
 
 @test "the connections of a vetoed program cost no pass, until the policy changes" {

@@ -23,6 +23,17 @@ let_go() {
 # pair [NETNS]: two ends that talk for long
 pair() { spawn -c "$CG" -o "$BATS_TEST_TMPDIR/rr$SPAWN_PID" ${1:+-n "$1"} "$K/rr" -w 0 -s 40; }
 
+# cannot_leave [NETNS]: a member whose hop bytes nobody reads. A pair that talks may leave in a pass that comes by both
+# ends before it comes by the socket that is held: in which order is up to the hash table.
+cannot_leave() {
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/unread" ${1:+-n "$1"} "$K/unread" -s 60
+	wait_for 30 has "$BATS_TEST_TMPDIR/unread" 'unread ready'
+}
+read_it() {
+	kill -USR1 "$1"
+	wait "$1"
+}
+
 # hopping N: so many pairs hop that are not in the namespace that is blocked
 hopping() {
 	[ "$("$SOCKHOP" list --json --instance "$INSTANCE" |
@@ -32,7 +43,8 @@ hopping() {
 status_is() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq -e "$1" >/dev/null; }
 inode() { stat -Lc %i "/run/netns/$1"; }
 
-# within SECONDS CMD...: CMD's status, 99 if it takes longer
+# within SECONDS CMD...: CMD's status, 99 if it takes longer. Sockets are held for a minute: what waits for one takes that
+# long. The limits are far below, and leave room for a busy machine.
 within() {
 	local begin=$EPOCHREALTIME status=0 secs=$1
 	shift
@@ -59,22 +71,26 @@ within() {
 }
 
 @test "detach of an instance with a held socket ends in time, others have left, the lock is free" {
+	local unread
 	attached_cgroup
 	new_netns
-	pair "$NS"
+	cannot_leave "$NS"
+	unread=$SPAWN_PID
 	pair
-	wait_for 10 members_are 4
+	wait_for 10 hopping 1
 	hold 60 "$NS"
-	run within 5 "$SOCKHOP" detach --all --instance "$INSTANCE" --timeout 2
+	run within 15 "$SOCKHOP" detach --all --instance "$INSTANCE" --timeout 2
 	echo "$output"
 	[ "$status" -eq 1 ]
 	[[ $output == *"$NS is blocked"* ]]
-	"$SOCKHOP" status --json --instance "$INSTANCE-draining-1" | jq -e '.connections.members == 2'
+	"$SOCKHOP" list --json --instance "$INSTANCE-draining-1" | jq -e "
+		all(.[]; .state == \"candidate\" or .a.netns == $(inode "$NS"))"
 	# another instance, and later commands, are not kept waiting by what is left of the pass
-	within 5 "$SOCKHOP" list --all --json --instance "$INSTANCE-draining-1" >/dev/null || [ "$?" -eq 1 ]
-	within 10 "$SOCKHOP" attach "$CG" --instance "$INSTANCE"
+	within 15 "$SOCKHOP" list --all --json --instance "$INSTANCE-draining-1" >/dev/null || [ "$?" -eq 1 ]
+	within 20 "$SOCKHOP" attach "$CG" --instance "$INSTANCE"
 	let_go
-	within 10 "$SOCKHOP" detach --all --instance "$INSTANCE"
+	read_it "$unread"
+	within 15 "$SOCKHOP" detach --all --instance "$INSTANCE"
 }
 
 @test "detach of one cgroup whose namespace is blocked says so, and can be repeated" {
@@ -88,7 +104,7 @@ within() {
 	pair "$NS"
 	wait_for 10 members_are 2
 	hold 60 "$NS"
-	run within 5 "$SOCKHOP" detach "$two" --instance "$INSTANCE" --timeout 2
+	run within 15 "$SOCKHOP" detach "$two" --instance "$INSTANCE" --timeout 2
 	echo "$output"
 	[ "$status" -eq 1 ]
 	[[ $output == *"$NS is blocked"* ]]
@@ -99,10 +115,10 @@ within() {
 }
 
 @test "a detach can be killed while a pass waits for a socket" {
-	local pid
+	local pid unread
 	attached_cgroup
-	pair
-	wait_for 10 members_are 2
+	cannot_leave
+	unread=$SPAWN_PID
 	hold 60
 	spawn "$SOCKHOP" detach --all --instance "$INSTANCE" --timeout 30
 	pid=$SPAWN_PID
@@ -111,20 +127,24 @@ within() {
 	sleep 1
 	kill -KILL "$pid"
 	wait_for 3 eval "! [ -e /proc/$pid/stat ] || grep -q '^State:.Z' /proc/$pid/status"
-	run within 5 "$SOCKHOP" detach --all --instance "$INSTANCE" --timeout 1
+	run within 15 "$SOCKHOP" detach --all --instance "$INSTANCE" --timeout 1
+	echo "$output"
 	[ "$status" -eq 1 ]
 	let_go
+	read_it "$unread"
 }
 
 @test "list --all and attach do not wait for a socket that is held" {
 	new_cgroup
-	hold 60
-	spawn -c "$CG" sleep 60 # somebody in the namespace
-	run within 8 attach "$CG"
+	# an attach tries the kernel out, which takes half a minute on a machine that is busy enough; that it did not wait for
+	# the socket is seen by list, to which the namespace is blocked still
+	hold 120
+	spawn -c "$CG" sleep 120 # somebody in the namespace
+	run within 100 attach "$CG"
 	echo "$output"
 	[ "$status" -eq 0 ]
 	INSTANCE=$lib_id
-	run within 5 "$SOCKHOP" list --all --instance "$INSTANCE"
+	run within 15 "$SOCKHOP" list --all --instance "$INSTANCE"
 	echo "$output"
 	[ "$status" -eq 1 ]
 	[[ $output == *"is blocked"* ]]
