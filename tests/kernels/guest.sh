@@ -380,7 +380,7 @@ starved() {
 
 # A segment that the verdict program cannot hand over: a reset. With two receive queues (hole: 77) nothing is cut.
 broken() {
-	SOCKHOP_TEST_FORCE=cut attach
+	SOCKHOP_TEST_FORCE="cut" attach
 	member 60 hole -s 10
 	code=$?
 	note=$(tail -n1 /tmp/out)
