@@ -160,7 +160,7 @@ static void check_joins(struct checks *c, const struct probe *p)
 			   "not where a member has two receive queues");
 	else
 		check_line(c, CHECK_WARN, "early joins",
-			   "rules with the action early act as late; Linux 6.2 has it",
+			   "rules with the action early act as late; Linux 6.5 has it",
 			   "no bpf_cast_to_kern_ctx()");
 }
 

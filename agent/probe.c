@@ -166,6 +166,20 @@ static bool hop_is_counted(struct probe_bpf *skel, int client, int server)
 	return counted;
 }
 
+/* A member whose stream cannot be kept whole must be reset. The last question: it ends the connection. */
+static bool can_reset(struct probe_bpf *skel, int server)
+{
+	char buf[64];
+	int err;
+
+	skel->bss->probe_reset = true;
+	err = run_iter(skel);
+	skel->bss->probe_reset = false;
+	while (!err && recv(server, buf, sizeof(buf), MSG_DONTWAIT) > 0)
+		; /* what splice_works() has left */
+	return !err && errno == ECONNABORTED;
+}
+
 /* What readers of members see, with or without the stream verdict program on the sockhash. */
 static int probe_pair(struct probe_bpf *skel, struct probe *out, bool verdict)
 {
@@ -193,6 +207,7 @@ static int probe_pair(struct probe_bpf *skel, struct probe *out, bool verdict)
 	skel->bss->probe_target = skel->bss->probe_insert;
 	out->splice = splice_works(client, server);
 	skel->bss->probe_target = 0;
+	out->one_queue = out->one_queue && can_reset(skel, server);
 	return 0;
 }
 

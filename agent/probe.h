@@ -13,9 +13,11 @@ struct probe {
 	bool iter_insert;     /* iter/tcp can put a socket into a sockhash: late joins */
 	bool iter_setsockopt; /* bpf_setsockopt() works in iter/tcp: connections older than the attach join */
 	bool kern_ctx;	      /* bpf_cast_to_kern_ctx() (6.2) */
-	bool one_queue; /* the stream verdict program may be used: TCP bytes of a member join its hop queue */
-	bool hop;	/* a redirected message arrived */
-	bool charged;	/* and counted in the receiver's sk_rmem_alloc, by which a backlog is bounded */
+	/* the stream verdict program may be used: TCP bytes of a member join its hop queue, and
+	 * bpf_sock_destroy() ends the connection should one of them not (6.5) */
+	bool one_queue;
+	bool hop;	   /* a redirected message arrived */
+	bool charged;	   /* and counted in the receiver's sk_rmem_alloc, by which a backlog is bounded */
 	bool fionread_tcp; /* FIONREAD counts TCP-path bytes of a member, and does so behind hop bytes */
 	bool fionread_hop; /* FIONREAD counts hop bytes */
 	bool splice;	   /* splice(2) delivers hop bytes (no kernel known does) */

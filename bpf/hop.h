@@ -45,6 +45,7 @@ enum hop_end_flags {
 	HOP_END_IDLE = 1 << 7,	    /* a member that has sent nothing for config.idle_ns */
 	HOP_END_COLLAPSED = 1 << 8, /* a member whose peer is beyond a relay: see struct hop_collapse */
 	HOP_END_SEEK = 1 << 9,	    /* looks for a peer that sends nothing and so cannot register itself */
+	HOP_END_BROKEN = 1 << 10, /* a segment could not be handed over: it gets none after it, but a reset */
 };
 
 /*
@@ -116,6 +117,7 @@ struct hop_sock {
 	__u32 gen;	/* config.policy_gen under which both ends may hop; under another one all stays */
 	__u32 kin;	/* both ends belong to one user and one cgroup: see hop_kin() */
 	__u32 roomy_at; /* jiffies (32 bits) when the peer was last seen to have memory to spare */
+	__u32 sound;	/* own write_seq up to which the peer got every byte: see peer_sound() */
 };
 
 /*
@@ -454,6 +456,7 @@ enum hop_force {
 	HOP_FORCE_FLIPS = 1 << 10,   /* programs that turn members blocking are not remembered */
 	HOP_FORCE_EDGE = 1 << 16,    /* edge-triggered readers may have two receive queues */
 	HOP_FORCE_QUEUES = 1 << 17,  /* at attach: no stream verdict program, so members have two queues */
+	HOP_FORCE_CUT = 1 << 18,     /* segments cannot be cut, as without memory for it */
 };
 
 /*

@@ -200,6 +200,44 @@ static __always_inline bool connected(__u8 state)
 	return state == BPF_TCP_ESTABLISHED || state == BPF_TCP_CLOSE_WAIT;
 }
 
+/*
+ * copied_seq moves over a segment that hop_verdict drops as well, but by then the peer is marked: see
+ * break_off(). The caller has read copied_seq; the value of the atomic operation is used, so that it is a
+ * full barrier and the mark is read after that.
+ */
+static __noinline int peer_sound(struct hop_sock *st)
+{
+	struct hop_end *e;
+	struct hop_key key;
+
+	if (!st)
+		return 0;
+	key = st->peer;
+	e = bpf_map_lookup_elem(&ends, &key);
+	return e && e->cookie == st->peer_cookie && !(__sync_fetch_and_or(&e->flags, 0) & HOP_END_BROKEN);
+}
+
+/*
+ * The order rule. The kernel reads the hop queue before the TCP queue, so hop -> TCP keeps order by itself
+ * and TCP -> hop does not: hop only when the peer's reader has consumed every byte that was ever sent on the
+ * TCP path. (The peer of a collapsed connection counts from elsewhere: `delta`.) Hops move neither number, so
+ * what was found once holds until something goes by TCP again.
+ */
+static __always_inline bool in_order(struct hop_sock *st, struct tcp_sock *tp, struct tcp_sock *peer,
+				     const bool cast)
+{
+	__u32 sent = tp->write_seq;
+
+	if (!(cfg.force & HOP_FORCE_ORDER) && READ(peer, copied_seq) + st->delta != sent)
+		return false;
+	if (st->sound == sent)
+		return true;
+	if (!peer_sound(st))
+		return false;
+	st->sound = sent;
+	return true;
+}
+
 static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock *tp, __u32 size,
 					    const bool cast)
 {
@@ -217,14 +255,10 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 		if (stay)
 			return stay;
 		st->kin = hop_kin((__u64)(long)tp, st->peer_sk);
+		st->sound = tp->write_seq - 1; /* not known */
 	}
 	peer = peer_sock(st, cast);
-	/*
-	 * The order rule. The kernel reads the hop queue before the TCP queue, so hop -> TCP keeps order by
-	 * itself and TCP -> hop does not: hop only when the peer's reader has consumed every byte that was
-	 * ever sent on the TCP path. (The peer of a collapsed connection counts from elsewhere: `delta`.)
-	 */
-	if (!(cfg.force & HOP_FORCE_ORDER) && READ(peer, copied_seq) + st->delta != tp->write_seq)
+	if (!in_order(st, tp, peer, cast))
 		return HOP_STAY_ORDER;
 	if (heartbeat_due(tp))
 		return HOP_STAY_HEARTBEAT;

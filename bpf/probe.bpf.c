@@ -17,6 +17,7 @@ struct {
 __u64 probe_target;  /* cookie that probe_msg redirects to; 0: pass */
 __u64 probe_insert;  /* cookie that probe_iter inserts */
 bool probe_inserted; /* by user space: probe_iter shall only look */
+bool probe_reset;    /* probe_iter shall end the connection of that socket */
 int probe_insert_result = -1;
 int probe_setsockopt_result = -1;
 __u32 probe_copied; /* copied_seq of that socket when probe_iter last ran */
@@ -30,6 +31,11 @@ int probe_msg(struct sk_msg_md *msg)
 		bpf_msg_redirect_hash(msg, &probe_socks, &key, BPF_F_INGRESS);
 	return SK_PASS;
 }
+
+/* Weak: a name that the kernel does not have would fail the whole object, not only the program that calls it.
+ */
+void *bpf_cast_to_kern_ctx(void *) __ksym __weak;
+extern int bpf_sock_destroy(struct sock_common *sock) __ksym __weak;
 
 SEC("iter/tcp")
 int probe_iter(struct bpf_iter__tcp *ctx)
@@ -47,6 +53,11 @@ int probe_iter(struct bpf_iter__tcp *ctx)
 	cookie = bpf_get_socket_cookie(tp);
 	if (cookie != probe_insert)
 		return 0;
+	if (probe_reset) {
+		if (bpf_sock_destroy)
+			bpf_sock_destroy(skc);
+		return 0;
+	}
 	probe_copied = tp->copied_seq;
 	if (probe_inserted)
 		return 0;
@@ -62,10 +73,6 @@ int probe_verdict(struct __sk_buff *skb)
 {
 	return SK_PASS;
 }
-
-/* Weak: a name that the kernel does not have would fail the whole object, not only the program that calls it.
- */
-void *bpf_cast_to_kern_ctx(void *) __ksym __weak;
 
 /* Loads only where early joins work, and hop_verdict, which needs the same. */
 SEC("sockops")

@@ -44,13 +44,35 @@ static __always_inline bool trim(struct __sk_buff *skb, struct tcp_sock *tp, str
 		old = len;
 	else
 		self->next = seq + len;
+	if (cfg.force & HOP_FORCE_CUT || !segment_cut(skb, old))
+		return false;
 	count_add(HOP_CNT_TRIMMED, old);
-	return segment_cut(skb, old);
+	return true;
+}
+
+/*
+ * This segment cannot be handed over, and its bytes are acknowledged: from here on the stream has a hole. No
+ * byte behind it may be read, whether it comes by TCP (hop_verdict drops all) or hops (peer_sound()), and the
+ * connection ends with a reset, in the next pass: only iterators may destroy a socket. The mark is a full
+ * barrier (its old value is used): it is there before copied_seq moves over the segment (tcp_eat_skb()).
+ */
+static __always_inline void break_off(struct hop_end *self)
+{
+	struct hop_event ev = {.type = HOP_EV_LEAVE, .why = HOP_WHY_BROKEN};
+
+	if (__sync_fetch_and_or(&self->flags, HOP_END_BROKEN) & HOP_END_BROKEN)
+		return;
+	self->why = HOP_WHY_BROKEN;
+	count(HOP_CNT_WHY + HOP_WHY_BROKEN);
+	ev.cookie = self->cookie;
+	ev.netns = ev.peer_netns = self->netns;
+	emit(&ev);
 }
 
 /*
  * TCP bytes join the hop queue, in order: a member has one receive queue, whose end is the end of what there
- * is, and FIONREAD counts it (docs/design.md, I31). Needs bpf_cast_to_kern_ctx() (6.2).
+ * is, and FIONREAD counts it (docs/design.md, I31). Needs bpf_cast_to_kern_ctx() (6.2), and hop_visit with
+ * bpf_sock_destroy() (6.5) for a segment that cannot be handed over (I39).
  */
 SEC("sk_skb/stream_verdict")
 int hop_verdict(struct __sk_buff *skb)
@@ -59,8 +81,13 @@ int hop_verdict(struct __sk_buff *skb)
 	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
 	struct hop_end *self = tp ? receiver(tp) : NULL;
 
-	if (!self || !skb->len || cfg.force & HOP_FORCE_TRIM || trim(skb, tp, self))
+	if (!self || !skb->len || cfg.force & HOP_FORCE_TRIM)
 		return SK_PASS;
+	if (!(self->flags & HOP_END_BROKEN)) {
+		if (trim(skb, tp, self))
+			return SK_PASS;
+		break_off(self);
+	}
 	return SK_DROP;
 }
 

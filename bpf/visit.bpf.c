@@ -8,6 +8,10 @@
  */
 #include "leave.h"
 
+/* 6.5 (kernel commit 4ddbcb886268). Without it there is no verdict program, and nothing breaks: see probe.c.
+ */
+extern int bpf_sock_destroy(struct sock_common *sock) __ksym __weak;
+
 /* Held back for a reason that may have passed: is it time to look again? */
 static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
@@ -93,7 +97,17 @@ static __always_inline bool unregister(struct tcp_sock *tp, struct hop_sock *st)
 	return true;
 }
 
-static __always_inline void visit(struct tcp_sock *tp)
+/*
+ * Its stream has a hole (break_off() in verdict.h). The end that reads it is reset, not its peer: that may be
+ * gone, and a FIN of its own be all that it leaves. TCP_CLOSE has on_close() settle the rest.
+ */
+static __always_inline void reset(struct sock_common *skc)
+{
+	if (bpf_sock_destroy)
+		bpf_sock_destroy(skc);
+}
+
+static __always_inline void visit(struct sock_common *skc, struct tcp_sock *tp)
 {
 	struct hop_sock *st = bpf_sk_storage_get(&socks, tp, 0, 0);
 	struct hop_end *self, *peer;
@@ -111,6 +125,10 @@ static __always_inline void visit(struct tcp_sock *tp)
 	self = bpf_map_lookup_elem(&ends, &st->self);
 	if (!self || self->cookie != st->cookie)
 		return;
+	if (self->flags & HOP_END_BROKEN) {
+		reset(skc);
+		return;
+	}
 	if (st->member) {
 		peer = peer_of(st);
 		why = leave_reason(tp, st, self, peer);
@@ -160,7 +178,7 @@ int hop_visit(struct bpf_iter__tcp *ctx)
 	tp = bpf_skc_to_tcp_sock(skc); /* NULL for TIME_WAIT and request sockets */
 	if (!tp)
 		return 0;
-	visit(tp);
+	visit(skc, tp);
 	tell(ctx->meta->seq, tp);
 	return 0;
 }

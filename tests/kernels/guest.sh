@@ -378,6 +378,17 @@ starved() {
 	verdict "short of memory was noticed" $((! short))
 }
 
+# A segment that the verdict program cannot hand over: a reset. With two receive queues (hole: 77) nothing is cut.
+broken() {
+	SOCKHOP_TEST_FORCE="cut" attach
+	member 60 hole -s 10
+	code=$?
+	note=$(tail -n1 /tmp/out)
+	if [ $code -eq 77 ] && sockhop status | grep -q '^stream verdict program: no'; then code=0; fi
+	verdict "a segment that cannot be cut" $code "$note"
+	detach
+}
+
 quick() {
 	check
 	attach || { row attach FAIL "$(tail -n1 /tmp/out)"; return; }
@@ -418,10 +429,16 @@ full() {
 	relay splice mixed 2
 	relay auto mixed 2
 	collapse
+	broken
 	real_nginx 100
 }
 
 nginx_only() { real_nginx 1000; }
+
+broken_only() {
+	check
+	broken
+}
 
 edge_only() {
 	check
