@@ -318,7 +318,8 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct bpf_sock
 	if (sock_cgroup_attached((struct sock *)tp) & HOP_CG_LEAVING)
 		return;
 	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!st)
+	/* below two attached cgroups of one instance the program runs twice */
+	if (!st || st->registered)
 		return;
 	st->peer = *peer;
 	st->peer_cookie = other ? other->cookie : 0;
