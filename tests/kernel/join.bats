@@ -96,6 +96,7 @@ option_as_plain() {
 @test "SO_OOBINLINE set on a member is honoured" { option_as_plain oobinline; }
 @test "SO_ZEROCOPY set on a member gets its completions" { option_as_plain zerocopy; }
 @test "TCP_ULP set on a member does what it does on plain TCP" { option_as_plain ulp; }
+@test "SO_MAX_PACING_RATE set on a member is honoured" { option_as_plain pacing; }
 
 # Records of TLS that hopped would be read as they are. (Here the module may be missing: then it is ENOENT later.)
 @test "TCP_ULP is refused while bytes that hopped wait to be read, and not afterwards" {
