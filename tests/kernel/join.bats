@@ -208,6 +208,19 @@ option_as_plain() {
 	jq -e '[.. | objects | select(has("used") and .used != 0)] | length == 0' <<<"$output"
 }
 
+@test "a subscriber that has left is found again" {
+	attached_cgroup
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/publish" -s 60
+	wait_for "$JOIN_WAIT" members_are 2
+	echo never >"$BATS_TEST_TMPDIR/policy"
+	"$SOCKHOP" policy set "$BATS_TEST_TMPDIR/policy" --instance "$INSTANCE"
+	wait_for 20 no_members
+	: >"$BATS_TEST_TMPDIR/policy"
+	"$SOCKHOP" policy set "$BATS_TEST_TMPDIR/policy" --instance "$INSTANCE"
+	wait_for "$JOIN_WAIT" members_are 2
+	end_pid "$SPAWN_PID"
+}
+
 @test "streams of large messages join in mid-stream without a fault" {
 	attached_cgroup
 	run -0 member "$K/stream_check" -L -n 2 -s 5
