@@ -161,6 +161,22 @@ option_as_plain() {
 	done
 }
 
+# Only those that are younger are known to have been made by repair.
+@test "forged sockets that are older than the attach of their cgroup get no byte and give none" {
+	local victims
+	attached_cgroup
+	victims=$CG
+	for how in "" "-o" "-k -1" "-o -k -1"; do
+		new_cgroup
+		# shellcheck disable=SC2086
+		run -0 in_cgroup "$victims" timeout 60 "$K/forge" -r 6000 -G "$CG/cgroup.procs" \
+			-x "'$SOCKHOP' attach --instance '$INSTANCE' '$CG' 3>&-" $how
+		echo "$how: $output"
+		[[ $output == *"stolen=0 injected=0"* ]]
+	done
+	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -c '[.counters, .why_not]'
+}
+
 @test "a retransmitted segment that overlaps what came before is not delivered twice" {
 	echo "trust all" >"$BATS_TEST_TMPDIR/policy"
 	SOCKHOP_PLAIN=1 timeout 20 "$BATS_TEST_DIRNAME/overlap.py"
