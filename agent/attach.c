@@ -166,23 +166,48 @@ static void stay(struct instance *in)
 	instance_poke(in);
 }
 
+/* The kernel's number of our sockops program, or 0. */
+static __u32 own_sockops(const struct instance *in)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	_cleanup_close_ int prog = -1;
+	char pin[INSTANCE_PIN_MAX];
+
+	instance_pin(in, "sockops", pin);
+	prog = bpf_obj_get(pin);
+	return prog < 0 || bpf_obj_get_info_by_fd(prog, &info, &len) ? 0 : info.id;
+}
+
+/*
+ * Other programs may want the round-trip callback: then we never switch it off. For those that came after us
+ * a second attach finds out.
+ */
+static void look_for_others(struct instance *in, const char *path)
+{
+	__u32 ids[64], n = ARRAY_SIZE(ids), own = own_sockops(in);
+
+	if (cgroup_sockops_progs(path, true, ids, &n))
+		return;
+	for (__u32 i = 0; i < n; i++)
+		if (ids[i] != own)
+			in->config->keep_rtt = 1;
+}
+
 int instance_attach(struct instance *in, const char *path, __u32 flags, struct netns_list *blocked)
 {
 	struct covering covering = {in, path};
 	struct hop_cgroup cg = {.flags = flags}, old = {};
-	__u32 ids[64], n = ARRAY_SIZE(ids);
 	__u64 id;
 	int err = cgroup_id(path, &id);
 
 	if (err)
 		return err;
+	look_for_others(in, path);
 	if (instance_each_cgroup(in, covers, &covering))
 		return -EALREADY;
 	if ((size_t)snprintf(cg.path, sizeof(cg.path), "%s", path) >= sizeof(cg.path))
 		return -ENAMETOOLONG;
-	/* other programs may want the round-trip callback: then we never switch it off */
-	if (!cgroup_sockops_progs(path, true, ids, &n) && n)
-		in->config->keep_rtt = 1;
 	bpf_map_lookup_elem(in->map[MAP_CGROUPS], &id, &old);
 	cg.flags |= old.flags & HOP_CG_OWNED;
 	if (bpf_map_update_elem(in->map[MAP_CGROUPS], &id, &cg, BPF_ANY))

@@ -174,14 +174,29 @@ static unsigned long long own_ns(const struct agent *a)
 	return cpu_ns() + veto_cache_cpu_ns(a->veto);
 }
 
-/* Where the ends are, what their programs are, and where those may be that are sought. */
+static int add_netns(int fd, __u32 inum, void *arg)
+{
+	(void)fd;
+	return netns_list_add(arg, inum);
+}
+
+/*
+ * Where the ends are, and after a change of policy everybody: who was refused before he registered has no
+ * record. What their programs are, and where those may be that are sought.
+ */
 static int prepare(struct agent *a, bool vet, struct vet_result *vetted)
 {
 	unsigned long long start = own_ns(a);
+	__u32 gen = __atomic_load_n(&a->in.config->policy_gen, __ATOMIC_ACQUIRE);
 	int err = 0;
 
 	if (a->all)
 		err = netns_list_all(&a->dirty, &a->in);
+	if (!err && a->gen != gen) {
+		err = netns_each(&a->in, NULL, NULL, add_netns, &a->dirty);
+		if (!err)
+			a->gen = gen;
+	}
 	a->all = false;
 	if (vet && !err) {
 		err = vet_all(&a->in, a->veto, &a->flips, vetted);

@@ -24,6 +24,7 @@ struct agent {
 	struct instance in;
 	int lock_fd, epoll_fd;
 	__u32 pokes; /* config.pokes as last seen */
+	__u32 gen;   /* config.policy_gen when all namespaces of attached cgroups were last looked at */
 	struct ring_buffer *events;
 	struct veto_cache *veto;
 	struct flips flips;	 /* programs that turn members blocking */

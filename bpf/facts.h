@@ -260,6 +260,15 @@ static __always_inline bool sock_wants_more(struct sock *sk)
 }
 
 /*
+ * SO_MAX_PACING_RATE: TCP spreads what it sends over time, a redirect does not. Without the option the rate
+ * is ~0 (sock_init_data_uid(), net/core/sock.c).
+ */
+static __always_inline bool sock_paced(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_max_pacing_rate) != ~0ul;
+}
+
+/*
  * Facts that must hold for an end to be a member, but those about its queue. Returns enum hop_why,
  * HOP_WHY_NONE if it is fit. `member`: it is one already, so its sk_user_data is ours.
  */
@@ -289,7 +298,7 @@ static __noinline __maybe_unused int sock_unfit(__u64 addr, int member)
 			return HOP_WHY_ZEROCOPY;
 		if (sock_flag(sk, SOCK_URGINLINE) || BPF_CORE_READ(tp, urg_data))
 			return HOP_WHY_OOB;
-		if (sock_wants_more(sk))
+		if (sock_wants_more(sk) || sock_paced(sk))
 			return HOP_WHY_OPTION;
 	}
 	if (!cfg.verdict && !(force & HOP_FORCE_EDGE) && sock_edge(addr))

@@ -298,7 +298,8 @@ enum hop_stay {
 	X(SHARED, "shared-file", "its file is shared by several processes or descriptors")                  \
 	X(ERROR, "error", "the kernel refused the insertion")                                               \
 	X(USERNS, "user-namespace", "the other end's network namespace belongs to another user namespace")  \
-	X(OPTION, "socket-option", "it asked for time stamps, TCP_INQ, SO_PEEK_OFF or a socket filter")     \
+	X(OPTION, "socket-option",                                                                          \
+	  "it asked for time stamps, TCP_INQ, SO_PEEK_OFF, a socket filter or a pacing rate")               \
 	X(CONTENDED, "contended", "as a member it waited for its peer's calls: a reader that never sleeps") \
 	X(RELAY, "relay",                                                                                   \
 	  "it is a socket of `sockhop relay --collapse`: the ends beyond it join each other")               \

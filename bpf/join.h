@@ -154,9 +154,8 @@ static __always_inline bool is_veto(__u32 why)
 static __always_inline bool final(__u32 why)
 {
 	return is_veto(why) || why == HOP_WHY_POLICY || why == HOP_WHY_DUPLICATE || why == HOP_WHY_MPTCP ||
-	       why == HOP_WHY_OTHER_USER || why == HOP_WHY_CGROUP || why == HOP_WHY_DRAINING ||
-	       why == HOP_WHY_ADDRESS || why == HOP_WHY_STATE || why == HOP_WHY_USERNS ||
-	       why == HOP_WHY_FLIPS;
+	       why == HOP_WHY_CGROUP || why == HOP_WHY_DRAINING || why == HOP_WHY_ADDRESS ||
+	       why == HOP_WHY_STATE || why == HOP_WHY_USERNS || why == HOP_WHY_FLIPS;
 }
 
 /*

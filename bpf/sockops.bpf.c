@@ -35,15 +35,20 @@ static __always_inline bool sent_within_host(struct tcp_sock *tp)
 
 /*
  * The round-trip callback needs an acknowledgement of own data, so who only receives (a subscriber, a log
- * server) never comes by to register. Ask the agent for a pass that does it.
+ * server) never comes by to register. Ask the agent for a pass that does it. `peer`: its record, if it has
+ * left or was refused since. While it is held back a pass for it would be in vain: one comes when that is
+ * over.
  */
-static __always_inline void seek(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+static __always_inline void seek(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
+				 const struct hop_end *peer)
 {
 	struct hop_event ev = {.type = HOP_EV_SEEK};
 
 	if (!cfg.setsockopt_iter || cfg.keep_rtt || !sent_within_host(tp))
 		return;
 	self->flags |= HOP_END_SEEK;
+	if (peer && peer->flags & HOP_END_DEAD)
+		return;
 	ev.cookie = st->cookie;
 	ev.netns = self->netns;
 	emit(&ev);
@@ -66,8 +71,9 @@ static __always_inline void want(struct tcp_sock *tp, struct hop_sock *st, struc
 	if (__sync_fetch_and_or(&self->flags, HOP_END_WANT) & HOP_END_MEMBER)
 		return;
 	peer = find_peer(st);
-	if (!peer && silent)
-		seek(tp, st, self);
+	/* one that has left, or was refused, is watched again, but who sends nothing asks no more */
+	if (silent && (!peer || !(peer->flags & (HOP_END_WANT | HOP_END_MEMBER))))
+		seek(tp, st, self, peer);
 	if (!peer || !(peer->flags & (HOP_END_WANT | HOP_END_MEMBER)))
 		return;
 	ev.cookie = st->cookie;
@@ -318,7 +324,8 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct bpf_sock
 	if (sock_cgroup_attached((struct sock *)tp) & HOP_CG_LEAVING)
 		return;
 	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!st)
+	/* below two attached cgroups of one instance the program runs twice */
+	if (!st || st->registered)
 		return;
 	st->peer = *peer;
 	st->peer_cookie = other ? other->cookie : 0;

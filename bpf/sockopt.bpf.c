@@ -16,6 +16,7 @@
 #define HOP_SO_TIMESTAMP	29
 #define HOP_SO_TIMESTAMPNS	35
 #define HOP_SO_TIMESTAMPING	37
+#define HOP_SO_MAX_PACING_RATE	47
 #define HOP_SO_TIMESTAMP_NEW	63
 #define HOP_SO_TIMESTAMPING_NEW 65
 #define HOP_SOL_TCP		6
@@ -51,6 +52,8 @@ static __always_inline bool harmless(__s32 level, __s32 name, __s32 value)
 		return value == 0 || value == 1;
 	if (name == HOP_SO_PEEK_OFF)
 		return value < 0;
+	if (name == HOP_SO_MAX_PACING_RATE) /* ~0: none. Half of a long with these bits is 4 GB/s and more */
+		return value == -1;
 	return !value;
 }
 
@@ -64,7 +67,8 @@ static __always_inline __u32 option_why(__s32 level, __s32 name)
 		if (name == HOP_SO_OOBINLINE)
 			return HOP_WHY_OOB;
 		if (name == HOP_SO_ATTACH_FILTER || name == HOP_SO_ATTACH_BPF || name == HOP_SO_PEEK_OFF ||
-		    name == HOP_SO_TIMESTAMP || name == HOP_SO_TIMESTAMPNS || name == HOP_SO_TIMESTAMPING ||
+		    name == HOP_SO_MAX_PACING_RATE || name == HOP_SO_TIMESTAMP ||
+		    name == HOP_SO_TIMESTAMPNS || name == HOP_SO_TIMESTAMPING ||
 		    (name >= HOP_SO_TIMESTAMP_NEW && name <= HOP_SO_TIMESTAMPING_NEW))
 			return HOP_WHY_OPTION;
 	} else if (level == HOP_SOL_TCP) {

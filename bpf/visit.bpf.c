@@ -27,12 +27,41 @@ static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struc
 }
 
 /*
+ * A pass has found the silent end of a pair: the end that seeks may have been visited before, and be in
+ * another network namespace.
+ */
+static __always_inline void tell_found(struct hop_sock *st, const struct hop_end *peer, __u32 netns)
+{
+	struct hop_event ev = {.type = HOP_EV_PAIRED};
+
+	st->say |= HOP_SAY_JOIN;
+	ev.cookie = st->cookie;
+	ev.peer_cookie = peer->cookie;
+	ev.netns = netns;
+	ev.peer_netns = peer->netns;
+	emit(&ev);
+}
+
+/*
+ * It has a record, and neither wants to join nor is held back. Who sends nothing gets no round-trip callback
+ * to ask again: its peer asks for both.
+ */
+static __always_inline void be_found_again(struct hop_sock *st, struct hop_end *self)
+{
+	struct hop_end *peer = find_peer(st);
+
+	if (!peer || !(peer->flags & HOP_END_SEEK) || !(peer->flags & HOP_END_WANT))
+		return;
+	self->flags |= HOP_END_WANT;
+	tell_found(st, peer, self->netns);
+}
+
+/*
  * Somebody looks for a peer that sends nothing, and so never comes by to register itself. Is it this socket?
  * The STATE callback must be set, or the record would outlive the socket.
  */
 static __always_inline void be_found(struct tcp_sock *tp)
 {
-	struct hop_event ev = {.type = HOP_EV_PAIRED};
 	struct sock *sk = (struct sock *)tp;
 	struct hop_key key, peer_key;
 	struct hop_collapse *via;
@@ -66,13 +95,7 @@ static __always_inline void be_found(struct tcp_sock *tp)
 		count(HOP_CNT_WHY + (st->why & 63));
 		return;
 	}
-	/* the one that seeks may have been visited before, and be in another network namespace */
-	st->say |= HOP_SAY_JOIN;
-	ev.cookie = st->cookie;
-	ev.peer_cookie = peer->cookie;
-	ev.netns = sock_netns(sk);
-	ev.peer_netns = peer->netns;
-	emit(&ev);
+	tell_found(st, peer, sock_netns(sk));
 }
 
 /* Sockets without a record: refused by an earlier policy before they registered. */
@@ -150,6 +173,8 @@ static __always_inline void visit(struct sock_common *skc, struct tcp_sock *tp)
 		join(tp, st, self);
 	else if (self->flags & HOP_END_DEAD)
 		held(tp, st, self);
+	if (!(self->flags & (HOP_END_WANT | HOP_END_DEAD | HOP_END_MEMBER)))
+		be_found_again(st, self);
 }
 
 /* What the agent must know of this visit. Should the buffer of seq_file be full, the socket is visited again.

@@ -152,6 +152,23 @@ another_joins() {
 	status_is '.counters.swept > 0'
 }
 
+# Registered ends have no use for the round-trip callback; who came after us and wants it is found by another attach.
+@test "a sockops program that came later keeps its round-trip callbacks after another attach" {
+	local log=$BATS_TEST_TMPDIR/flags n
+	calls() { tail -n1 "$log" | cut -d' ' -f2; }
+	refused() { status_is '.why_not | any(.reason == "blocking" and .count >= 1)'; }
+	attached_cgroup
+	spawn -o "$log" "${PYTHON:-python3}" "${BATS_TEST_DIRNAME}/flags.py" "$CG" rtt
+	wait_for 10 has "$log" attached
+	attach "$CG"
+	spawn -c "$CG" "$K/rr" -b -w 0 -s 30 # never joins
+	wait_for "$JOIN_WAIT" refused
+	n=$(calls)
+	more() { [ "$(calls)" -gt $((n + 1000)) ]; }
+	wait_for 5 more
+	end_pid "$SPAWN_PID"
+}
+
 @test "all cgroups of sockhop run go with a detach, also more than eight" {
 	local cgs
 	INSTANCE=$lib_id

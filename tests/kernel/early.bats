@@ -79,3 +79,26 @@ counted() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq ".counters.$1";
 	"$SOCKHOP" status --json --instance "$INSTANCE" |
 		jq -e '.counters.joined_early >= 2 and .counters.left > 0'
 }
+
+# Both cgroups have the programs, so each callback of a socket in the inner one runs twice.
+@test "early members below two attached cgroups leave, and join again" {
+	local outer policy=$BATS_TEST_TMPDIR/policy
+	new_cgroup
+	outer=$CG
+	new_cgroup "$outer"
+	echo "early all" >"$policy"
+	attach "$CG" --policy "$policy"
+	"$SOCKHOP" check --json | jq -e '.checks[] | select(.check == "early joins") | .state == "ok"' >/dev/null ||
+		skip "this kernel has no bpf_cast_to_kern_ctx()"
+	attach "$outer"
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/rr" -w 0 -s 40
+	wait_for 10 members_are 2
+	[ "$(counted joined_early)" -eq 2 ]
+	echo never >"$policy"
+	"$SOCKHOP" policy set "$policy" --instance "$INSTANCE"
+	wait_for 20 no_members
+	: >"$policy"
+	"$SOCKHOP" policy set "$policy" --instance "$INSTANCE"
+	wait_for "$JOIN_WAIT" members_are 2
+	end_pid "$SPAWN_PID"
+}

@@ -5,8 +5,8 @@
  * those of plain TCP (SOCKHOP_PLAIN=1).
  *
  * flip [-n READS] [-e MAX] [CASE...]     cases: blocking lowat oobinline oob zerocopy repair ulp ulp-queued
- * (default: all) blocking: -n reads that wait 50 ms each under 200 signals/s; fails if more than -e of them
- * give EAGAIN
+ * pacing (default: all) blocking: -n reads that wait 50 ms each under 200 signals/s; fails if more than -e of
+ * them give EAGAIN
  */
 #include "sock.h"
 
@@ -219,13 +219,29 @@ static int ulp_queued(int a, int b)
 	return 0;
 }
 
+/* 1 MB at 2 MB/s takes half a second. */
+static int pacing(int a, int b)
+{
+	static char buf[50000];
+	double start;
+	int i, ok = 1;
+
+	set_int(a, SOL_SOCKET, SO_MAX_PACING_RATE, 2000000);
+	msleep(LEAVE_MS);
+	start = now();
+	for (i = 0; i < 20; i++)
+		ok &= !send_all(a, buf, sizeof(buf), 1) && !recv_all(b, buf, sizeof(buf), 1);
+	printf("flip case=pacing sent=%d paced=%d\n", ok, now() - start > 0.2);
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(int a, int b);
 } cases[] = {
 	{"blocking", blocking}, {"lowat", lowat},	    {"oobinline", oobinline},
 	{"oob", oob},		{"zerocopy", zerocopy},	    {"repair", repair},
-	{"ulp", ulp},		{"ulp-queued", ulp_queued},
+	{"ulp", ulp},		{"ulp-queued", ulp_queued}, {"pacing", pacing},
 };
 
 int main(int argc, char **argv)

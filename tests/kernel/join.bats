@@ -96,6 +96,7 @@ option_as_plain() {
 @test "SO_OOBINLINE set on a member is honoured" { option_as_plain oobinline; }
 @test "SO_ZEROCOPY set on a member gets its completions" { option_as_plain zerocopy; }
 @test "TCP_ULP set on a member does what it does on plain TCP" { option_as_plain ulp; }
+@test "SO_MAX_PACING_RATE set on a member is honoured" { option_as_plain pacing; }
 
 # Records of TLS that hopped would be read as they are. (Here the module may be missing: then it is ENOENT later.)
 @test "TCP_ULP is refused while bytes that hopped wait to be read, and not afterwards" {
@@ -160,6 +161,22 @@ option_as_plain() {
 	done
 }
 
+# Only those that are younger are known to have been made by repair.
+@test "forged sockets that are older than the attach of their cgroup get no byte and give none" {
+	local victims
+	attached_cgroup
+	victims=$CG
+	for how in "" "-o" "-k -1" "-o -k -1"; do
+		new_cgroup
+		# shellcheck disable=SC2086
+		run -0 in_cgroup "$victims" timeout 60 "$K/forge" -r 6000 -G "$CG/cgroup.procs" \
+			-x "'$SOCKHOP' attach --instance '$INSTANCE' '$CG' 3>&-" $how
+		echo "$how: $output"
+		[[ $output == *"stolen=0 injected=0"* ]]
+	done
+	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -c '[.counters, .why_not]'
+}
+
 @test "a retransmitted segment that overlaps what came before is not delivered twice" {
 	echo "trust all" >"$BATS_TEST_TMPDIR/policy"
 	SOCKHOP_PLAIN=1 timeout 20 "$BATS_TEST_DIRNAME/overlap.py"
@@ -205,6 +222,20 @@ option_as_plain() {
 	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -e '.counters.sought == 1'
 	run -0 "$SOCKHOP" status --json --instance "$INSTANCE" # its record goes with it
 	jq -e '[.. | objects | select(has("used") and .used != 0)] | length == 0' <<<"$output"
+}
+
+@test "a subscriber that has left is found again" {
+	attached_cgroup
+	attach "$CG" # our own program is no other one, for which nobody would be sought
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/publish" -s 60
+	wait_for "$JOIN_WAIT" members_are 2
+	echo never >"$BATS_TEST_TMPDIR/policy"
+	"$SOCKHOP" policy set "$BATS_TEST_TMPDIR/policy" --instance "$INSTANCE"
+	wait_for 20 no_members
+	: >"$BATS_TEST_TMPDIR/policy"
+	"$SOCKHOP" policy set "$BATS_TEST_TMPDIR/policy" --instance "$INSTANCE"
+	wait_for "$JOIN_WAIT" members_are 2
+	end_pid "$SPAWN_PID"
 }
 
 @test "streams of large messages join in mid-stream without a fault" {

@@ -128,6 +128,26 @@ cycle() {
 	detach_all 10
 }
 
+# Its sockets are members of the old instance until they are read empty: the new one is to try again afterwards.
+@test "a reader that never reads joins the next instance once it reads" {
+	attached_cgroup
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/unread" -s 60 -t
+	wait_for 30 has "$BATS_TEST_TMPDIR/log" 'unread ready'
+	run ! detach_all 1
+	attach "$CG"
+	refused() {
+		"$SOCKHOP" list --all --json --instance "$INSTANCE" |
+			jq -e 'any(.[]; .a.why_not == "other-sockmap" or .b.why_not == "other-sockmap")' >/dev/null
+	}
+	wait_for "$JOIN_WAIT" refused
+	kill -USR1 "$SPAWN_PID" # read now
+	wait_for 10 has "$BATS_TEST_TMPDIR/log" 'received=ok after=ok'
+	for old in /sys/fs/bpf/sockhop/"$INSTANCE"-draining-*; do
+		"$SOCKHOP" detach --all --instance "${old##*/}" 3>&-
+	done
+	wait "$SPAWN_PID"
+}
+
 # left_for REASON: the pair is out again
 # left_for REASON...: both ends of the only pair have left, for one of them
 left_for() {

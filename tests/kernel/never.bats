@@ -102,6 +102,21 @@ moves() { [ "$(hopped_by "$1")" -gt "$2" ]; }
 	members_are 2
 }
 
+# Nobody registers there, so the namespace is not known for its ends.
+@test "connections made while a rule said never join when it is gone" {
+	echo never >"$BATS_TEST_TMPDIR/policy"
+	attached_cgroup --policy "$BATS_TEST_TMPDIR/policy"
+	talk "$(free_port)" 60
+	refused() {
+		"$SOCKHOP" status --json --instance "$INSTANCE" |
+			jq -e '.why_not | any(.reason == "policy" and .count >= 2)' >/dev/null
+	}
+	wait_for 10 refused
+	"$SOCKHOP" policy del 1 --instance "$INSTANCE"
+	hopping 1
+	end_pid "$SPAWN_PID"
+}
+
 # As systemd runs it: what is in ExecStartPre=, with names of our own in the environment.
 before_start() {
 	export SOCKHOP_ATTACH=$CG SOCKHOP_POLICY=$BATS_TEST_TMPDIR/policy

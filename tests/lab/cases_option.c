@@ -342,6 +342,11 @@ static void filter_before(struct lab *t)
 	note_poll(t, "poll", t->b, POLLIN, 300);
 }
 
+static void pacing_option(struct lab *t)
+{
+	set_int(t->a, SOL_SOCKET, SO_MAX_PACING_RATE, 1 << 30);
+}
+
 static void busy_poll(struct lab *t)
 {
 	set_int(t->b, SOL_SOCKET, SO_BUSY_POLL, 50);
@@ -377,6 +382,7 @@ const struct lab_case cases_option[] = {
 	{"small-buffers", fill_small_buffers, LAB_JOINS, LAB_CANCEL, small_buffers, NULL},
 	{"filter-on-member", filter_member, LAB_JOINS, LAB_CANCEL, NULL, NULL},
 	{"filter", filter_before, "socket-option", LAB_CANCEL, accept_all, NULL},
+	{"max-pacing-rate", plain_bytes, "socket-option", 0, pacing_option, NULL},
 	{"other-options", busy_poll, LAB_JOINS, 0, NULL, NULL},
 	{},
 };

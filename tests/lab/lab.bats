@@ -57,18 +57,6 @@ hopped() {
 	hopped "$BATS_TEST_TMPDIR/log" 1000000
 }
 
-# found SEED: random programs from that seed on, readers that wait for edges; 0: a stall was seen, within 35 s
-found() {
-	! in_cgroup "$CG" timeout 130 "$BUILD/tests/lab/random" -e -s "$1" -t 35 >"$BATS_TEST_TMPDIR/log" 2>&1 || return 1
-	cat "$BATS_TEST_TMPDIR/log"
-	grep -q "edge-triggered reader stalls" "$BATS_TEST_TMPDIR/log"
-}
-@test "random programs: edge-triggered readers stall with two receive queues and without the edge rule" {
-	new_cgroup
-	SOCKHOP_TEST_FORCE=queues,edge attach "$CG"
-	found 1
-}
-
 # ---- storms ----
 
 # storm DOING [HOPPED [ROUNDS]]: runs random programs in $CG, and DOING in a loop beside them, for 2 * LAB_SECONDS; on a
