@@ -34,7 +34,8 @@ static int send_pattern(int fd, uint64_t from, uint64_t to)
 	return err;
 }
 
-/* A byte each way every 5 ms, of which only the first end reads its own. Returns how many the other one has to read. */
+/* A byte each way every 5 ms, of which only the first end reads its own. Returns how many the other one has
+ * to read. */
 static uint64_t chat(const int pair[2], uint64_t sent)
 {
 	unsigned char b;
