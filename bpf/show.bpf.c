@@ -78,7 +78,8 @@ int hop_show_end(struct hop_show_call *ctx)
 	if (!e || bpf_probe_read_kernel(&st, sizeof(st), (void *)(long)e->st) || st.cookie != e->cookie)
 		return 1;
 	show_sock(&s, (struct sock *)(long)e->sk);
-	if (s.cookie != st.cookie)
+	/* memory that was freed keeps its cookie until it is used again; a socket is closed before it goes */
+	if (s.cookie != st.cookie || s.state == BPF_TCP_CLOSE)
 		return 1;
 	show_end(&s, &st);
 	ctx->show = s;
