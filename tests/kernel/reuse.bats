@@ -33,8 +33,8 @@ among_the_dead() {
 	among_the_dead
 }
 
-@test "the same without the order rule, which would keep such bytes away too" {
-	export SOCKHOP_TEST_FORCE=8 # HOP_FORCE_ORDER
+@test "the same without the rules on order and on the state of the peer, which would keep such bytes away too" {
+	export SOCKHOP_TEST_FORCE=order,shutdown
 	among_the_dead
 	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -e '[.stay_reasons[] | select(.reason == "refused").count] | add > 1000'
 }
