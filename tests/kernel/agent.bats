@@ -83,9 +83,8 @@ another_joins() {
 	wait "$pid"
 }
 
-@test "attach takes a detach back that was given up" {
-	local one
-	attached_cgroup --no-agent # another one stays attached
+# One more cgroup, $one, whose detach is given up: a program in it, $SPAWN_PID, does not read until SIGUSR1.
+given_up() {
 	new_cgroup
 	one=$CG
 	attach "$one"
@@ -94,6 +93,12 @@ another_joins() {
 	run "$SOCKHOP" detach "$one" --instance "$INSTANCE" --timeout 1
 	echo "$output"
 	[ "$status" -eq 1 ]
+}
+
+@test "attach takes a detach back that was given up" {
+	local one
+	attached_cgroup --no-agent # another one stays attached
+	given_up
 	status_is "any(.cgroups[]; .path == \"$one\" and .state == \"draining\")"
 	attach "$one"
 	status_is 'all(.cgroups[]; .state == "attached")'
@@ -112,13 +117,7 @@ another_joins() {
 	attached_cgroup --policy "$BATS_TEST_TMPDIR/policy"
 	"$SOCKHOP" check --json | jq -e '.checks[] | select(.check == "early joins") | .state == "ok"' >/dev/null ||
 		skip "this kernel has no bpf_cast_to_kern_ctx()"
-	new_cgroup
-	one=$CG
-	attach "$one"
-	spawn -c "$one" -o "$BATS_TEST_TMPDIR/log" "$K/unread" -s 60
-	wait_for 30 has "$BATS_TEST_TMPDIR/log" 'unread ready'
-	run "$SOCKHOP" detach "$one" --instance "$INSTANCE" --timeout 1
-	[ "$status" -eq 1 ]
+	given_up
 	local before
 	before=$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .counters.joined_early)
 	in_cgroup "$one" "$K/rr" crc -s 0.5 -w 0
