@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # relay.bash: what the bats files of this folder share, on top of ../lib.bash.
 
-load_program=$BUILD/tests/kernel/relay_load
+load_program=$BUILD/tests/prog/relay_load
 
 _printed_port() { grep -qE '^[][0-9a-f.:]+:[0-9]+$' "$1"; }
 
