@@ -12,7 +12,7 @@
 #include <bpf/bpf.h>
 
 #include "check.h"
-#include "agent/daemon/agent.h"
+#include "agent/daemon/spawn.h"
 #include "agent/instance/folder.h"
 #include "agent/instance/foreign.h"
 #include "agent/instance/instance.h"

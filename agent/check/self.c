@@ -26,6 +26,7 @@
 #include "talk.h"
 #include "agent/daemon/agent.h"
 #include "agent/daemon/lifecycle.h"
+#include "agent/instance/attach.h"
 #include "agent/instance/create.h"
 #include "agent/instance/snapshot.h"
 #include "agent/lib/util.h"

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "cmd.h"
-#include "agent/daemon/agent.h"
 #include "agent/daemon/lifecycle.h"
+#include "agent/daemon/spawn.h"
 #include "agent/lib/util.h"
 
 /* What this call has added, to take it back if a later step fails. */

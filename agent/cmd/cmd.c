@@ -5,62 +5,10 @@
 #include <string.h>
 
 #include "cmd.h"
-#include "agent/instance/folder.h"
-#include "agent/instance/force.h"
-#include "agent/instance/instance.h"
+#include "agent/lib/text.h"
 #include "agent/lib/util.h"
 
 enum { PARSE_HELP = -1, PARSE_ERROR = -2 };
-
-#define WORD_MAX     32
-#define CLOSE_ENOUGH 2
-
-static unsigned int min3(unsigned int a, unsigned int b, unsigned int c)
-{
-	unsigned int m = a < b ? a : b;
-
-	return m < c ? m : c;
-}
-
-/* Optimal string alignment distance: insertions, deletions, replacements, swaps of neighbours. */
-static unsigned int edits(const char *a, const char *b)
-{
-	unsigned int d[WORD_MAX + 1][WORD_MAX + 1];
-	size_t na = strlen(a), nb = strlen(b);
-
-	if (na > WORD_MAX || nb > WORD_MAX)
-		return UINT_MAX;
-	for (size_t i = 0; i <= na; i++) {
-		for (size_t j = 0; j <= nb; j++) {
-			if (!i || !j) {
-				d[i][j] = i + j;
-				continue;
-			}
-			d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1,
-				       d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-				d[i][j] = min3(d[i][j], d[i - 2][j - 2] + 1, UINT_MAX);
-		}
-	}
-	return d[na][nb];
-}
-
-const char *cmd_closest(const char *word, const char *const *words)
-{
-	unsigned int best = CLOSE_ENOUGH + 1;
-	const char *found = NULL;
-
-	for (; *words; words++) {
-		unsigned int d = edits(word, *words);
-
-		/* so many edits as letters turn any short word into any other */
-		if (d < best && d < strlen(word)) {
-			best = d;
-			found = *words;
-		}
-	}
-	return found;
-}
 
 int cmd_usage_error(const char *cmd, const char *fmt, ...)
 {
@@ -82,14 +30,14 @@ int cmd_parse_status(int parsed)
 static int unknown_option(const char *cmd, const struct cmd_option *options, const char *arg, size_t len)
 {
 	const char *names[32] = {"help", "verbose"};
-	char word[WORD_MAX + 1];
+	char word[TEXT_WORD_MAX + 1];
 	const char *like;
 	size_t n = 2;
 
 	for (; options && options->name && n < ARRAY_SIZE(names) - 1; options++)
 		names[n++] = options->name;
 	snprintf(word, sizeof(word), "%.*s", (int)len, arg);
-	like = cmd_closest(word, names);
+	like = text_closest(word, names);
 	if (like)
 		cmd_usage_error(cmd, "unknown option '--%.*s', did you mean '--%s'?", (int)len, arg, like);
 	else
@@ -207,44 +155,4 @@ int cmd_parse(int argc, char **argv, const struct cmd_option *options, enum cmd_
 	if (r == PARSE_HELP)
 		usage_print(stdout, argv[0]);
 	return r;
-}
-
-int cmd_open(struct instance *in, const char *name, int flags)
-{
-	const char *shown = name ?: INSTANCE_DEFAULT;
-	char force[256];
-	int r = instance_open(in, name, flags);
-
-	switch (r) {
-	case 0:
-		if (flags & INSTANCE_READ && in->config->force) {
-			force_names(in->config->force, force, sizeof(force));
-			msg_warn("TEST ONLY: instance '%s' lacks rules that keep bytes safe (%s): detach it",
-				 shown, force);
-		}
-		return EXIT_OK;
-	case -ENOENT:
-		if (strcmp(shown, INSTANCE_DEFAULT))
-			msg_error("instance '%s' is not attached: run `sockhop attach --instance %s CGROUP`",
-				  shown, shown);
-		else
-			msg_error("not attached: run `sockhop attach CGROUP`");
-		return EXIT_NOT_ATTACHED;
-	case -EPERM:
-	case -EACCES:
-		msg_error("no permission to open instance '%s': run as root, or as its owner with CAP_BPF, "
-			  "CAP_NET_ADMIN and CAP_PERFMON",
-			  shown);
-		return EXIT_PERMISSION;
-	case -FOLDER_STRANGE:
-		msg_error("will not open instance '%s': " FOLDER_STRANGE_TEXT, shown);
-		return EXIT_FAIL;
-	case -EPROTO:
-		msg_error("instance '%s' was made by another version of sockhop: detach it with that version",
-			  shown);
-		return EXIT_FAIL;
-	default:
-		msg_error("cannot open instance '%s': %s", shown, strerror(-r));
-		return exit_status(r);
-	}
 }

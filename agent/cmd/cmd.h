@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * cmd.h: the subcommands, their usage texts, and what they share: options, and opening an instance.
+ * cmd.h: the subcommands, their usage texts, and what they share: their options.
  *
  * A command is `int cmd_NAME(int argc, char **argv)` with argv[0] = its name. It returns an exit status
  * (util.h) and prints, once, what failed, on what, and what to do about it.
@@ -10,8 +10,6 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-
-struct instance;
 
 int cmd_attach(int argc, char **argv);
 int cmd_detach(int argc, char **argv);
@@ -79,14 +77,5 @@ int cmd_parse(int argc, char **argv, const struct cmd_option *options, enum cmd_
 int cmd_parse_status(int parsed);
 /* "sockhop: CMD: <message>; see `sockhop CMD --help`" on stderr; returns EXIT_USAGE. */
 int cmd_usage_error(const char *cmd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* The word of a NULL-terminated list that is most like `word`: at most two edits away; NULL if none is. */
-const char *cmd_closest(const char *word, const char *const *words);
-
-/*
- * instance_open() for a command: says what is wrong and what to do. Returns EXIT_OK, with *in to be closed by
- * the caller, EXIT_NOT_ATTACHED, EXIT_PERMISSION or EXIT_FAIL.
- */
-int cmd_open(struct instance *in, const char *name, int flags);
 
 #endif

@@ -62,7 +62,7 @@ static int detach_cgroups(const char *name, int n, char **argv, unsigned int tim
 	_cleanup_free_ __u64 *ids = calloc(n, sizeof(*ids));
 	struct others others = {ids, n};
 	struct instance in;
-	int status = cmd_open(&in, name, INSTANCE_LOCK);
+	int status = instance_open_explained(&in, name, INSTANCE_LOCK);
 
 	if (status)
 		return status;
@@ -124,7 +124,7 @@ static int detach_one(const char *name, void *arg)
 	} else {
 		if (!err)
 			instance_close(&in);
-		status = cmd_open(&in, name, INSTANCE_LOCK);
+		status = instance_open_explained(&in, name, INSTANCE_LOCK);
 		if (!status)
 			status = lifecycle_detach_all(&in, d->timeout_ms);
 	}

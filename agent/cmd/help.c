@@ -5,6 +5,7 @@
 
 #include "cmd.h"
 #include "agent/instance/instance.h"
+#include "agent/lib/text.h"
 #include "agent/lib/util.h"
 #include "agent/view/output.h"
 
@@ -143,7 +144,7 @@ const char *usage_suggest(const char *word)
 
 	for (size_t i = 0; i < ARRAY_SIZE(cmd_usage); i++)
 		names[i] = cmd_usage[i].name;
-	return cmd_closest(word, names);
+	return text_closest(word, names);
 }
 
 static void print_overview(FILE *f)

@@ -333,7 +333,8 @@ static int list_instance(struct instance *in, bool all, json_object *out)
 	return err;
 }
 
-/* As cmd_open(); but when there is something else to list, it is no error that nothing is attached. */
+/* As instance_open_explained(); but when there is something else to list, it is no error that nothing is
+ * attached. */
 static int open_instance(struct instance *in, const char *name, bool else_to_list)
 {
 	int err = instance_open(in, name, INSTANCE_READ);
@@ -341,8 +342,8 @@ static int open_instance(struct instance *in, const char *name, bool else_to_lis
 	if (err == -ENOENT && else_to_list)
 		return EXIT_NOT_ATTACHED;
 	if (!err)
-		instance_close(in); /* cmd_open() has something to say of some instances */
-	return cmd_open(in, name, INSTANCE_READ);
+		instance_close(in); /* instance_open_explained() has something to say of some instances */
+	return instance_open_explained(in, name, INSTANCE_READ);
 }
 
 int cmd_list(int argc, char **argv)

@@ -5,6 +5,7 @@
 
 #include "cmd.h"
 #include "agent/instance/instance.h"
+#include "agent/lib/text.h"
 #include "agent/lib/util.h"
 #include "agent/policy/policy.h"
 #include "agent/view/output.h"
@@ -175,7 +176,7 @@ static const struct verb *find_verb(const char *word)
 			return &verbs[i];
 		names[i] = verbs[i].name;
 	}
-	like = cmd_closest(word, names);
+	like = text_closest(word, names);
 	if (like)
 		cmd_usage_error("policy", "unknown verb '%s', did you mean '%s'?", word, like);
 	else
@@ -255,7 +256,7 @@ int cmd_policy(int argc, char **argv)
 	status = check_operands(verb, n - 1, json, at);
 	if (status)
 		return status;
-	status = cmd_open(&in, name, verb->change ? INSTANCE_LOCK : INSTANCE_READ);
+	status = instance_open_explained(&in, name, verb->change ? INSTANCE_LOCK : INSTANCE_READ);
 	if (status)
 		return status;
 	status = run_verb(verb, &in, argv + 2, at == AT_NONE ? 0 : at, json);

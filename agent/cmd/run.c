@@ -9,6 +9,7 @@
 #include "cmd.h"
 #include "agent/daemon/agent.h"
 #include "agent/daemon/lifecycle.h"
+#include "agent/daemon/spawn.h"
 #include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
 
@@ -172,7 +173,7 @@ static int set_up(struct run *r, const struct lifecycle_options *o)
 
 	memcpy(name, r->in.name, sizeof(name));
 	instance_close(&r->in);
-	return cmd_open(&r->in, name, 0);
+	return instance_open_explained(&r->in, name, 0);
 }
 
 int cmd_run(int argc, char **argv)

@@ -4,6 +4,7 @@
 #include "cmd.h"
 #include "agent/instance/instance.h"
 #include "agent/lib/util.h"
+#include "agent/relay/state.h"
 #include "agent/view/output.h"
 #include "agent/view/status.h"
 
@@ -94,6 +95,17 @@ static const struct output_section view[] = {
 	{0},
 };
 
+/* The running relays of this host, whatever the instance. */
+static void add_relays(json_object *o)
+{
+	json_object *list = NULL;
+	int err = relay_list(&list);
+
+	if (err)
+		msg_warn("cannot ask the running relays: %s", strerror(-err));
+	json_object_object_add(o, "relays", list ?: json_object_new_array());
+}
+
 int cmd_status(int argc, char **argv)
 {
 	const char *name = NULL;
@@ -108,7 +120,7 @@ int cmd_status(int argc, char **argv)
 		return cmd_parse_status(n);
 	if (n)
 		return cmd_usage_error(argv[0], "unexpected argument '%s'", argv[1]);
-	status = cmd_open(&in, name, INSTANCE_READ);
+	status = instance_open_explained(&in, name, INSTANCE_READ);
 	if (status != EXIT_OK && status != EXIT_NOT_ATTACHED)
 		return status;
 	o = json_object_new_object();
@@ -119,7 +131,7 @@ int cmd_status(int argc, char **argv)
 		instance_close(&in);
 	}
 	status_others(o, shown);
-	status_relays(o);
+	add_relays(o);
 	printed = output_print(o, status == EXIT_OK ? view : others_view, json);
 	return status ?: printed;
 }

@@ -11,10 +11,11 @@
 #include "agent.h"
 #include "pass.h"
 #include "plan.h"
+#include "spawn.h"
 #include "agent/instance/collapse.h"
 #include "agent/instance/instance.h"
 #include "agent/lib/util.h"
-#include "agent/program/process.h"
+#include "agent/program/examiner.h"
 static int handle(struct agent *a, int source, int (*extra)(void *arg), void *arg)
 {
 	switch (source) {

@@ -9,9 +9,6 @@
 
 #include <stdbool.h>
 
-/* Nice value of the agent, and of the daemon's session. */
-#define AGENT_NICE (-10)
-
 struct agent;
 
 /*
@@ -29,27 +26,5 @@ void agent_lock_until_exit(const struct agent *a);
  * and is returned. 0: ended in an orderly way; -errno otherwise.
  */
 int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg);
-
-/*
- * Can an agent work here? The kernel tells it of processes by their numbers in the initial pid namespace, and
- * iter/task_file shows only those of the reader's own; it examines them in /proc. So it must be in that
- * namespace, and its /proc of it as well. Elsewhere it would examine strangers, or nobody.
- */
-bool agent_names_processes(void);
-#define AGENT_WHERE                                                                                          \
-	"it must run in the initial pid namespace, with its own /proc: on the host, or in a container with " \
-	"the host's pid namespace (hostPID, --pid=host)"
-
-/* Start an agent in the background: a daemon that logs to syslog. Returns once it holds the lock, or -errno.
- */
-int agent_spawn(const char *instance);
-
-/*
- * Let the agent of a draining instance end, and wait for it; 0 also when there was none. It is woken, finds
- * the instance draining and lets go of its lock; a mere agent does that with its last breath. -ETIMEDOUT: it
- * has not within timeout_ms.
- */
-struct instance;
-int agent_stop(const struct instance *in, unsigned int timeout_ms);
 
 #endif

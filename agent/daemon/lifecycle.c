@@ -4,9 +4,9 @@
 #include <bpf/bpf.h>
 
 #include "lifecycle.h"
-#include "agent.h"
 #include "pass.h"
-#include "agent/cmd/cmd.h"
+#include "spawn.h"
+#include "agent/instance/attach.h"
 #include "agent/instance/folder.h"
 #include "agent/lib/util.h"
 #include "agent/policy/policy.h"
@@ -83,10 +83,10 @@ int lifecycle_open(struct instance *in, const struct lifecycle_options *o, bool 
 		if (status)
 			return status;
 		*created = true;
-		return cmd_open(in, o->instance, INSTANCE_LOCK);
+		return instance_open_explained(in, o->instance, INSTANCE_LOCK);
 	}
 	if (err)
-		return cmd_open(in, o->instance, INSTANCE_LOCK); /* says what is wrong */
+		return instance_open_explained(in, o->instance, INSTANCE_LOCK); /* says what is wrong */
 	if (o->policy_file)
 		err = instance_policy_set(in, policy);
 	if (err)

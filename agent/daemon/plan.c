@@ -10,8 +10,8 @@
 #include "seek.h"
 #include "agent/instance/collapse.h"
 #include "agent/lib/util.h"
+#include "agent/program/examiner.h"
 #include "agent/program/judge.h"
-#include "agent/program/process.h"
 
 /* Pace, in nanoseconds. A pass costs milliseconds however little there is to do: it walks the hash table. */
 #define MS	      1000000ull

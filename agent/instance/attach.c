@@ -1,44 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* attach.c: an instance and its cgroups. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <bpf/bpf.h>
 
-#include "create.h"
+#include "attach.h"
 #include "netns.h"
 #include "walk.h"
 #include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
-
-int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const struct hop_cgroup *, void *),
-			 void *arg)
-{
-	struct hop_cgroup cg;
-	__u64 key, next;
-	int err, ret = 0;
-
-	/* the callback may delete the current entry, so step on first */
-	err = bpf_map_get_next_key(in->map[MAP_CGROUPS], NULL, &key);
-	while (!err && !ret) {
-		err = bpf_map_get_next_key(in->map[MAP_CGROUPS], &key, &next);
-		if (!bpf_map_lookup_elem(in->map[MAP_CGROUPS], &key, &cg))
-			ret = fn(key, &cg, arg);
-		key = next;
-	}
-	return ret;
-}
-
-bool instance_cgroup_gone(__u64 id, const struct hop_cgroup *cg)
-{
-	char path[PATH_MAX];
-	__u64 now;
-
-	if (!cgroup_id(cg->path, &now) && now == id)
-		return false;
-	/* renamed, or hidden from us by a mount? */
-	return cgroup_path_by_id(id, path, sizeof(path)) == -ENOENT;
-}
 
 struct covering {
 	struct instance *in;

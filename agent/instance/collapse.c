@@ -4,7 +4,7 @@
 
 #include "collapse.h"
 #include "instance.h"
-#include "snapshot.h"
+#include "agent/lib/map.h"
 #include "agent/lib/util.h"
 
 struct sweep {
@@ -37,7 +37,7 @@ void collapse_sweep(const struct instance *in)
 {
 	struct sweep s = {0};
 
-	(void)show_map(in->map[MAP_COLLAPSE], sizeof(struct hop_key), sizeof(struct hop_collapse),
+	(void)map_each(in->map[MAP_COLLAPSE], sizeof(struct hop_key), sizeof(struct hop_collapse),
 		       note_orphan, &s);
 	for (size_t i = 0; i < s.count; i++)
 		bpf_map_delete_elem(in->map[MAP_COLLAPSE], &s.key[i]);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * create.h: make an instance (load, attach to its maps, pin), attach it to cgroups, take it apart.
+ * create.h: make an instance (load, attach to its maps, pin), and take it apart.
  *
  * An instance is built in a staging folder and renamed into place, so that it exists as a whole or not at
  * all.
@@ -32,25 +32,6 @@ int bpffs_mount(void);
  * the kernel cannot run it at all. Messages about what failed are printed here, since only this knows.
  */
 int instance_create(const char *name, const struct load_options *options);
-
-/*
- * Attach the open instance to the cgroup at `path` (absolute, resolved) and let older connections in it
- * become candidates; not those of the network namespaces that are added to `blocked` (may be NULL).
- * -EALREADY: it is attached there or to an ancestor already. One that is leaving stays. flags: HOP_CG_OWNED.
- */
-struct netns_list;
-int instance_attach(struct instance *in, const char *path, __u32 flags, struct netns_list *blocked);
-
-/* Has this cgroup been removed? Another one may have its path by now; nothing is attached to that. */
-bool instance_cgroup_gone(__u64 id, const struct hop_cgroup *cg);
-
-/* Mark a cgroup as leaving (its members leave in the next passes), or remove its link and entry. */
-int instance_mark_leaving(struct instance *in, __u64 cgroup_id);
-int instance_unattach(struct instance *in, __u64 cgroup_id);
-
-/* The attached cgroups: fn(id, cgroup, arg) for each, until it returns non-zero. */
-int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const struct hop_cgroup *, void *),
-			 void *arg);
 
 /* Unpin everything of an instance: without members nothing of it is left afterwards. */
 int instance_remove(const char *name);

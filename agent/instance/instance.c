@@ -13,6 +13,7 @@
 #include "instance.h"
 #include "folder.h"
 #include "agent/lib/util.h"
+#include "cgroup/cgroup.h"
 
 static const char *const map_names[MAP_COUNT] = {
 	[MAP_CONFIG] = "config",     [MAP_MEMBERS] = "members",	  [MAP_ENDS] = "ends",
@@ -289,4 +290,33 @@ void instance_poke(const struct instance *in)
 
 	if (bpf_prog_test_run_opts(in->poke, &opts))
 		msg_warn("cannot wake the agent of '%s': %s", in->name, strerror(errno));
+}
+
+int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const struct hop_cgroup *, void *),
+			 void *arg)
+{
+	struct hop_cgroup cg;
+	__u64 key, next;
+	int err, ret = 0;
+
+	/* the callback may delete the current entry, so step on first */
+	err = bpf_map_get_next_key(in->map[MAP_CGROUPS], NULL, &key);
+	while (!err && !ret) {
+		err = bpf_map_get_next_key(in->map[MAP_CGROUPS], &key, &next);
+		if (!bpf_map_lookup_elem(in->map[MAP_CGROUPS], &key, &cg))
+			ret = fn(key, &cg, arg);
+		key = next;
+	}
+	return ret;
+}
+
+bool instance_cgroup_gone(__u64 id, const struct hop_cgroup *cg)
+{
+	char path[PATH_MAX];
+	__u64 now;
+
+	if (!cgroup_id(cg->path, &now) && now == id)
+		return false;
+	/* renamed, or hidden from us by a mount? */
+	return cgroup_path_by_id(id, path, sizeof(path)) == -ENOENT;
 }

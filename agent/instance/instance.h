@@ -73,6 +73,12 @@ enum instance_flags {
 int instance_open(struct instance *in, const char *name, int flags);
 void instance_close(struct instance *in);
 
+/*
+ * instance_open() for an operator (explain.c): says what is wrong and what to do. Returns EXIT_OK, with *in
+ * to be closed by the caller, EXIT_NOT_ATTACHED, EXIT_PERMISSION or EXIT_FAIL.
+ */
+int instance_open_explained(struct instance *in, const char *name, int flags);
+
 /* The folder of all instances, e.g. "/sys/fs/bpf/sockhop". -errno if there is no bpffs. */
 int instance_root(char *buf, size_t size);
 
@@ -98,6 +104,13 @@ unsigned long long instance_counter(const struct instance *in, unsigned int inde
  */
 int instance_policy_get(const struct instance *in, struct hop_policy *out);
 int instance_policy_set(struct instance *in, const struct hop_policy *policy);
+
+/* The attached cgroups: fn(id, cgroup, arg) for each, until it returns non-zero. */
+int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const struct hop_cgroup *, void *),
+			 void *arg);
+
+/* Has this cgroup been removed? Another one may have its path by now; nothing is attached to that. */
+bool instance_cgroup_gone(__u64 id, const struct hop_cgroup *cg);
 
 /*
  * Run one iterator and pass what it wrote, record by record of `size` bytes, to fn (NULL: discard). A

@@ -7,9 +7,8 @@
 #include <sys/stat.h>
 
 #include "netns.h"
-#include "create.h"
 #include "instance.h"
-#include "snapshot.h"
+#include "agent/lib/map.h"
 #include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
 
@@ -54,7 +53,7 @@ static int add_end(const void *key, const void *value, void *arg)
 
 int netns_list_all(struct netns_list *l, const struct instance *in)
 {
-	return show_map(in->map[MAP_ENDS], sizeof(struct hop_key), sizeof(struct hop_end), add_end, l);
+	return map_each(in->map[MAP_ENDS], sizeof(struct hop_key), sizeof(struct hop_end), add_end, l);
 }
 
 struct each {

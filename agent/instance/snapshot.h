@@ -10,14 +10,6 @@
 struct instance;
 
 /*
- * Call fn(key, value, arg) for every element of a hash map, read in batches (BPF_MAP_LOOKUP_BATCH: unlike a
- * walk by keys it does not start over when an element is deleted meanwhile). A non-zero return of fn ends it
- * and is returned; otherwise 0 or -errno.
- */
-int show_map(int fd, size_t key_size, size_t value_size,
-	     int (*fn)(const void *key, const void *value, void *arg), void *arg);
-
-/*
  * Call fn(key, end, show, arg) for each record of `ends`; show is NULL where the socket of that record is
  * gone. No socket lock is taken. A non-zero return of fn ends it and is returned; otherwise 0 or -errno.
  */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "policy.h"
-#include "agent/cmd/cmd.h"
+#include "agent/lib/text.h"
 #include "agent/lib/util.h"
 
 #define BLANKS	 " \t\r\n"
@@ -57,7 +57,7 @@ static int __attribute__((format(printf, 2, 3))) fail(struct parser *p, const ch
 
 static int unknown_word(struct parser *p, const char *what, const char *const *words)
 {
-	const char *like = cmd_closest(p->word, words);
+	const char *like = text_closest(p->word, words);
 
 	if (like)
 		return fail(p, "unknown %s '%s', did you mean '%s'?", what, p->word, like);

@@ -6,31 +6,36 @@
 #ifndef SOCKHOP_PROGRAM_EXAMINER_H
 #define SOCKHOP_PROGRAM_EXAMINER_H
 
-#include "filecache.h"
+#include <sys/types.h>
+
 #include "process.h"
 
-/* What an examiner is busy with, in shared memory: if it is killed, it was that. */
-struct examined_file {
-	bool busy;
-	struct file_id id;
-};
-
-/* The state of an examiner, in its process. */
-struct examiner {
-	struct file_cache *files;
-	struct examined_file *at;
-	int scanner; /* socket; -1: it ended over the last file */
-	pid_t scanner_pid;
-	bool pending; /* some file could not be looked at now */
-};
-
-/* CPU time of its scanner so far in ns; 0 when it is gone. */
-unsigned long long scanner_cpu_ns(const struct examiner *x);
-
-/* veto_process(), here and now. -EAGAIN: some file has to wait, for its owner's share or for another scanner.
+/*
+ * What was found out about files, by device, inode, size and times, 4096 of them; and the processes that find
+ * it out, a few pairs: one with what it takes to look into other processes, which opens files, and the
+ * scanner, which has no privilege at all and reads them (scanner.h). They are started when they are needed,
+ * and end with the thread that has started them. NULL: no memory.
  */
-int veto_examine(struct examiner *x, pid_t pid, struct veto_result *out);
-/* The answer for a process that could not be examined for the errno `err`. 0 or -ESRCH. */
-int veto_unexamined(pid_t pid, int err, struct veto_result *out);
+struct veto_cache;
+struct veto_cache *veto_cache_new(void);
+void veto_cache_free(struct veto_cache *cache);
+/* CPU time that went into looks at processes so far, in ns; files seen for the first time are not in it. */
+unsigned long long veto_cache_cpu_ns(const struct veto_cache *cache);
+/* A new look at all processes: it may wait for VETO_LOOK_MS in all. */
+#define VETO_LOOK_MS 400
+void veto_cache_look(struct veto_cache *cache);
+
+/*
+ * Classify a live process by its executable and every file that it maps executable. A process in another
+ * mount namespace, and files that are deleted by now, are read too, with CAP_CHECKPOINT_RESTORE or
+ * CAP_SYS_ADMIN
+ * (/proc/PID/map_files, proc(5)); without them libraries are opened below /proc/PID/root.
+ *
+ * Returns 0; -ESRCH when the process is gone (or a zombie); -EAGAIN when that takes longer: it goes on in the
+ * background, or has to wait until the files' owner has some of its share of the CPU again, and whoever asks
+ * later gets the answer. *out is undefined then. What must not or cannot be looked at is HOP_WHY_UNKNOWN with
+ * the reason. It is a snapshot: a library may be loaded later.
+ */
+int veto_process(struct veto_cache *cache, pid_t pid, struct veto_result *out);
 
 #endif

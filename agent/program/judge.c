@@ -5,8 +5,8 @@
 #include <bpf/bpf.h>
 
 #include "judge.h"
+#include "examiner.h"
 #include "flips.h"
-#include "process.h"
 #include "agent/instance/instance.h"
 #include "agent/lib/util.h"
 #include "bpf/policy.h"

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "process.h"
-#include "examiner.h"
 #include "scanner.h"
 #include "agent/lib/util.h"
 

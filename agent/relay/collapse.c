@@ -8,8 +8,7 @@
 
 #include "collapse.h"
 #include "relay.h"
-#include "agent/cmd/cmd.h"
-#include "agent/daemon/agent.h"
+#include "agent/daemon/spawn.h"
 #include "agent/instance/collapse.h"
 #include "agent/instance/instance.h"
 #include "agent/instance/snapshot.h"
@@ -37,7 +36,7 @@ struct relay_collapse {
 int relay_collapse_check(const char *instance)
 {
 	struct instance in;
-	int status = cmd_open(&in, instance, 0);
+	int status = instance_open_explained(&in, instance, 0);
 
 	if (status == EXIT_OK && !agent_names_processes()) {
 		/* others tell by the owner's pid whether a record is still somebody's */

@@ -7,14 +7,13 @@
 #include "status.h"
 #include "output.h"
 #include "reasons.h"
-#include "agent/instance/create.h"
 #include "agent/instance/force.h"
 #include "agent/instance/foreign.h"
 #include "agent/instance/instance.h"
 #include "agent/instance/netns.h"
 #include "agent/instance/snapshot.h"
+#include "agent/lib/map.h"
 #include "agent/lib/util.h"
-#include "agent/relay/state.h"
 
 #define add(o, key, value) json_object_object_add(o, key, value)
 
@@ -55,7 +54,7 @@ static void add_agent(json_object *o, const struct instance *in)
 	bool alive = instance_agent_alive(in, &pid);
 	unsigned long long blocked = 0;
 
-	show_map(in->map[MAP_PASSES], sizeof(__u32), sizeof(struct hop_pass), count_blocked, &blocked);
+	map_each(in->map[MAP_PASSES], sizeof(__u32), sizeof(struct hop_pass), count_blocked, &blocked);
 	add(agent, "alive", json_object_new_boolean(alive));
 	add(agent, "pid", alive && pid ? number(pid) : NULL);
 	add(agent, "blocked", number(blocked));
@@ -100,7 +99,7 @@ static int by_netns(const void *a, const void *b)
 static void add_passes(json_object *o, const struct instance *in)
 {
 	json_object *list = json_object_new_array();
-	int err = show_map(in->map[MAP_PASSES], sizeof(__u32), sizeof(struct hop_pass), add_pass, list);
+	int err = map_each(in->map[MAP_PASSES], sizeof(__u32), sizeof(struct hop_pass), add_pass, list);
 
 	if (err)
 		msg_warn("cannot read when the passes were: %s", strerror(-err));
@@ -170,7 +169,7 @@ static int add_cgroup(const void *key, const void *value, void *arg)
 static void add_cgroups(json_object *o, const struct instance *in)
 {
 	json_object *list = json_object_new_array();
-	int err = show_map(in->map[MAP_CGROUPS], sizeof(__u64), sizeof(struct hop_cgroup), add_cgroup, list);
+	int err = map_each(in->map[MAP_CGROUPS], sizeof(__u64), sizeof(struct hop_cgroup), add_cgroup, list);
 
 	if (err)
 		msg_warn("cannot read the attached cgroups: %s", strerror(-err));
@@ -315,7 +314,7 @@ static void add_hash(json_object *list, const struct instance *in, enum instance
 	struct bpf_map_info info = {0};
 	__u32 size = sizeof(info);
 	unsigned long long used = 0;
-	int err = show_map(in->map[map], sizeof(struct hop_key), value_size, count_one, &used);
+	int err = map_each(in->map[map], sizeof(struct hop_key), value_size, count_one, &used);
 
 	bpf_obj_get_info_by_fd(in->map[map], &info, &size);
 	add_fill(list, instance_map_name(map), err ? NULL : number(used), info.max_entries);
@@ -378,7 +377,7 @@ static void add_vetoes(json_object *o, const struct instance *in)
 {
 	json_object *list = json_object_new_array();
 	struct vetoes all = {0};
-	int err = show_map(in->map[MAP_VETTED], sizeof(__u64), sizeof(struct hop_vet), count_veto, &all);
+	int err = map_each(in->map[MAP_VETTED], sizeof(__u64), sizeof(struct hop_vet), count_veto, &all);
 
 	if (err)
 		msg_warn("cannot read the examined programs: %s", strerror(-err));
@@ -454,14 +453,4 @@ void status_instance(json_object *o, const struct instance *in)
 	add_maps(o, in);
 	add_vetoes(o, in);
 	add_policy(o, in);
-}
-
-void status_relays(json_object *o)
-{
-	json_object *list = NULL;
-	int err = relay_list(&list);
-
-	if (err)
-		msg_warn("cannot ask the running relays: %s", strerror(-err));
-	add(o, "relays", list ?: json_object_new_array());
 }

@@ -14,7 +14,4 @@ void status_instance(json_object *o, const struct instance *in);
 /* Add "other_instances": those that still drain and those of other names than `own`. */
 void status_others(json_object *o, const char *own);
 
-/* Add "relays": the running relays of this host, whatever the instance. */
-void status_relays(json_object *o);
-
 #endif

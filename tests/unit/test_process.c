@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "agent/program/process.h"
+#include "agent/program/examiner.h"
 
 #define NOBODY 65534
 

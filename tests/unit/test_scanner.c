@@ -24,7 +24,7 @@
 #include "agent/program/sandbox.h"
 #include "agent/program/scanner.h"
 #include "agent/lib/util.h"
-#include "agent/program/process.h"
+#include "agent/program/examiner.h"
 
 #define MB   (1ull << 20)
 #define BODY 4096ull /* where the file's content begins */
