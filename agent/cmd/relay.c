@@ -12,7 +12,7 @@
 #include "cmd.h"
 #include "agent/lib/util.h"
 #include "agent/relay/collapse.h"
-#include "agent/relay/relay.h"
+#include "agent/relay/loop.h"
 
 #define DEFAULT_MAX	10000
 #define DEFAULT_CONNECT 5

@@ -60,16 +60,6 @@ struct answer {
 
 /* ---- in the examiner ---- */
 
-unsigned long long scanner_cpu_ns(const struct examiner *x)
-{
-	struct timespec t;
-	clockid_t clock;
-
-	if (clock_getcpuclockid(x->scanner_pid, &clock) || clock_gettime(clock, &t))
-		return 0;
-	return t.tv_sec * 1000000000ull + t.tv_nsec;
-}
-
 /*
  * It takes these to read /proc/PID/maps of all users' processes, files of all users, and map_files: for those
  * CAP_SYS_ADMIN is as good (proc_map_files_get_link(), fs/proc/base.c), which is much more.

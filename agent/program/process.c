@@ -80,6 +80,17 @@ static bool asks_fionread_elsewhere(const char *path)
 			!strncmp(name, "/libreadline.so.", 16));
 }
 
+/* CPU time of its scanner so far in ns; 0 when it is gone. */
+static unsigned long long scanner_cpu_ns(const struct examiner *x)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(x->scanner_pid, &clock) || clock_gettime(clock, &t))
+		return 0;
+	return t.tv_sec * 1000000000ull + t.tv_nsec;
+}
+
 /* What open() of a file and reading it say; both may take as long as a file system likes. */
 static int scan_file(struct examiner *x, int path_fd, uid_t owner, struct veto *out)
 {

@@ -39,9 +39,6 @@ struct examiner {
 	bool pending; /* some file could not be looked at now */
 };
 
-/* CPU time of its scanner so far in ns; 0 when it is gone. */
-unsigned long long scanner_cpu_ns(const struct examiner *x);
-
 /* veto_process(), here and now. -EAGAIN: some file has to wait, for its owner's share or for another scanner.
  */
 int veto_examine(struct examiner *x, pid_t pid, struct veto_result *out);

@@ -7,8 +7,9 @@
  * A *turn* is what a direction carries until the other side answers or a pause comes. A chatty direction has
  * small turns; in the kernel the verdict program counts them the same way and reports a large one.
  */
+#include "choice.h"
+#include "direction.h"
 #include "kern.h"
-#include "relay.h"
 
 #define READS_TO_CHANGE 4
 #define BIG_READ	(32u << 10)

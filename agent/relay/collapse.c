@@ -7,7 +7,7 @@
 #include <bpf/bpf.h>
 
 #include "collapse.h"
-#include "relay.h"
+#include "direction.h"
 #include "agent/daemon/spawn.h"
 #include "agent/instance/collapse.h"
 #include "agent/instance/instance.h"

@@ -8,8 +8,10 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "connect.h"
+#include "addr.h"
 #include "collapse.h"
-#include "relay.h"
+#include "pair.h"
 #include "agent/lib/util.h"
 
 /* linux/in.h; a port is then chosen at connect, per 4-tuple, so one source address does for more than 28 000
@@ -35,6 +37,8 @@ static int bind_source(int fd, const struct relay_conf *conf, int family)
 	return bind(fd, (const struct sockaddr *)&conf->source.ss, conf->source.len) ? -errno : 0;
 }
 
+static void connect_ready(struct relay_worker *w, struct relay_event *ev, uint32_t events);
+
 /* Begin to connect; 0: under way or done (then EPOLLOUT tells at once). */
 static int begin(struct relay_pair *p)
 {
@@ -53,6 +57,7 @@ static int begin(struct relay_pair *p)
 	if (connect(fd, (const struct sockaddr *)&a->ss, a->len) && errno != EINPROGRESS)
 		return -errno;
 	relay_sock_init(p, 1, steal_fd(&fd), family != AF_UNIX);
+	p->sock[1].ev.ready = connect_ready; /* until relay_pair_join() */
 	relay_sock_arm(&p->sock[1], EPOLLOUT);
 	return 0;
 }
@@ -115,37 +120,15 @@ static void next(struct relay_pair *p, int err)
 	relay_pair_reset(p);
 }
 
-void relay_connect(struct relay_pair *p)
+static void connect_ready(struct relay_worker *w, struct relay_event *ev, uint32_t events)
 {
-	struct relay_worker *w = p->worker;
-
-	p->state = PAIR_CONNECTING;
-	TAILQ_INSERT_TAIL(&w->connecting, p, queue);
-	p->target = w->next_target++ % w->conf->n_targets;
-	try_all(p);
-}
-
-int relay_proxy_header(struct relay_pair *p)
-{
-	struct relay_addr src = {.len = sizeof(src.ss)}, dst = {.len = sizeof(dst.ss)};
-	uint8_t header[PROXY_V2_MAX];
-	size_t n;
-
-	if (getpeername(p->sock[0].fd, (struct sockaddr *)&src.ss, &src.len) ||
-	    getsockname(p->sock[0].fd, (struct sockaddr *)&dst.ss, &dst.len))
-		return -errno;
-	n = relay_proxy_v2(&src, &dst, header);
-	p->skip = n;
-	return relay_send(&p->dir[0], (const char *)header, n);
-}
-
-void relay_connect_event(struct relay_pair *p, uint32_t events)
-{
-	struct relay_worker *w = p->worker;
+	struct relay_pair *p = ((struct relay_sock *)ev)->pair;
 	socklen_t len = sizeof(int);
 	int err = 0;
 
 	(void)events;
+	if (p->state == PAIR_DEAD)
+		return;
 	if (getsockopt(p->sock[1].fd, SOL_SOCKET, SO_ERROR, &err, &len))
 		err = errno;
 	if (err) {
@@ -154,6 +137,16 @@ void relay_connect_event(struct relay_pair *p, uint32_t events)
 	}
 	TAILQ_REMOVE(&w->connecting, p, queue);
 	relay_pair_join(p);
+}
+
+void relay_connect(struct relay_pair *p)
+{
+	struct relay_worker *w = p->worker;
+
+	p->state = PAIR_CONNECTING;
+	TAILQ_INSERT_TAIL(&w->connecting, p, queue);
+	p->target = w->next_target++ % w->conf->n_targets;
+	try_all(p);
 }
 
 void relay_connect_timeout(struct relay_pair *p)

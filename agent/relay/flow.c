@@ -1,46 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * flow.c: directions that the kernel carries: entering, the bytes that the verdict passed, leaving, the
- * end.
- *
  * Three proofs keep the stream exact; all are sums of counts that never go back:
- *   seen all   bytes received == plain_read + ep->seen + 1 (the FIN). EPOLLRDHUP alone proves nothing:
- * tcp_fin() wakes before the verdict has run on the last segment. no debt    ep->passed == ep->forwarded: the
- * verdict redirects again, user space owes nothing. clean      written to the sink == user_sent +
- * ep->redirected: what the kernel took has left the sink's psock. SIOCOUTQ alone proves nothing: it does not
- * count the psock.
+ *
+ * seen all: bytes received == plain_read + ep->seen + 1 (the FIN). EPOLLRDHUP alone proves nothing: tcp_fin()
+ *	wakes before the verdict has run on the last segment.
+ *
+ * no debt: ep->passed == ep->forwarded. The verdict redirects again, user space owes nothing.
+ *
+ * clean: written to the sink == user_sent + ep->redirected. What the kernel took has left the sink's psock.
+ *	SIOCOUTQ alone proves nothing: it does not count the psock.
  */
 #include <errno.h>
 #include <sys/epoll.h>
 
+#include "flow.h"
+#include "choice.h"
+#include "direction.h"
 #include "kern.h"
-#include "relay.h"
-#include "agent/lib/util.h"
-
-/* Interval of the checks for which the kernel has no event. */
-#define POLL_MIN_MS 1
-#define POLL_MAX_MS 100
-/* A leave pass walks all TCP sockets of the namespace: bound its share of the CPU to 1 / (1 + this). */
-#define LEAVE_REST 20
-
-static struct relay_ep *ep_of(const struct relay_dir *d)
-{
-	return relay_kern_ep(d->pair->worker->kern, d->pair->slot + relay_dir_index(d));
-}
+#include "pump.h"
 
 static uint64_t load(const __u64 *p)
 {
 	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
-}
-
-uint64_t relay_dir_kernel_bytes(const struct relay_dir *d)
-{
-	return d->pair->slot < 0 ? 0 : load(&ep_of(d)->redirected);
-}
-
-uint64_t relay_dir_trimmed(const struct relay_dir *d)
-{
-	return d->pair->slot < 0 ? 0 : load(&ep_of(d)->trimmed);
 }
 
 void relay_flow_poll(struct relay_dir *d)
@@ -51,8 +32,8 @@ void relay_flow_poll(struct relay_dir *d)
 		return;
 	d->polling = true;
 	TAILQ_INSERT_TAIL(&w->polls, d, poll);
-	w->poll_ms = POLL_MIN_MS;
-	w->poll_ns = w->now + POLL_MIN_MS * 1000000ull;
+	w->poll_ms = RELAY_POLL_MIN_MS;
+	w->poll_ns = w->now + RELAY_POLL_MIN_MS * 1000000ull;
 }
 
 void relay_flow_unpoll(struct relay_dir *d)
@@ -66,7 +47,7 @@ void relay_flow_unpoll(struct relay_dir *d)
 /* Has all that was redirected reached the sink's send queue? 1, 0 or -errno. */
 static int is_clean(struct relay_dir *d)
 {
-	uint64_t redirected = load(&ep_of(d)->redirected), written;
+	uint64_t redirected = load(&relay_dir_ep(d)->redirected), written;
 	struct relay_sock *sink = relay_sink(d);
 	int err;
 
@@ -81,9 +62,9 @@ static int is_clean(struct relay_dir *d)
 	return 1;
 }
 
-static bool has_debt(const struct relay_dir *d)
+bool relay_flow_has_debt(const struct relay_dir *d)
 {
-	const struct relay_ep *ep = ep_of(d);
+	const struct relay_ep *ep = relay_dir_ep(d);
 
 	return load(&ep->passed) != ep->forwarded;
 }
@@ -91,7 +72,7 @@ static bool has_debt(const struct relay_dir *d)
 /* The verdict may redirect again as soon as this makes the debt zero. */
 static void publish_forwarded(struct relay_dir *d)
 {
-	__atomic_store_n(&ep_of(d)->forwarded, d->taken - d->held_len, __ATOMIC_RELEASE);
+	__atomic_store_n(&relay_dir_ep(d)->forwarded, d->taken - d->held_len, __ATOMIC_RELEASE);
 }
 
 /*
@@ -104,14 +85,14 @@ static int carry_passed(struct relay_dir *d)
 	struct relay_worker *w = d->pair->worker;
 	size_t moved = 0;
 
-	while (has_debt(d) && moved < RELAY_QUOTA) {
+	while (relay_flow_has_debt(d) && moved < RELAY_QUOTA) {
 		ssize_t n;
 		int err = relay_send_held(d);
 
 		publish_forwarded(d);
 		if (err || d->held_len)
 			return err;
-		if (d->taken == load(&ep_of(d)->passed))
+		if (d->taken == load(&relay_dir_ep(d)->passed))
 			continue;
 		err = is_clean(d);
 		if (err <= 0) {
@@ -137,7 +118,7 @@ static int carry_passed(struct relay_dir *d)
 /* The FIN has come: is everything before it delivered? Then the direction is an ordinary one at its end. */
 static int finish(struct relay_dir *d)
 {
-	uint64_t seen = load(&ep_of(d)->seen), received;
+	uint64_t seen = load(&relay_dir_ep(d)->seen), received;
 	int fd = relay_source(d)->fd;
 	int r = relay_received(fd, &received);
 	char byte;
@@ -149,7 +130,7 @@ static int finish(struct relay_dir *d)
 		relay_flow_poll(d);
 		return 0;
 	}
-	if (has_debt(d))
+	if (relay_flow_has_debt(d))
 		return 0;
 	r = is_clean(d);
 	if (r < 0)
@@ -161,14 +142,14 @@ static int finish(struct relay_dir *d)
 	return 0;
 }
 
-static void want_leave(struct relay_dir *d)
+void relay_flow_want_leave(struct relay_dir *d)
 {
 	struct relay_worker *w = d->pair->worker;
 
 	if (d->mode != DIR_KERNEL || d->eof || w->conf->path != RELAY_AUTO)
 		return;
 	d->mode = DIR_LEAVE;
-	__atomic_store_n(&ep_of(d)->leave, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&relay_dir_ep(d)->leave, 1, __ATOMIC_RELEASE);
 	w->leave_wanted = true;
 	relay_flow_poll(d);
 }
@@ -177,7 +158,7 @@ static void want_leave(struct relay_dir *d)
  * now. */
 static void check_left(struct relay_dir *d)
 {
-	const struct relay_ep *ep = ep_of(d);
+	const struct relay_ep *ep = relay_dir_ep(d);
 
 	if (__atomic_load_n(&ep->left, __ATOMIC_ACQUIRE) != ep->enter) {
 		relay_flow_poll(d);
@@ -224,7 +205,7 @@ uint32_t relay_flow_events(const struct relay_dir *d)
 	/* EPOLLIN would fire for every redirected segment (sk_psock_data_ready()), at a third of the speed */
 	if (!d->eof)
 		events |= EPOLLRDHUP;
-	if (has_debt(d) && !d->held_len && load(&ep_of(d)->redirected) == d->clean_at)
+	if (relay_flow_has_debt(d) && !d->held_len && load(&relay_dir_ep(d)->redirected) == d->clean_at)
 		events |= EPOLLIN;
 	return events;
 }
@@ -262,100 +243,11 @@ int relay_flow_enter(struct relay_dir *d)
 		p->dir[0].stay = p->dir[1].stay = true;
 		return 0;
 	}
-	d->clean_at = load(&ep_of(d)->redirected);
+	d->clean_at = load(&relay_dir_ep(d)->redirected);
 	/* refused: most likely the FIN has come */
 	if (relay_kern_enter(p->worker->kern, p->slot + relay_dir_index(d), relay_source(d)->fd))
 		d->stay = true;
 	else
 		d->mode = DIR_KERNEL;
 	return 0;
-}
-
-/* One round over the directions that wait for something without an event. */
-void relay_flow_check(struct relay_worker *w)
-{
-	struct relay_dir *d;
-	size_t n = 0;
-
-	if (TAILQ_EMPTY(&w->polls) || w->now < w->poll_ns)
-		return;
-	w->poll_ms = w->poll_ms * 2 < POLL_MAX_MS ? w->poll_ms * 2 : POLL_MAX_MS;
-	TAILQ_FOREACH(d, &w->polls, poll)
-	n++;
-	unsigned int interval = w->poll_ms;
-
-	for (; n && (d = TAILQ_FIRST(&w->polls)); n--) {
-		relay_flow_unpoll(d);
-		relay_pair_run(d->pair);
-	}
-	w->poll_ms = interval;
-	w->poll_ns = w->now + interval * 1000000ull;
-}
-
-/* Does a direction wait for the leave pass that the pass could take out? */
-static bool leave_possible(struct relay_worker *w)
-{
-	struct relay_dir *d;
-
-	w->leave_wanted = false;
-	TAILQ_FOREACH(d, &w->polls, poll)
-	{
-		if (d->mode != DIR_LEAVE || ep_of(d)->left == ep_of(d)->enter)
-			continue;
-		w->leave_wanted = true;
-		if (!has_debt(d))
-			return true;
-	}
-	return false;
-}
-
-void relay_flow_leave(struct relay_worker *w)
-{
-	uint64_t start = now_ns();
-
-	if (!w->leave_wanted || w->now < w->leave_ns || !leave_possible(w))
-		return;
-	if (relay_kern_leave_pass(w->kern))
-		msg_debug("relay: the leave pass failed");
-	w->leave_ns = now_ns() + (now_ns() - start) * LEAVE_REST;
-	w->poll_ms = POLL_MIN_MS;
-	w->poll_ns = w->now;
-}
-
-static void on_event(const struct relay_ev *ev, void *arg)
-{
-	struct relay_worker *w = arg;
-	struct relay_pair *p = relay_kern_owner(w->kern, ev->slot);
-
-	if (!p)
-		return;
-	if (ev->type == RELAY_EV_LOST) {
-		relay_pair_reset(p);
-		return;
-	}
-	/* the fuse blows for streams and for slow readers: neither gains from the kernel path */
-	want_leave(&p->dir[ev->slot & 1]);
-	relay_pair_run(p);
-}
-
-void relay_flow_ring(struct relay_worker *w, struct relay_event *ev, uint32_t events)
-{
-	(void)ev;
-	(void)events;
-	relay_kern_ring_consume(w->kern, on_event, w);
-}
-
-void relay_flow_lost(struct relay_worker *w)
-{
-	uint64_t lost = relay_kern_events_lost(w->kern);
-	struct relay_pair *p;
-
-	if (lost == w->events_lost)
-		return;
-	w->events_lost = lost;
-	/* polled at the next check: running a pair may take it off this list */
-	TAILQ_FOREACH(p, &w->pairs, all)
-	for (int i = 0; i < 2; i++)
-		if (relay_in_kernel(&p->dir[i]))
-			relay_flow_poll(&p->dir[i]);
 }

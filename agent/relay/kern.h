@@ -26,10 +26,9 @@
 struct relay_kern;
 
 /*
- * Load maps and programs for `pairs` pairs, and prove on a loopback connection that the kernel does what we
- * rely on: early bytes are forwarded, order is kept over entering and leaving, nothing is lost. 0 or -errno:
- * -EPERM (no CAP_BPF, CAP_NET_ADMIN), -EOPNOTSUPP (the kernel cannot, or the proof failed); then *why is a
- * text that says what is missing.
+ * Load maps and programs for `pairs` pairs. 0 or -errno, with *why a text that says what is missing: -EPERM
+ * (no CAP_BPF, CAP_NET_ADMIN), -EOPNOTSUPP (the kernel cannot). Whether it does what we rely on is not known
+ * then: relay_probe_open().
  */
 int relay_kern_open(struct relay_kern **out, unsigned int pairs, const char **why);
 void relay_kern_close(struct relay_kern *k);

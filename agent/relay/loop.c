@@ -5,17 +5,21 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
+#include "loop.h"
 #include "collapse.h"
+#include "connect.h"
 #include "kern.h"
-#include "relay.h"
+#include "pair.h"
+#include "probe.h"
+#include "pump.h"
 #include "state.h"
+#include "watch.h"
 #include "agent/lib/util.h"
 
 #define EVENTS_MAX  256
@@ -26,33 +30,8 @@
 /* More pairs than this do without the kernel path: its maps are allocated at the start. */
 #define KERN_PAIRS_MAX 32768
 
-int relay_epoll(struct relay_worker *w, int op, int fd, uint32_t events, struct relay_event *ev)
-{
-	struct epoll_event e = {.events = events, .data.ptr = ev};
-
-	return epoll_ctl(w->epoll_fd, op, fd, &e) ? -errno : 0;
-}
-
-void relay_warn(struct relay_worker *w, struct relay_limit *l, const char *fmt, ...)
-{
-	char text[512], more[64] = "";
-	va_list ap;
-
-	if (w->now < l->next_ns) {
-		l->left_out++;
-		return;
-	}
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (l->left_out)
-		snprintf(more, sizeof(more), " (and %u times more)", l->left_out);
-	msg_warn("%s%s", text, more);
-	l->left_out = 0;
-	l->next_ns = w->now + RELAY_NS;
-}
-
-void relay_accept_on(struct relay_worker *w, bool on)
+/* Start or stop accepting. */
+static void accept_on(struct relay_worker *w, bool on)
 {
 	if (w->listen_fd < 0 || on == w->accepting)
 		return;
@@ -62,7 +41,7 @@ void relay_accept_on(struct relay_worker *w, bool on)
 
 static void listen_close(struct relay_worker *w)
 {
-	relay_accept_on(w, false);
+	accept_on(w, false);
 	util__close(&w->listen_fd);
 	w->listen_fd = -1;
 }
@@ -108,7 +87,7 @@ static void full(struct relay_worker *w)
 	relay_warn(w, &w->limit_full,
 		   "relay: the limit of %u connections is reached, new clients wait (--max-connections)",
 		   w->conf->max_pairs);
-	relay_accept_on(w, false);
+	accept_on(w, false);
 	w->accept_ns = 0;
 }
 
@@ -117,7 +96,7 @@ static void accept_failed(struct relay_worker *w, int err)
 	if (err != EMFILE && err != ENFILE && err != ENOBUFS && err != ENOMEM)
 		return;
 	relay_warn(w, &w->limit_files, "relay: cannot accept: %s; new clients wait", strerror(err));
-	relay_accept_on(w, false);
+	accept_on(w, false);
 	w->accept_ns = w->now + FILES_WAIT;
 }
 
@@ -210,7 +189,7 @@ static void check_accept(struct relay_worker *w)
 	bool room = w->n_pairs < w->conf->max_pairs || w->waiting;
 
 	if (!w->accepting && room && w->accept_ns <= w->now)
-		relay_accept_on(w, true);
+		accept_on(w, true);
 }
 
 static void check_clock(struct relay_worker *w)
@@ -221,9 +200,9 @@ static void check_clock(struct relay_worker *w)
 	relay_collapse_clock(w);
 	if (!w->kern)
 		return;
-	relay_flow_lost(w);
-	relay_flow_leave(w);
-	relay_flow_check(w);
+	relay_watch_lost(w);
+	relay_watch_leave(w);
+	relay_watch_check(w);
 }
 
 static void sooner(uint64_t *at, uint64_t when)
@@ -332,7 +311,7 @@ static int open_kern(struct relay_worker *w)
 
 	if (w->conf->path == RELAY_SPLICE || w->conf->path == RELAY_COPY || all_unix(w->conf))
 		return 0;
-	err = relay_kern_open(&w->kern, pairs, &why);
+	err = relay_probe_open(&w->kern, pairs, &why);
 	if (!err)
 		return relay_epoll(w, EPOLL_CTL_ADD, relay_kern_ring_fd(w->kern), EPOLLIN, &w->on_ring);
 	if (w->conf->path == RELAY_KERNEL) {
@@ -358,7 +337,7 @@ static int open_worker(struct relay_worker *w)
 		err = relay_collapse_open(w);
 	if (err)
 		return err;
-	relay_accept_on(w, true);
+	accept_on(w, true);
 	if (relay_state_open(w))
 		msg_debug("relay: `sockhop list` will not show this relay");
 	return 0;
@@ -392,7 +371,7 @@ int relay_worker_run(const struct relay_conf *conf, unsigned int index, int list
 		.on_listen.ready = listen_ready,
 		.on_signal.ready = signal_ready,
 		.on_state.ready = relay_state_ready,
-		.on_ring.ready = relay_flow_ring,
+		.on_ring.ready = relay_watch_ring,
 	};
 	int err;
 

@@ -10,13 +10,14 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "pair.h"
+#include "choice.h"
 #include "collapse.h"
+#include "direction.h"
+#include "flow.h"
 #include "kern.h"
-#include "relay.h"
+#include "pump.h"
 #include "agent/lib/util.h"
-
-/* How exact the order of worker->pairs is: activity within this time is not noted again. */
-#define ACTIVE_GRAIN 100000000ull
 
 static void sock_ready(struct relay_worker *w, struct relay_event *ev, uint32_t events);
 
@@ -82,17 +83,6 @@ struct relay_pair *relay_pair_new(struct relay_worker *w, int fd, bool tcp)
 	w->total.pairs++;
 	relay_sock_arm(&p->sock[0], 0);
 	return p;
-}
-
-void relay_pair_active(struct relay_pair *p)
-{
-	struct relay_worker *w = p->worker;
-
-	if (w->now - p->active_ns < ACTIVE_GRAIN)
-		return;
-	p->active_ns = w->now;
-	TAILQ_REMOVE(&w->pairs, p, all);
-	TAILQ_INSERT_TAIL(&w->pairs, p, all);
 }
 
 static void add_totals(struct relay_pair *p)
@@ -238,10 +228,6 @@ static void sock_ready(struct relay_worker *w, struct relay_event *ev, uint32_t 
 	(void)w;
 	if (p->state == PAIR_DEAD)
 		return;
-	if (p->state == PAIR_CONNECTING && i == 1) {
-		relay_connect_event(p, events);
-		return;
-	}
 	if (events & EPOLLERR) {
 		relay_pair_reset(p);
 		return;
@@ -259,19 +245,35 @@ static void sock_ready(struct relay_worker *w, struct relay_event *ev, uint32_t 
 		 i == 1 ? events & ~EPOLLOUT : events & EPOLLOUT);
 }
 
+/* Send the target a PROXY protocol header that names the client. 0 or -errno. */
+static int proxy_header(struct relay_pair *p)
+{
+	struct relay_addr src = {.len = sizeof(src.ss)}, dst = {.len = sizeof(dst.ss)};
+	uint8_t header[PROXY_V2_MAX];
+	size_t n;
+
+	if (getpeername(p->sock[0].fd, (struct sockaddr *)&src.ss, &src.len) ||
+	    getsockname(p->sock[0].fd, (struct sockaddr *)&dst.ss, &dst.len))
+		return -errno;
+	n = relay_proxy_v2(&src, &dst, header);
+	p->skip = n;
+	return relay_send(&p->dir[0], (const char *)header, n);
+}
+
 void relay_pair_join(struct relay_pair *p)
 {
 	p->state = PAIR_JOINED;
 	for (int i = 0; i < 2; i++) {
 		struct relay_sock *s = &p->sock[i];
 
+		s->ev.ready = sock_ready; /* not that of connect.c any more */
 		/* before the first byte: what counts is the difference to later */
 		if (s->stream_tcp && relay_written(s->fd, &s->base)) {
 			relay_pair_reset(p);
 			return;
 		}
 	}
-	if (p->worker->conf->proxy_v2 && relay_proxy_header(p)) {
+	if (p->worker->conf->proxy_v2 && proxy_header(p)) {
 		relay_pair_reset(p);
 		return;
 	}

@@ -87,7 +87,8 @@ static int forward(struct relay_kern *k, const struct probe *p, int slot)
 	return err ?: leave(k, p, slot);
 }
 
-int relay_probe(struct relay_kern *k)
+/* 0, -EOPNOTSUPP when the kernel does not do it, or -errno when it could not be tried. */
+static int prove(struct relay_kern *k)
 {
 	struct probe p = {-1, -1, -1, -1};
 	int err, slot;
@@ -103,4 +104,21 @@ int relay_probe(struct relay_kern *k)
 	if (slot >= 0)
 		relay_kern_release(k, slot);
 	return err;
+}
+
+int relay_probe_open(struct relay_kern **out, unsigned int pairs, const char **why)
+{
+	struct relay_kern *k;
+	int err = relay_kern_open(&k, pairs, why);
+
+	if (err)
+		return err;
+	err = prove(k);
+	if (err) {
+		*why = err == -EOPNOTSUPP ? "the proof on a loopback connection failed" : strerror(-err);
+		relay_kern_close(k);
+		return err;
+	}
+	*out = k;
+	return 0;
 }

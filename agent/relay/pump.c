@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "relay.h"
+#include "pump.h"
+#include "choice.h"
+#include "direction.h"
 #include "agent/lib/util.h"
 
 /* A pipe of this size takes what a socket usually has ready; the default limit for the unprivileged is 1 MB.

@@ -13,8 +13,8 @@
 
 #include "state.h"
 #include "collapse.h"
+#include "direction.h"
 #include "kern.h"
-#include "relay.h"
 #include "agent/lib/util.h"
 #include "agent/view/output.h"
 
