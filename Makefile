@@ -290,7 +290,7 @@ bench bench-quick bench-scale bench-cost bench-relay:
 
 # ---- the sources ----
 
-lint: ## clang-format, cppcheck and shellcheck over the sources
+lint: ## clang-format, cppcheck, shellcheck and tests/arrows.py over the sources
 	@tests/deps.sh build lint
 	tests/lint.sh
 

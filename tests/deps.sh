@@ -21,7 +21,7 @@ qemu="qemu-system-x86 busybox-static cpio zstd lz4 xz-utils"
 bench="gnuplot-nox linux-perf redis-server redis-tools nginx-light libnginx-mod-stream wrk haproxy memcached postgresql
 	postgresql-contrib iproute2 nftables python3 bpftool"
 fuzz="libclang-rt-dev python3"
-lint="clang-format cppcheck shellcheck"
+lint="clang-format cppcheck shellcheck python3"
 
 want=
 for step in "$@"; do want="$want ${!step}"; done
