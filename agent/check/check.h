@@ -2,6 +2,9 @@
 /*
  * check.h: the parts of `sockhop check`. Each part tries things out and reports one line per finding; nothing
  * that it makes stays.
+ *
+ * The door of agent/check: host, kernel, self test, known defects, a file each. It owns nothing beyond the
+ * run. It may call every room but cmd; cmd alone calls it.
  */
 #ifndef SOCKHOP_AGENT_CHECK_H
 #define SOCKHOP_AGENT_CHECK_H

@@ -4,6 +4,9 @@
  *
  * A command is `int cmd_NAME(int argc, char **argv)` with argv[0] = its name. It returns an exit status
  * (util.h) and prints, once, what failed, on what, and what to do about it.
+ *
+ * The door of agent/cmd: one file a command. It owns the command line: options, usage, tables, what is
+ * printed. It may call every room, and none calls it.
  */
 #ifndef SOCKHOP_AGENT_CMD_H
 #define SOCKHOP_AGENT_CMD_H

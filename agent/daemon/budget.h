@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * budget.h: how early the next pass for joins may run, so that passes stay cheap for the host. A pass walks
- * the kernel's whole hash table of TCP sockets under their locks: 3 ms with few, 40 ms and more beside 20
- * 000.
+ * the kernel's whole hash table of TCP sockets under their locks: 3 ms with few, 40 ms and more beside
+ * 20 000.
  *
  * On average passes for joins get 1/BUDGET_SHARE of one CPU. What an agent has not used of that it may spend
  * on connections that have just proven chatty, up to the share of BUDGET_SAVED: so one that comes now and

@@ -16,6 +16,12 @@
  *   sockhop/NAME-draining-N/ an instance that is detached but could not drain yet
  *
  * The folder is mode 0700: only its owner may read, steer or detach.
+ *
+ * The door of agent/instance: create makes one, attach gives it cgroups, explain says why it cannot be
+ * opened, snapshot reads its connections, walk and netns get to the sockets of network namespaces, collapse
+ * removes what relays left, folder is the pin folder and foreign the sockmaps of others, force the switches
+ * of tests. It owns the pins and the maps, and decides nothing about a connection. It may call policy, probe,
+ * cgroup and lib; view, program, daemon and above call it.
  */
 #ifndef SOCKHOP_AGENT_INSTANCE_H
 #define SOCKHOP_AGENT_INSTANCE_H

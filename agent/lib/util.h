@@ -2,6 +2,9 @@
 /*
  * util.h: ownership helpers, messages, exit statuses. Functions return 0 or -errno; the command level prints,
  * once, what failed, on what, and what to do about it.
+ *
+ * The door of agent/lib: util, text (words), map (reading BPF maps). It knows nothing of sockhop, calls
+ * nobody, and every room calls it.
  */
 #ifndef SOCKHOP_LIB_UTIL_H
 #define SOCKHOP_LIB_UTIL_H

@@ -13,6 +13,9 @@
  * All matches of a rule must hold; each may be given once. "local" is the end that is being judged: every
  * connection is judged twice. A NAME with blanks, quotes or a leading `#` stands in double quotes, with \"
  * and \\.
+ *
+ * The door of agent/policy: the text of rules to and from struct hop_policy, and files of them. It owns the
+ * language; the rules that are in force are the instance's. It may call lib; instance and above call it.
  */
 #ifndef SOCKHOP_AGENT_POLICY_H
 #define SOCKHOP_AGENT_POLICY_H

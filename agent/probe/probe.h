@@ -2,6 +2,9 @@
 /*
  * probe.h: what this kernel can do, found by doing it: a loopback pair in a private network namespace, two
  * small programs, nothing left behind. Never by version: distributions backport both features and bugs.
+ *
+ * The door of agent/probe: what this kernel does is found out by doing it, on sockets of our own. It owns
+ * nothing that stays. It may call lib; instance and above call it.
  */
 #ifndef SOCKHOP_AGENT_PROBE_H
 #define SOCKHOP_AGENT_PROBE_H

@@ -2,6 +2,11 @@
 /*
  * judge.h: which programs hold the registered sockets, and whether they may join: the program veto and the
  * part of the policy that names programs, written to the map `vetted` for the next pass.
+ *
+ * The door of agent/program: may the sockets of this program join? judge asks for each holder of a socket,
+ * examiner has a process looked at, process looks at one, in a child that may hang, scanner reads files, in a
+ * sandbox, with elf and elf_code; filecache and flips remember. It owns those children and what they found.
+ * It may call instance (whom it writes its answers to), policy and what is below; daemon calls it.
  */
 #ifndef SOCKHOP_PROGRAM_JUDGE_H
 #define SOCKHOP_PROGRAM_JUDGE_H
