@@ -118,17 +118,20 @@ static int carry_passed(struct relay_dir *d)
 /* The FIN has come: is everything before it delivered? Then the direction is an ordinary one at its end. */
 static int finish(struct relay_dir *d)
 {
-	uint64_t seen = load(&relay_dir_ep(d)->seen), received;
 	int fd = relay_source(d)->fd;
-	int r = relay_received(fd, &received);
-	char byte;
+	uint64_t received;
+	bool closed;
+	int r = relay_received(fd, &received, &closed);
 
 	if (r)
 		return r;
-	if (received != d->plain_read + seen + 1) {
-		(void)!recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT); /* see relay_kern_enter() */
+	/* read after `closed`: then it is final */
+	if (received != d->plain_read + load(&relay_dir_ep(d)->seen) + 1) {
+		/* no FIN ended it: a reset, whose error somebody else was told, as a send to this socket */
+		if (closed)
+			return -ECONNRESET;
 		relay_flow_poll(d);
-		return 0;
+		return relay_kern_kick(fd);
 	}
 	if (relay_flow_has_debt(d))
 		return 0;
@@ -245,9 +248,10 @@ int relay_flow_enter(struct relay_dir *d)
 	}
 	d->clean_at = load(&relay_dir_ep(d)->redirected);
 	/* refused: most likely the FIN has come */
-	if (relay_kern_enter(p->worker->kern, p->slot + relay_dir_index(d), relay_source(d)->fd))
+	if (relay_kern_enter(p->worker->kern, p->slot + relay_dir_index(d), relay_source(d)->fd)) {
 		d->stay = true;
-	else
-		d->mode = DIR_KERNEL;
-	return 0;
+		return 0;
+	}
+	d->mode = DIR_KERNEL;
+	return relay_kern_kick(relay_source(d)->fd);
 }

@@ -32,7 +32,7 @@ struct relay_kern {
 	void *arg;
 };
 
-int relay_received(int fd, uint64_t *received)
+int relay_received(int fd, uint64_t *received, bool *closed)
 {
 	struct tcp_info ti;
 	socklen_t len = sizeof(ti);
@@ -40,6 +40,7 @@ int relay_received(int fd, uint64_t *received)
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &ti, &len))
 		return -errno;
 	*received = ti.tcpi_bytes_received;
+	*closed = ti.tcpi_state == BPF_TCP_CLOSE;
 	return 0;
 }
 
@@ -268,19 +269,20 @@ int relay_kern_enter(struct relay_kern *k, int slot, int fd)
 	struct relay_ep *ep = &k->eps[slot];
 	uint64_t value = fd;
 	__u32 key = slot;
-	char byte;
 
 	ep->leave = 0;
 	__atomic_store_n(&ep->enter, ep->enter + 1, __ATOMIC_RELEASE);
-	if (bpf_map_update_elem(k->from, &key, &value, BPF_NOEXIST))
-		return -errno;
-	/*
-	 * What came between the last read and now lies in the receive queue, and the verdict runs when data
-	 * arrives only. A receive call makes it run: tcp_bpf_recvmsg_parser() calls tcp_data_ready() if the
-	 * queue is not empty. Peek, for it may return a byte that the verdict has passed.
-	 */
-	(void)!recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	return 0;
+	return bpf_map_update_elem(k->from, &key, &value, BPF_NOEXIST) ? -errno : 0;
+}
+
+int relay_kern_kick(int fd)
+{
+	char byte;
+
+	/* a peek, for it may return a byte that the verdict has passed */
+	if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno == EAGAIN || errno == EINTR)
+		return 0;
+	return -errno;
 }
 
 int relay_kern_leave_pass(struct relay_kern *k)

@@ -47,11 +47,18 @@ void *relay_kern_owner(const struct relay_kern *k, int slot);
 struct relay_ep *relay_kern_ep(const struct relay_kern *k, int slot);
 
 /*
- * Put the source into `from`, and have the kernel forward what arrived meanwhile. The caller has read the
- * socket until EAGAIN (a partly read segment would be forwarded whole: bytes twice) and has nothing to send.
+ * Put the source into `from`. The caller has read the socket until EAGAIN (a partly read segment would be
+ * forwarded whole: bytes twice), has nothing to send, and kicks the socket afterwards.
  * 0; -EOPNOTSUPP when its FIN has come already; another -errno. Not entered: nothing changed.
  */
 int relay_kern_enter(struct relay_kern *k, int slot, int fd);
+/*
+ * Have the verdict look at what lies in the receive queue of a source: it runs by itself only when data
+ * arrives. A receive call makes it run: tcp_bpf_recvmsg_parser() calls tcp_data_ready() if the queue is not
+ * empty. 0, or the socket's error, most likely -ECONNRESET: the caller has to act on it, for the kernel
+ * reports an error once, and epoll will not tell again.
+ */
+int relay_kern_kick(int fd);
 /* Run the leave pass over this network namespace. 0 or -errno. */
 int relay_kern_leave_pass(struct relay_kern *k);
 
@@ -67,7 +74,10 @@ uint64_t relay_kern_events_lost(const struct relay_kern *k);
  * again until no ACK came in between.
  */
 int relay_written(int fd, uint64_t *written);
-/* Bytes received in order, those not read yet included; the FIN counts as one. */
-int relay_received(int fd, uint64_t *received);
+/*
+ * Bytes received in order, those not read yet included; the FIN counts as one. *closed: the socket is in
+ * state CLOSE, after a reset or the last ACK, and will receive nothing more.
+ */
+int relay_received(int fd, uint64_t *received, bool *closed);
 
 #endif

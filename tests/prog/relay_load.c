@@ -414,6 +414,7 @@ static void rst(long runs)
 
 	for (long i = 0; i < runs; i++) {
 		uint64_t pos = 0;
+		ssize_t got;
 		int a, b;
 		char c;
 
@@ -428,8 +429,11 @@ static void rst(long runs)
 		}
 		setsockopt(a, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 		close(a);
-		if (recv(b, &c, 1, 0) != -1 || errno != ECONNRESET)
-			complain("reset %ld arrived as something else", i);
+		errno = 0;
+		got = recv(b, &c, 1, 0);
+		if (got != -1 || errno != ECONNRESET)
+			complain("reset %ld arrived as something else: recv() says %zd, %s", i, got,
+				 strerror(errno));
 		close(b);
 	}
 }
