@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # relay.bash: what the bats files of this folder share, on top of ../lib.bash.
 
-load_program=$BUILD/tests/kernel/relay_load
+load_program=$BUILD/tests/prog/relay_load
 # A command that runs the relay, see start_relay().
 relay_under=()
 
