@@ -31,6 +31,7 @@ all_paths() { # SCENARIO N
 # The kernel reports a socket's error once. strace holds the relay after each bpf(2): the source is in the kernel
 # path by then, all of a connection's bytes pass, and the reset comes before the relay looks at the socket again.
 @test "a reset that comes while a direction enters the kernel path is not swallowed" {
+	# shellcheck disable=SC2034 # start_relay uses it
 	relay_under=(strace -D -o /dev/null -e trace=bpf -e inject=bpf:delay_exit=20000)
 	forward kernel
 	load rst 8
