@@ -326,6 +326,13 @@ uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(MANDIR)/man8/sockhop.8.gz $(DESTDIR)$(COMPDIR)/sockhop \
 		$(DESTDIR)$(UNITDIR)/sockhop-agent.service
 
+.PHONY: deb rpm
+deb: ## a Debian package, in build/deb (packages it needs: tests/deps.sh build install package)
+	docs/packages/build.sh deb $(abspath $(B))/deb
+
+rpm: ## an rpm package, in build/rpm
+	docs/packages/build.sh rpm $(abspath $(B))/rpm
+
 clean: ## remove build/
 	rm -rf $(B)
 
