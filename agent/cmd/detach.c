@@ -4,6 +4,7 @@
 
 #include "cmd.h"
 #include "agent/daemon/lifecycle.h"
+#include "agent/daemon/other_abi.h"
 #include "agent/instance/folder.h"
 #include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
@@ -101,6 +102,22 @@ static bool is_being_made(const char *name)
 	return instance_stage_pid(name) != 0;
 }
 
+/* An instance of another version. */
+static int detach_other(const char *name, unsigned int timeout_ms)
+{
+	int left = other_abi_detach(name, timeout_ms);
+
+	if (left > 0)
+		msg_error("%d members of '%s', which another version of sockhop made, have not been read "
+			  "empty by "
+			  "their programs and stay until they are; run `sockhop detach --all` again later",
+			  left, name);
+	else if (left < 0)
+		msg_error("cannot take down '%s', which another version of sockhop made: %s", name,
+			  strerror(-left));
+	return left > 0 ? EXIT_FAIL : exit_status(left);
+}
+
 static int detach_one(const char *name, void *arg)
 {
 	struct detach_all *d = arg;
@@ -121,6 +138,8 @@ static int detach_one(const char *name, void *arg)
 		if (err)
 			msg_error("cannot remove what is left of '%s': %s", name, strerror(-err));
 		status = exit_status(err);
+	} else if (err == -EPROTO) {
+		status = detach_other(name, d->timeout_ms);
 	} else {
 		if (!err)
 			instance_close(&in);

@@ -39,8 +39,10 @@ int instance_open_explained(struct instance *in, const char *name, int flags)
 		msg_error("will not open instance '%s': " FOLDER_STRANGE_TEXT, shown);
 		return EXIT_FAIL;
 	case -EPROTO:
-		msg_error("instance '%s' was made by another version of sockhop: detach it with that version",
-			  shown);
+		msg_error("instance '%s' was made by another version of sockhop: take it down with `sockhop "
+			  "detach --all "
+			  "--instance %s`, which loses no byte, and attach again",
+			  shown, shown);
 		return EXIT_FAIL;
 	default:
 		msg_error("cannot open instance '%s': %s", shown, strerror(-r));
