@@ -35,7 +35,6 @@ mtype = { CANDIDATE, MEMBER, CLOSED };
 #define TO_NONE 1
 #define TO_C 2
 byte conn = TO_A;
-#define PEER_OF(x) (x == B -> conn : B)
 
 mtype state[3];     /* A and B are members already, and A's hops may begin */
 bit hashed = 1;     /* B is in the sockhash, by its cookie, which a socket keeps */
