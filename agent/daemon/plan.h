@@ -2,7 +2,8 @@
 /*
  * plan.h: what the agent has to do, and when. It is told of events, of what a pass or a review has found, and
  * of the time; it says what is due, and how the next pass is to be run. It reads no map, no clock and no
- * file, so it is tested on the host (tests/unit/test_plan.c). agent.c feeds it and does what it says.
+ * file, so it is tested on the host (tests/unit/test_plan.c). agent.c feeds it and does what it says. Rules
+ * I42 to I44 and section 10 of docs/design.md say why it is as it is.
  *
  * `now` is the time in ns of CLOCK_MONOTONIC (now_ns()), as are all times here; a time of 0 means "not at
  * all". Costs are ns of CPU time.
