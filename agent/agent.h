@@ -43,6 +43,13 @@ bool agent_names_processes(void);
 /* Start an agent in the background: a daemon that logs to syslog. Returns once it holds the lock, or -errno.
  */
 int agent_spawn(const char *instance);
+/*
+ * The daemon's side: the fd to report to, and messages go to syslog from now on; or -1: it was started by
+ * hand or by a service manager. agent_report_ready() reports (0 or -errno) and lets go of the caller's
+ * standard streams; nothing with fd -1.
+ */
+int agent_ready_fd(void);
+void agent_report_ready(int fd, int err);
 
 /*
  * Let the agent of a draining instance end, and wait for it; 0 also when there was none. It is woken, finds

@@ -3,8 +3,7 @@
 #include <string.h>
 
 #include "agent.h"
-#include "cmd.h"
-#include "session.h"
+#include "cmd_session.h"
 #include "util.h"
 
 /* What this call has added, to take it back if a later step fails. */
@@ -53,33 +52,27 @@ static int attach_all(struct instance *in, const struct added *a)
 	return status;
 }
 
-int cmd_attach(int argc, char **argv)
+struct attach_args {
+	struct session_options session; /* CMD_SESSION_OPTIONS: first */
+	const char *instance;
+	bool no_agent;
+};
+
+static int attach(void *args, int n, char **operand)
 {
-	struct session_options o = {.instance = INSTANCE_DEFAULT,
-				    .idle_timeout = DEFAULT_IDLE_TIMEOUT,
-				    .heartbeat = DEFAULT_HEARTBEAT};
-	bool no_agent = false, created = false;
-	const struct cmd_option options[] = {
-		{"instance", CMD_STRING, &o.instance},
-		{"policy", CMD_STRING, &o.policy_file},
-		{"max-connections", CMD_NUMBER, &o.max_connections},
-		{"idle-timeout", CMD_NUMBER, &o.idle_timeout},
-		{"heartbeat", CMD_NUMBER, &o.heartbeat},
-		{"no-agent", CMD_FLAG, &no_agent},
-		{},
-	};
+	struct attach_args *a = args;
 	struct added added = {};
 	struct instance in;
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), status;
+	bool created = false;
+	int status;
 
-	if (n < 0)
-		return cmd_parse_status(n);
 	if (n == 0)
 		return cmd_usage_error("attach", "which cgroup?");
+	a->session.instance = a->instance ?: INSTANCE_DEFAULT;
 	/* all arguments are looked at before anything is made */
-	status = resolve_all(n, argv + 1, &added);
+	status = resolve_all(n, operand, &added);
 	if (!status)
-		status = session_open(&in, &o, &created);
+		status = session_open(&in, &a->session, &created);
 	if (status) {
 		free(added.path);
 		return status;
@@ -88,10 +81,35 @@ int cmd_attach(int argc, char **argv)
 	if (status && created) {
 		session_detach_all(&in, 0);
 	} else {
-		if (!status && !no_agent)
+		if (!status && !a->no_agent)
 			status = start_agent(&in);
 		instance_close(&in);
 	}
 	free(added.path);
 	return status;
 }
+
+static const struct cmd_option options[] = {
+	CMD_SESSION_OPTIONS,
+	{
+		.name = "no-agent",
+		.type = CMD_FLAG,
+		.offset = offsetof(struct attach_args, no_agent),
+		.help = "start no agent: a service manager runs `sockhop agent`",
+	},
+	CMD_INSTANCE(offsetof(struct attach_args, instance)),
+	{0},
+};
+
+const struct command cmd_attach = {
+	.name = "attach",
+	.summary = "put cgroups under sockhop and start the agent",
+	.operands = "CGROUP...",
+	.completes = CMD_CGROUPS,
+	.options = options,
+	.size = sizeof(struct attach_args),
+	.text = "A CGROUP is a folder of the cgroup v2 tree, absolute or below its mount. All cgroups of an "
+		"instance share one set of maps, so connections between them hop too. Attaching again "
+		"changes nothing; attaching another cgroup adds it.",
+	.run = attach,
+};

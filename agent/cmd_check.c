@@ -101,33 +101,30 @@ static const char *result_text(const struct checks *c)
 	}
 }
 
-int cmd_check(int argc, char **argv)
-{
-	bool json = false;
-	const char *name = NULL; /* accepted like everywhere; the check has an instance of its own */
-	const struct cmd_option options[] = {{"instance", CMD_STRING, &name}, {"json", CMD_FLAG, &json}, {0}};
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), printed;
-	_cleanup_json_ json_object *o = NULL;
-	struct checks c = {};
-	struct utsname uts;
-	json_object *profile, *self, *advisories;
+struct check_args {
+	const char *instance; /* accepted like everywhere; the check has an instance of its own */
+	bool json;
+};
 
-	if (n < 0)
-		return cmd_parse_status(n);
-	if (n)
-		return cmd_usage_error(argv[0], "unexpected argument '%s'", argv[1]);
+static int check(void *args, int n, char **operand)
+{
+	const struct check_args *a = args;
+	_cleanup_json_ json_object *o = json_object_new_object();
+	json_object *profile = json_object_new_object(), *self = json_object_new_object();
+	json_object *advisories = json_object_new_array();
+	struct checks c = {.lines = json_object_new_array()};
+	struct utsname uts;
+	int printed;
+
+	(void)n;
+	(void)operand;
 	libbpf_set_print(quiet);
 	uname(&uts);
-	o = json_object_new_object();
-	c.lines = json_object_new_array();
-	profile = json_object_new_object();
-	self = json_object_new_object();
 	json_object_object_add(o, "kernel", output_string(uts.release, sizeof(uts.release)));
 	json_object_object_add(o, "result", NULL);
 	json_object_object_add(o, "profile", profile);
 	json_object_object_add(o, "self_test", self);
 	json_object_object_add(o, "checks", c.lines);
-	advisories = json_object_new_array();
 	json_object_object_add(o, "advisories", advisories);
 
 	check_host(&c);
@@ -139,6 +136,20 @@ int cmd_check(int argc, char **argv)
 
 	json_object_object_add(o, "to_do", to_do(c.lines));
 	json_object_object_add(o, "result", json_object_new_string(result_text(&c)));
-	printed = output_print(o, view, json);
+	printed = output_print(o, view, a->json);
 	return states[c.worst].status ?: printed;
 }
+
+static const struct cmd_option options[] = {
+	CMD_JSON(offsetof(struct check_args, json), NULL),
+	CMD_INSTANCE(offsetof(struct check_args, instance)),
+	{0},
+};
+
+const struct command cmd_check = {
+	.name = "check",
+	.summary = "find out by trying what this host can do",
+	.options = options,
+	.size = sizeof(struct check_args),
+	.run = check,
+};

@@ -9,6 +9,7 @@
 #include "cgroup/cgroup.h"
 
 #define DEFAULT_TIMEOUT_S 10
+#define TIMEOUT_MAX_S	  86400
 
 struct others {
 	const __u64 *ids;
@@ -153,30 +154,56 @@ static int detach_instances(const char *only, unsigned int timeout_ms)
 	return EXIT_NOT_ATTACHED;
 }
 
-int cmd_detach(int argc, char **argv)
-{
-	const char *name = NULL;
-	unsigned int timeout = DEFAULT_TIMEOUT_S;
-	bool all = false;
-	const struct cmd_option options[] = {
-		{"instance", CMD_STRING, &name},
-		{"all", CMD_FLAG, &all},
-		{"timeout", CMD_NUMBER, &timeout},
-		{},
-	};
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE);
+struct detach_args {
+	const char *instance;
+	unsigned int timeout;
+	bool all;
+};
 
-	if (n < 0)
-		return cmd_parse_status(n);
-	if (all && n)
+static int detach(void *args, int n, char **operand)
+{
+	const struct detach_args *a = args;
+	const char *name = a->instance ?: INSTANCE_DEFAULT;
+
+	if (a->all && n)
 		return cmd_usage_error("detach", "either --all or single cgroups");
-	if (timeout > 86400)
-		return cmd_usage_error("detach", "--timeout is at most 86400 seconds");
-	if (all && !name) /* every instance; with --instance NAME only that one */
-		return detach_instances(NULL, timeout * 1000);
-	if (!name)
-		name = INSTANCE_DEFAULT;
+	if (a->all) /* every instance; with --instance NAME only that one */
+		return detach_instances(a->instance, a->timeout * 1000);
 	if (n)
-		return detach_cgroups(name, n, argv + 1, timeout * 1000);
-	return detach_instances(name, timeout * 1000);
+		return detach_cgroups(name, n, operand, a->timeout * 1000);
+	return detach_instances(name, a->timeout * 1000);
 }
+
+static const struct cmd_option options[] = {
+	{
+		.name = "all",
+		.type = CMD_FLAG,
+		.offset = offsetof(struct detach_args, all),
+		.help = "all cgroups of the instance, and the instance itself",
+		.more = "Without *--instance*: of all instances.",
+	},
+	{
+		.name = "timeout",
+		.type = CMD_SECONDS,
+		.offset = offsetof(struct detach_args, timeout),
+		.arg = "S",
+		.max = TIMEOUT_MAX_S,
+		.preset = DEFAULT_TIMEOUT_S,
+		.help = "give up waiting for members to leave after S seconds",
+		.more = "Give or take half a second.",
+	},
+	CMD_INSTANCE(offsetof(struct detach_args, instance)),
+	{0},
+};
+
+const struct command cmd_detach = {
+	.name = "detach",
+	.summary = "take cgroups out, losing no byte; connections live on over TCP",
+	.operands = "[CGROUP...]",
+	.completes = CMD_CGROUPS,
+	.options = options,
+	.size = sizeof(struct detach_args),
+	.text = "A connection whose reader leaves bytes unread cannot leave until it reads. What did not "
+		"drain in time is reported and stays correct; a later detach finishes it.",
+	.run = detach,
+};

@@ -345,36 +345,59 @@ static int open_instance(struct instance *in, const char *name, bool else_to_lis
 	return cmd_open(in, name, INSTANCE_READ);
 }
 
-int cmd_list(int argc, char **argv)
+struct list_args {
+	const char *instance;
+	bool json, all;
+};
+
+static int list_pairs(void *args, int n, char **operand)
 {
-	const char *name = NULL;
-	bool json = false, all = false;
-	const struct cmd_option options[] = {
-		{"instance", CMD_STRING, &name}, {"json", CMD_FLAG, &json}, {"all", CMD_FLAG, &all}, {0}};
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), status, printed, err = 0;
-	_cleanup_json_ json_object *pairs = NULL, *relayed = NULL;
+	const struct list_args *a = args;
+	_cleanup_json_ json_object *pairs = NULL, *relayed = load_relayed(a->instance);
 	struct instance in;
+	int status, printed, err = 0;
 	bool attached;
 
-	if (n < 0)
-		return cmd_parse_status(n);
-	if (n)
-		return cmd_usage_error(argv[0], "unexpected argument '%s'", argv[1]);
-	relayed = load_relayed(name);
-	status = open_instance(&in, name, json_object_array_length(relayed));
+	(void)n;
+	(void)operand;
+	status = open_instance(&in, a->instance, json_object_array_length(relayed));
 	attached = status == EXIT_OK;
 	if (!attached && status != EXIT_NOT_ATTACHED)
 		return status;
 	pairs = json_object_new_array();
 	if (attached) {
-		err = list_instance(&in, all, pairs);
+		err = list_instance(&in, a->all, pairs);
 		instance_close(&in);
 	} else if (json_object_array_length(relayed)) {
 		status = EXIT_OK;
 	}
-	printed = print_list(pairs, relayed, json, attached);
+	printed = print_list(pairs, relayed, a->json, attached);
 	if (!err)
 		return status ?: printed;
 	msg_error("cannot list all connections: %s", strerror(-err));
 	return exit_status(err);
 }
+
+static const struct cmd_option options[] = {
+	CMD_JSON(offsetof(struct list_args, json),
+		 "It is an array of pairs. Relayed ones have a key _relay_."),
+	{
+		.name = "all",
+		.type = CMD_FLAG,
+		.offset = offsetof(struct list_args, all),
+		.help = "also connections that do not hop, each with the reason",
+		.more = "These are ends whose peer is unknown, and the established connections of the "
+			"attached cgroups that are no candidates.",
+	},
+	CMD_INSTANCE(offsetof(struct list_args, instance)),
+	{0},
+};
+
+const struct command cmd_list = {
+	.name = "list",
+	.summary = "show the connections, one line per pair",
+	.options = options,
+	.size = sizeof(struct list_args),
+	.text = "Connections of running relays follow, unless --instance is given.",
+	.run = list_pairs,
+};

@@ -7,8 +7,7 @@
 #include <sys/wait.h>
 
 #include "agent.h"
-#include "cmd.h"
-#include "session.h"
+#include "cmd_session.h"
 #include "util.h"
 #include "cgroup/cgroup.h"
 
@@ -175,39 +174,52 @@ static int set_up(struct run *r, const struct session_options *o)
 	return cmd_open(&r->in, name, 0);
 }
 
-int cmd_run(int argc, char **argv)
-{
-	struct session_options o = {.instance = INSTANCE_DEFAULT,
-				    .idle_timeout = DEFAULT_IDLE_TIMEOUT,
-				    .heartbeat = DEFAULT_HEARTBEAT};
-	const struct cmd_option options[] = {
-		{"instance", CMD_STRING, &o.instance},
-		{"policy", CMD_STRING, &o.policy_file},
-		{"max-connections", CMD_NUMBER, &o.max_connections},
-		{"idle-timeout", CMD_NUMBER, &o.idle_timeout},
-		{"heartbeat", CMD_NUMBER, &o.heartbeat},
-		{},
-	};
-	struct run r = {.signal_fd = -1};
-	int n = cmd_parse(argc, argv, options, CMD_STOP), status, err;
+struct run_args {
+	struct session_options session; /* CMD_SESSION_OPTIONS: first */
+	const char *instance;
+};
 
-	if (n < 0)
-		return cmd_parse_status(n);
+static int run(void *args, int n, char **operand)
+{
+	struct run_args *a = args;
+	struct run r = {.signal_fd = -1};
+	int status, err;
+
 	if (n == 0)
 		return cmd_usage_error("run", "which program?");
-	status = set_up(&r, &o);
+	a->session.instance = a->instance ?: INSTANCE_DEFAULT;
+	status = set_up(&r, &a->session);
 	if (status)
 		return status;
 	err = block_signals(&r);
 	if (!err)
-		err = start(&r, argv + 1);
+		err = start(&r, operand);
 	if (!err)
 		supervise(&r);
 	else
-		msg_error("cannot start '%s': %s", argv[1], strerror(-err));
+		msg_error("cannot start '%s': %s", operand[0], strerror(-err));
 	finish(&r);
 	util__close(&r.signal_fd);
 	if (err)
 		return exit_status(err);
 	return WIFSIGNALED(r.status) ? 128 + WTERMSIG(r.status) : WEXITSTATUS(r.status);
 }
+
+static const struct cmd_option options[] = {
+	CMD_SESSION_OPTIONS,
+	CMD_INSTANCE(offsetof(struct run_args, instance)),
+	{0},
+};
+
+const struct command cmd_run = {
+	.name = "run",
+	.summary = "run a command in a cgroup of its own, attached while it runs",
+	.operands = "[--] CMD [ARG...]",
+	.stop = true,
+	.completes = CMD_PROGRAMS,
+	.options = options,
+	.size = sizeof(struct run_args),
+	.text = "Signals, standard input and the exit status pass through. A killed `sockhop run` harms no "
+		"connection; `sockhop detach` cleans up after it.",
+	.run = run,
+};

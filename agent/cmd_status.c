@@ -94,21 +94,21 @@ static const struct output_section view[] = {
 	{0},
 };
 
-int cmd_status(int argc, char **argv)
+struct status_args {
+	const char *instance;
+	bool json;
+};
+
+static int show_status(void *args, int n, char **operand)
 {
-	const char *name = NULL;
-	bool json = false;
-	const struct cmd_option options[] = {{"instance", CMD_STRING, &name}, {"json", CMD_FLAG, &json}, {0}};
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), status, printed;
-	const char *shown = name ?: INSTANCE_DEFAULT;
+	const struct status_args *a = args;
+	const char *shown = a->instance ?: INSTANCE_DEFAULT;
 	_cleanup_json_ json_object *o = NULL;
 	struct instance in;
+	int status = cmd_open(&in, a->instance, INSTANCE_READ), printed;
 
-	if (n < 0)
-		return cmd_parse_status(n);
-	if (n)
-		return cmd_usage_error(argv[0], "unexpected argument '%s'", argv[1]);
-	status = cmd_open(&in, name, INSTANCE_READ);
+	(void)n;
+	(void)operand;
 	if (status != EXIT_OK && status != EXIT_NOT_ATTACHED)
 		return status;
 	o = json_object_new_object();
@@ -120,6 +120,21 @@ int cmd_status(int argc, char **argv)
 	}
 	status_others(o, shown);
 	status_relays(o);
-	printed = output_print(o, status == EXIT_OK ? view : others_view, json);
+	printed = output_print(o, status == EXIT_OK ? view : others_view, a->json);
 	return status ?: printed;
 }
+
+static const struct cmd_option options[] = {
+	CMD_JSON(offsetof(struct status_args, json),
+		 "If nothing is attached, it is an object in which _attached_ is false."),
+	CMD_INSTANCE(offsetof(struct status_args, instance)),
+	{0},
+};
+
+const struct command cmd_status = {
+	.name = "status",
+	.summary = "show the instance: cgroups, agent, counters, reasons",
+	.options = options,
+	.size = sizeof(struct status_args),
+	.run = show_status,
+};

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* spawn.c: the agent as a process of its own: the foreground command, the background daemon, its end. */
+/* spawn.c: the agent as a process of its own: the background daemon, its report to who started it, its end.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "agent.h"
-#include "cmd.h"
 #include "instance.h"
 #include "util.h"
 
@@ -27,37 +25,10 @@ bool agent_names_processes(void)
 	       readlink("/proc/self", self, sizeof(self) - 1) > 0 && atoi(self) == getpid();
 }
 
-static int on_signal(void *arg)
-{
-	struct signalfd_siginfo si;
-
-	return read(*(int *)arg, &si, sizeof(si)) == sizeof(si) ? 1 : 0;
-}
-
-/* Run until SIGTERM or SIGINT. 0 or -errno. */
-static int run_until_signal(struct agent *a)
-{
-	_cleanup_close_ int fd = -1;
-	sigset_t set;
-	int ret;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return -errno;
-	fd = signalfd(-1, &set, SFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = agent_run(a, fd, on_signal, &fd);
-	return ret > 0 ? 0 : ret;
-}
-
 /* How agent_spawn() tells its daemon where to report that it is ready. */
 #define READY_ENV "SOCKHOP_AGENT_READY_FD"
 
-/* The fd to report to, or -1: we were started by hand or by a service manager. */
-static int ready_fd(void)
+int agent_ready_fd(void)
 {
 	const char *env = getenv(READY_ENV);
 	int fd = env ? atoi(env) : -1;
@@ -68,56 +39,20 @@ static int ready_fd(void)
 	return fd;
 }
 
-/* Report, and let go of the caller's standard streams. */
-static void report_ready(int fd, int err)
+void agent_report_ready(int fd, int err)
 {
 	int null;
 
 	if (fd < 0)
 		return;
 	if (write(fd, &err, sizeof(err)) != sizeof(err))
-		msg_warn("cannot report that the agent is ready");
+		msg_warn("cannot report that the agent is ready"); /* to syslog: nobody is left to tell */
 	close(fd);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int i = 0; i <= 2 && null >= 0; i++)
 		dup2(null, i);
 	if (null > 2)
 		close(null);
-}
-
-int cmd_agent(int argc, char **argv)
-{
-	const char *name = INSTANCE_DEFAULT;
-	const struct cmd_option options[] = {{"instance", CMD_STRING, &name}, {}};
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), ready, status, err;
-	struct agent *a = NULL;
-	struct instance in;
-
-	if (n < 0)
-		return cmd_parse_status(n);
-	if (n > 0)
-		return cmd_usage_error("agent", "unexpected argument '%s'", argv[1]);
-	status = cmd_open(&in, name, 0); /* says what is wrong if it cannot be opened */
-	if (status)
-		return status;
-	instance_close(&in);
-	ready = ready_fd();
-	err = agent_new(&a, name);
-	report_ready(ready, err);
-	if (err == -EBUSY)
-		msg_error("instance '%s' has an agent already", name);
-	else if (err == -EOPNOTSUPP)
-		msg_error("no agent of '%s' can work here: " AGENT_WHERE, name);
-	else if (err)
-		msg_error("cannot start the agent of '%s': %s", name, strerror(-err));
-	if (err)
-		return exit_status(err);
-	agent_lock_until_exit(a);
-	err = run_until_signal(a);
-	agent_free(a);
-	if (err)
-		msg_error("the agent of '%s' failed: %s", name, strerror(-err));
-	return exit_status(err);
 }
 
 /*
