@@ -14,7 +14,17 @@
 #include <stdio.h>
 
 #include "instance.h"
-#include "util.h"
+#include "report.h"
+
+/* Exit statuses of every command. */
+enum {
+	EXIT_OK = 0,
+	EXIT_FAIL = 1,
+	EXIT_USAGE = 2,
+	EXIT_NOT_ATTACHED = 3,
+	EXIT_PERMISSION = 4,
+	EXIT_UNSUPPORTED = 5,
+};
 
 enum cmd_option_type {
 	CMD_FLAG,    /* bool: set to true */
@@ -127,10 +137,19 @@ int cmd_usage_error(const char *cmd, const char *fmt, ...) __attribute__((format
 /* The word of a NULL-terminated list that is most like `word`: at most two edits away; NULL if none is. */
 const char *cmd_closest(const char *word, const char *const *words);
 
-/*
- * instance_open() for a command: says what is wrong and what to do. Returns EXIT_OK, with *in to be closed by
- * the caller, EXIT_NOT_ATTACHED, EXIT_PERMISSION or EXIT_FAIL.
- */
+/* instance_open() for a command: says what is wrong and what to do. Returns an exit status. */
 int cmd_open(struct instance *in, const char *name, int flags);
+/* What cmd_open() says and returns, of an instance_open() that gave `err`. */
+int cmd_opened(const struct instance *in, const char *name, int flags, int err);
+
+/* Say what a failure is, of what, and what to do about it. Returns the exit status that fits. */
+int cmd_failed(enum failure_kind kind, int err, const char *object);
+/*
+ * Say all that a report holds, and free it. err: what the function that wrote it has returned. Returns the
+ * exit status of the last error of the report, or of err if it has none.
+ */
+int cmd_report(struct report *r, int err);
+/* The exit status that fits an error: EPERM/EACCES -> EXIT_PERMISSION, EOPNOTSUPP -> EXIT_UNSUPPORTED, ... */
+int exit_status(int err);
 
 #endif

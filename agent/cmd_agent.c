@@ -42,33 +42,19 @@ static int be_agent(void *args, int n, char **operand)
 {
 	const struct agent_args *arg = args;
 	const char *name = arg->instance ?: INSTANCE_DEFAULT;
-	int ready, status, err;
+	int ready = agent_ready_fd(), err;
 	struct agent *a = NULL;
-	struct instance in;
 
 	(void)n;
 	(void)operand;
-	status = cmd_open(&in, name, 0); /* says what is wrong if it cannot be opened */
-	if (status)
-		return status;
-	instance_close(&in);
-	ready = agent_ready_fd();
 	err = agent_new(&a, name);
 	agent_report_ready(ready, err);
-	if (err == -EBUSY)
-		msg_error("instance '%s' has an agent already", name);
-	else if (err == -EOPNOTSUPP)
-		msg_error("no agent of '%s' can work here: " AGENT_WHERE, name);
-	else if (err)
-		msg_error("cannot start the agent of '%s': %s", name, strerror(-err));
 	if (err)
-		return exit_status(err);
+		return cmd_failed(FAILED_AGENT, err, name);
 	agent_lock_until_exit(a);
 	err = run_until_signal(a);
 	agent_free(a);
-	if (err)
-		msg_error("the agent of '%s' failed: %s", name, strerror(-err));
-	return exit_status(err);
+	return err ? cmd_failed(FAILED_AGENT_RUN, err, name) : EXIT_OK;
 }
 
 static const struct cmd_option options[] = {CMD_INSTANCE(offsetof(struct agent_args, instance)), {0}};

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <string.h>
 
 #include "agent.h"
 #include "cmd_session.h"
@@ -12,44 +11,40 @@ struct added {
 	unsigned int n;
 };
 
-static int start_agent(const struct instance *in)
+static int start_agent(const struct instance *in, struct report *r)
 {
 	int err;
 
 	if (instance_agent_alive(in, NULL)) {
-		instance_poke(in);
-		return EXIT_OK;
+		err = instance_poke(in);
+		if (err)
+			report_add(r, NOTED_NOT_WOKEN, err, in->name);
+		return 0;
 	}
 	err = agent_spawn(in->name);
-	if (!err || err == -EBUSY)
-		return EXIT_OK;
-	if (err == -EOPNOTSUPP)
-		msg_error("attached, but no agent can work here: " AGENT_WHERE "; run `sockhop agent` there");
-	else
-		msg_error("attached, but the agent does not start: %s; run `sockhop agent`", strerror(-err));
-	return exit_status(err);
+	return !err || err == -EBUSY ? 0 : report_add(r, FAILED_AGENT_START, err, in->name);
 }
 
-static int resolve_all(int n, char **argv, struct added *a)
+static int resolve_all(int n, char **argv, struct added *a, struct report *r)
 {
-	int status = EXIT_OK;
+	int err = 0;
 
 	a->path = calloc(n, sizeof(*a->path));
 	if (!a->path)
-		return EXIT_FAIL;
-	for (int i = 0; i < n && !status; i++)
-		status = session_resolve(argv[i], a->path[i], sizeof(a->path[i]));
+		return -ENOMEM;
+	for (int i = 0; i < n && !err; i++)
+		err = session_resolve(argv[i], a->path[i], sizeof(a->path[i]), r);
 	a->n = n;
-	return status;
+	return err;
 }
 
-static int attach_all(struct instance *in, const struct added *a)
+static int attach_all(struct instance *in, const struct added *a, struct report *r)
 {
-	int status = EXIT_OK;
+	int err = 0;
 
-	for (unsigned int i = 0; i < a->n && !status; i++)
-		status = session_attach(in, a->path[i], 0);
-	return status;
+	for (unsigned int i = 0; i < a->n && !err; i++)
+		err = session_attach(in, a->path[i], 0, r);
+	return err;
 }
 
 struct attach_args {
@@ -58,35 +53,42 @@ struct attach_args {
 	bool no_agent;
 };
 
+/* The agent is started after all is attached; what was made for this is taken back if that fails. */
+static int attach_and_start(const struct attach_args *a, const struct added *added, struct report *r)
+{
+	struct instance in;
+	bool created;
+	int err = session_open(&in, &a->session, &created, r);
+
+	if (err)
+		return err;
+	err = attach_all(&in, added, r);
+	if (err && created) {
+		session_detach_all(&in, 0, r);
+		return err;
+	}
+	if (!err && !a->no_agent)
+		err = start_agent(&in, r);
+	instance_close(&in);
+	return err;
+}
+
 static int attach(void *args, int n, char **operand)
 {
 	struct attach_args *a = args;
 	struct added added = {};
-	struct instance in;
-	bool created = false;
-	int status;
+	struct report r = {};
+	int err;
 
 	if (n == 0)
 		return cmd_usage_error("attach", "which cgroup?");
 	a->session.instance = a->instance ?: INSTANCE_DEFAULT;
 	/* all arguments are looked at before anything is made */
-	status = resolve_all(n, operand, &added);
-	if (!status)
-		status = session_open(&in, &a->session, &created);
-	if (status) {
-		free(added.path);
-		return status;
-	}
-	status = attach_all(&in, &added);
-	if (status && created) {
-		session_detach_all(&in, 0);
-	} else {
-		if (!status && !a->no_agent)
-			status = start_agent(&in);
-		instance_close(&in);
-	}
+	err = resolve_all(n, operand, &added, &r);
+	if (!err)
+		err = attach_and_start(a, &added, &r);
 	free(added.path);
-	return status;
+	return cmd_report(&r, err);
 }
 
 static const struct cmd_option options[] = {

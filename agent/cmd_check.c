@@ -137,7 +137,7 @@ static int check(void *args, int n, char **operand)
 	json_object_object_add(o, "to_do", to_do(c.lines));
 	json_object_object_add(o, "result", json_object_new_string(result_text(&c)));
 	printed = output_print(o, view, a->json);
-	return states[c.worst].status ?: printed;
+	return states[c.worst].status ?: exit_status(printed);
 }
 
 static const struct cmd_option options[] = {

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "cmd.h"
-#include "folder.h"
 #include "session.h"
 #include "util.h"
 #include "cgroup/cgroup.h"
@@ -43,47 +42,59 @@ static int match_path(__u64 id, const struct hop_cgroup *cg, void *arg)
 }
 
 /* An attached cgroup by the operator's word for it; it need not exist any more. */
-static int find_attached(const struct instance *in, const char *arg, __u64 *id)
+static bool find_attached(const struct instance *in, const char *arg, __u64 *id)
 {
 	char path[PATH_MAX];
 	struct by_path b = {.path = path};
 
 	if (cgroup_resolve(arg, path, sizeof(path)))
 		snprintf(path, sizeof(path), "%s", arg);
-	if (instance_each_cgroup(in, match_path, &b)) {
-		*id = b.id;
-		return EXIT_OK;
+	if (!instance_each_cgroup(in, match_path, &b))
+		return false;
+	*id = b.id;
+	return true;
+}
+
+static int find_all(const struct instance *in, int n, char **argv, __u64 *ids)
+{
+	for (int i = 0; i < n; i++) {
+		if (find_attached(in, argv[i], &ids[i]))
+			continue;
+		msg_error("instance '%s' is not attached to '%s': see `sockhop status`", in->name, argv[i]);
+		return EXIT_NOT_ATTACHED;
 	}
-	msg_error("instance '%s' is not attached to '%s': see `sockhop status`", in->name, arg);
-	return EXIT_NOT_ATTACHED;
+	return EXIT_OK;
 }
 
 static int detach_cgroups(const char *name, int n, char **argv, unsigned int timeout_ms)
 {
 	_cleanup_free_ __u64 *ids = calloc(n, sizeof(*ids));
 	struct others others = {ids, n};
+	struct report r = {};
 	struct instance in;
-	int status = cmd_open(&in, name, INSTANCE_LOCK);
+	int status, err;
 
+	if (!ids)
+		return cmd_report(&r, -ENOMEM);
+	status = cmd_open(&in, name, INSTANCE_LOCK);
 	if (status)
 		return status;
-	for (int i = 0; i < n && !status; i++)
-		status = ids ? find_attached(&in, argv[i], &ids[i]) : EXIT_FAIL;
+	status = find_all(&in, n, argv, ids);
 	if (status) {
 		instance_close(&in);
 		return status;
 	}
 	if (!instance_each_cgroup(&in, stays, &others))
-		return session_detach_all(&in, timeout_ms);
-	status = session_detach_some(&in, ids, n, timeout_ms);
+		return cmd_report(&r, session_detach_all(&in, timeout_ms, &r));
+	err = session_detach_some(&in, ids, n, timeout_ms, &r);
 	instance_close(&in);
-	return status;
+	return cmd_report(&r, err);
 }
 
 struct detach_all {
 	unsigned int timeout_ms, n;
 	const char *only; /* this instance and what is left of it from before; NULL: every instance */
-	int status;
+	struct report r;
 };
 
 static bool is_leftover_of(const char *name, const char *of)
@@ -106,7 +117,7 @@ static int detach_one(const char *name, void *arg)
 {
 	struct detach_all *d = arg;
 	struct instance in;
-	int err, status;
+	int err;
 
 	if (d->only && strcmp(name, d->only) && !is_leftover_of(name, d->only))
 		return 0;
@@ -114,23 +125,16 @@ static int detach_one(const char *name, void *arg)
 		return 0;
 	d->n++;
 	err = instance_open(&in, name, INSTANCE_LOCK);
-	if (err == -ENOENT) {
+	if (!err) {
+		session_detach_all(&in, d->timeout_ms, &d->r);
+	} else if (err == -ENOENT) {
 		/* half of an instance: its maker was killed; nothing of it was ever attached */
 		err = instance_remove(name);
-		if (err == -ENOENT)
-			err = 0; /* somebody else has just taken it down */
-		if (err)
-			msg_error("cannot remove what is left of '%s': %s", name, strerror(-err));
-		status = exit_status(err);
+		if (err && err != -ENOENT) /* that: somebody else has just taken it down */
+			report_add(&d->r, FAILED_REMOVE_REST, err, name);
 	} else {
-		if (!err)
-			instance_close(&in);
-		status = cmd_open(&in, name, INSTANCE_LOCK);
-		if (!status)
-			status = session_detach_all(&in, d->timeout_ms);
+		report_add(&d->r, FAILED_OPEN, err, name);
 	}
-	if (status)
-		d->status = status;
 	return 0;
 }
 
@@ -140,18 +144,9 @@ static int detach_instances(const char *only, unsigned int timeout_ms)
 	int err = instance_each(detach_one, &d);
 
 	instances_tidy();
-	if (err == -FOLDER_STRANGE) {
-		msg_error(FOLDER_STRANGE_TEXT);
-		return EXIT_FAIL;
-	}
-	if (err == -EPERM || err == -EACCES) {
-		msg_error("no permission to open the pin folder: run as root, or as its owner");
-		return EXIT_PERMISSION;
-	}
-	if (d.n)
-		return d.status;
-	msg_error("not attached: nothing to detach");
-	return EXIT_NOT_ATTACHED;
+	if (err || !d.n)
+		report_add(&d.r, FAILED_FOLDER, err ?: -ENOENT, NULL);
+	return cmd_report(&d.r, err);
 }
 
 struct detach_args {

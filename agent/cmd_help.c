@@ -98,7 +98,7 @@ static int version(void *args, int n, char **operand)
 	json_object_object_add(out, "abi", json_object_new_int(HOP_ABI));
 	/* libbpf_version_string() has a leading "v" */
 	json_object_object_add(out, "libbpf", json_object_new_string(libbpf_version_string() + 1));
-	return output_print(out, version_view, a->json);
+	return exit_status(output_print(out, version_view, a->json));
 }
 
 static const struct cmd_option version_options[] = {CMD_JSON(offsetof(struct version_args, json), NULL), {0}};

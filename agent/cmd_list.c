@@ -294,7 +294,7 @@ static const struct output_section view[] = {
 	{0},
 };
 
-/* JSON is one array, whatever carries a connection; text is a table for each kind. */
+/* JSON is one array, whatever carries a connection; text is a table for each kind. 0 or -errno. */
 static int print_list(json_object *pairs, json_object *relayed, bool json, bool attached)
 {
 	_cleanup_json_ json_object *both = json_object_new_object();
@@ -340,9 +340,7 @@ static int open_instance(struct instance *in, const char *name, bool else_to_lis
 
 	if (err == -ENOENT && else_to_list)
 		return EXIT_NOT_ATTACHED;
-	if (!err)
-		instance_close(in); /* cmd_open() has something to say of some instances */
-	return cmd_open(in, name, INSTANCE_READ);
+	return cmd_opened(in, name, INSTANCE_READ, err);
 }
 
 struct list_args {
@@ -373,7 +371,7 @@ static int list_pairs(void *args, int n, char **operand)
 	}
 	printed = print_list(pairs, relayed, a->json, attached);
 	if (!err)
-		return status ?: printed;
+		return status ?: exit_status(printed);
 	msg_error("cannot list all connections: %s", strerror(-err));
 	return exit_status(err);
 }

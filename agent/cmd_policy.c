@@ -55,7 +55,7 @@ static int show(const struct instance *in, const struct hop_policy *policy, bool
 	json_object_object_add(o, "default", json_object_new_string(policy_action_name(HOP_ACTION_LATE)));
 	json_object_object_add(o, "rules", rules);
 	if (json)
-		return output_print(o, NULL, true);
+		return exit_status(output_print(o, NULL, true));
 	print_rules(rules);
 	return EXIT_OK;
 }
@@ -196,10 +196,13 @@ static int run_verb(change_fn *change, struct instance *in, char **operands, uns
 		return status;
 	r = instance_policy_set(in, policy);
 	if (r)
-		msg_error("cannot change the policy of instance '%s': %s", in->name, strerror(-r));
-	else if (!instance_agent_alive(in, NULL))
+		return cmd_failed(FAILED_POLICY_SET, r, in->name);
+	if (!instance_agent_alive(in, NULL)) {
 		warn_no_agent(in);
-	return exit_status(r);
+		return EXIT_OK;
+	}
+	r = instance_poke(in);
+	return r ? cmd_failed(NOTED_NOT_WOKEN, r, in->name) : EXIT_OK;
 }
 
 struct policy_args {

@@ -98,7 +98,10 @@ static void raise_files(struct relay_conf *c)
 
 static int run_worker(struct relay_conf *c, unsigned int index, int fd)
 {
-	return exit_status(relay_worker_run(c, index, fd));
+	struct report r = {};
+	int err = relay_worker_run(c, index, fd, &r);
+
+	return cmd_report(&r, err);
 }
 
 static void kill_all(const pid_t *pids, unsigned int n, int sig)
@@ -186,14 +189,15 @@ static int relay(void *args, int n, char **operand)
 {
 	const struct relay_args *a = args;
 	struct relay_conf c = conf_of(a, (enum relay_mode)cmd_verb(&cmd_relay, operand[0]));
-	int status = EXIT_OK;
+	int status, err;
 
 	(void)n;
 	if (c.instance && !c.collapse)
 		return cmd_usage_error("relay", "--instance goes with --collapse only");
-	if (c.collapse)
-		status = relay_collapse_check(c.instance);
-	status = status ?: resolve(&c, a);
+	err = c.collapse ? relay_collapse_check(c.instance) : 0;
+	if (err)
+		return cmd_failed(FAILED_COLLAPSE, err, c.instance ?: INSTANCE_DEFAULT);
+	status = resolve(&c, a);
 	if (!status) {
 		raise_files(&c);
 		status = start(&c);

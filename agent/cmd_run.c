@@ -114,6 +114,7 @@ static int count_other(__u64 id, const struct hop_cgroup *cg, void *arg)
 /* Detach our cgroup; the instance goes with it when nobody else uses it. */
 static void finish(struct run *r)
 {
+	struct report report = {};
 	struct instance in;
 	int err = instance_open(&in, r->in.name, INSTANCE_LOCK);
 
@@ -123,10 +124,12 @@ static void finish(struct run *r)
 		return;
 	}
 	if (!instance_each_cgroup(&in, count_other, r)) {
-		session_detach_all(&in, DRAIN_MS);
+		err = session_detach_all(&in, DRAIN_MS, &report);
+		cmd_report(&report, err);
 		return;
 	}
-	session_detach_some(&in, &r->cgroup_id, 1, DRAIN_MS);
+	err = session_detach_some(&in, &r->cgroup_id, 1, DRAIN_MS, &report);
+	cmd_report(&report, err);
 	if (!instance_agent_alive(&in, NULL)) {
 		err = agent_spawn(in.name); /* we were the agent of the others */
 		if (err && err != -EBUSY)
@@ -153,16 +156,21 @@ static int make_cgroup(struct run *r)
 static int set_up(struct run *r, const struct session_options *o)
 {
 	bool created = false;
-	int status = make_cgroup(r);
+	struct report report = {};
+	int status = make_cgroup(r), err;
 
 	if (status)
 		return status;
-	status = session_open(&r->in, o, &created);
-	if (!status)
-		status = session_attach(&r->in, r->cgroup, HOP_CG_OWNED);
-	if (status) {
-		if (created)
-			session_detach_all(&r->in, 0);
+	err = session_open(&r->in, o, &created, &report);
+	if (!err) {
+		err = session_attach(&r->in, r->cgroup, HOP_CG_OWNED, &report);
+		if (err && created)
+			session_detach_all(&r->in, 0, &report);
+		else if (err)
+			instance_close(&r->in);
+	}
+	status = cmd_report(&report, err);
+	if (err) {
 		cgroup_remove(r->cgroup, 0);
 		return status;
 	}

@@ -104,6 +104,7 @@ static int show_status(void *args, int n, char **operand)
 	const struct status_args *a = args;
 	const char *shown = a->instance ?: INSTANCE_DEFAULT;
 	_cleanup_json_ json_object *o = NULL;
+	struct report r = {};
 	struct instance in;
 	int status = cmd_open(&in, a->instance, INSTANCE_READ), printed;
 
@@ -115,13 +116,14 @@ static int show_status(void *args, int n, char **operand)
 	json_object_object_add(o, "attached", json_object_new_boolean(status == EXIT_OK));
 	json_object_object_add(o, "instance", output_string(shown, strlen(shown)));
 	if (status == EXIT_OK) {
-		status_instance(o, &in);
+		status_instance(o, &in, &r);
 		instance_close(&in);
 	}
 	status_others(o, shown);
-	status_relays(o);
+	status_relays(o, &r);
+	cmd_report(&r, 0);
 	printed = output_print(o, status == EXIT_OK ? view : others_view, a->json);
-	return status ?: printed;
+	return status ?: exit_status(printed);
 }
 
 static const struct cmd_option options[] = {

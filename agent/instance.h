@@ -94,7 +94,7 @@ unsigned long long instance_counter(const struct instance *in, unsigned int inde
 
 /*
  * The live policy; *out is filled. set: validates nothing, makes it live atomically (the other slot, then the
- * index), bumps policy_gen and wakes the agent. The caller holds the instance lock.
+ * index), and bumps policy_gen; the caller holds the instance lock, and wakes the agent (instance_poke()).
  */
 int instance_policy_get(const struct instance *in, struct hop_policy *out);
 int instance_policy_set(struct instance *in, const struct hop_policy *policy);
@@ -109,9 +109,9 @@ int instance_iterate(const struct instance *in, enum instance_iter which, size_t
 
 /*
  * Wake the agent, if one runs: the policy or the set of cgroups has changed, or it shall end. No signal: a
- * pid means nothing in another pid namespace, and might be that of a stranger.
+ * pid means nothing in another pid namespace, and might be that of a stranger. 0 or -errno.
  */
-void instance_poke(const struct instance *in);
+int instance_poke(const struct instance *in);
 
 /* True when a live agent holds the agent lock; *pid (may be NULL) is its pid, 0 if unknown. */
 bool instance_agent_alive(const struct instance *in, int *pid);

@@ -186,9 +186,10 @@ struct relay_worker {
 
 /*
  * Run one worker on a listening socket, which it takes over, until SIGTERM or the end of --once. SIGTERM,
- * SIGINT must be blocked. Returns 0 or -errno, having said what failed.
+ * SIGINT must be blocked. Returns 0 or -errno, with what failed in the report.
  */
-int relay_worker_run(const struct relay_conf *conf, unsigned int index, int listen_fd);
+struct report;
+int relay_worker_run(const struct relay_conf *conf, unsigned int index, int listen_fd, struct report *r);
 /* Add, change, or (events 0) remove an fd of the epoll set. */
 int relay_epoll(struct relay_worker *w, int op, int fd, uint32_t events, struct relay_event *ev);
 /* Start or stop accepting. */

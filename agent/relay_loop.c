@@ -16,6 +16,7 @@
 #include "relay_collapse.h"
 #include "relay_kern.h"
 #include "relay_state.h"
+#include "report.h"
 #include "util.h"
 
 #define EVENTS_MAX  256
@@ -380,7 +381,7 @@ static void close_worker(struct relay_worker *w)
 	free(w->scratch);
 }
 
-int relay_worker_run(const struct relay_conf *conf, unsigned int index, int listen_fd)
+int relay_worker_run(const struct relay_conf *conf, unsigned int index, int listen_fd, struct report *r)
 {
 	struct relay_worker w = {
 		.conf = conf,
@@ -394,6 +395,7 @@ int relay_worker_run(const struct relay_conf *conf, unsigned int index, int list
 		.on_state.ready = relay_state_ready,
 		.on_ring.ready = relay_flow_ring,
 	};
+	char cut[24];
 	int err;
 
 	TAILQ_INIT(&w.pairs);
@@ -404,11 +406,12 @@ int relay_worker_run(const struct relay_conf *conf, unsigned int index, int list
 	err = open_worker(&w);
 	err = err ?: loop(&w);
 	if (w.no_kernel)
-		msg_error("relay: no kernel path (%s), and --path kernel allows no other", w.no_kernel);
+		report_add(r, FAILED_RELAY_KERNEL, err, w.no_kernel);
 	else if (err)
-		msg_error("relay: %s", strerror(-err));
+		report_add(r, FAILED_RELAY, err, NULL);
+	snprintf(cut, sizeof(cut), "%zu", w.n_pairs);
 	if (w.n_pairs)
-		msg_warn("relay: %zu connections are cut off", w.n_pairs);
+		report_add(r, NOTED_RELAY_CUT, 0, cut);
 	close_worker(&w);
 	return err;
 }

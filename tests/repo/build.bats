@@ -127,6 +127,14 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	[ "$seen" -eq 4 ] # of the main page and the completion
 }
 
+# What happened goes up as an error number and a report (agent/report.h); util.c and output.c write what commands say.
+@test "below the commands nothing prints errors or results, or knows exit statuses" {
+	local files
+	files=$(cd "$root" && grep -rlE '\b(EXIT_[A-Z]+|exit_status|msg_error|stdout)\b|[^a-z]printf\([^)]' --include='*.[ch]' agent cgroup)
+	grep -q main.c <<<"$files"
+	run -1 grep -vE '^agent/(cmd[/_.]|main\.c)|/(output|util)\.[ch]$' <<<"$files"
+}
+
 @test "the version stands in VERSION alone, and the change log knows it" {
 	local version
 	version=$(cat "$root/VERSION")
