@@ -9,8 +9,8 @@
 #define NAME_COLUMN 25
 
 const struct cmd_common cmd_common[] = {
-	{'v', "verbose", "say more; twice for debugging", "It is said on standard error."},
-	{'h', "help", "show this", "Nothing else is done."},
+	{'v', "verbose", "say more; twice for debugging", "It goes to standard error."},
+	{'h', "help", "show this", NULL},
 	{0},
 };
 
