@@ -6,9 +6,9 @@
 #include <stdio_ext.h>
 #include <string.h>
 
-#include "cmd.h"
-#include "cmd_usage.h"
-#include "util.h"
+#include "agent/cmd/cmd.h"
+#include "agent/cmd/usage.h"
+#include "agent/lib/util.h"
 
 static int unknown(const char *word)
 {

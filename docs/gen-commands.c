@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/cmd.h"
-#include "agent/cmd_usage.h"
+#include "agent/cmd/cmd.h"
+#include "agent/cmd/usage.h"
 
 #define WIDTH 98
 

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/cmd.h"
-#include "agent/util.h"
+#include "agent/cmd/cmd.h"
+#include "agent/lib/util.h"
 #include "tests/unit/capture.h"
 
 static void typos_find_their_word(void **state)

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/cmd.h"
-#include "agent/folder.h"
-#include "agent/util.h"
+#include "agent/cmd/cmd.h"
+#include "agent/instance/folder.h"
+#include "agent/lib/util.h"
 #include "tests/unit/capture.h"
 
 /* What cmd_failed() writes; *status: what it returns. */

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+
+#include "attach.h"
+#include "agent/daemon/lifecycle.h"
+#include "agent/daemon/spawn.h"
+#include "agent/lib/util.h"
+
+/* What this call has added, to take it back if a later step fails. */
+struct added {
+	char (*path)[PATH_MAX];
+	unsigned int n;
+};
+
+static int start_agent(const struct instance *in, struct report *r)
+{
+	int err;
+
+	if (instance_agent_alive(in, NULL)) {
+		err = instance_poke(in);
+		if (err)
+			report_add(r, NOTED_NOT_WOKEN, err, in->name);
+		return 0;
+	}
+	err = agent_spawn(in->name);
+	return !err || err == -EBUSY ? 0 : report_add(r, FAILED_AGENT_START, err, in->name);
+}
+
+static int resolve_all(int n, char **argv, struct added *a, struct report *r)
+{
+	int err = 0;
+
+	a->path = calloc(n, sizeof(*a->path));
+	if (!a->path)
+		return -ENOMEM;
+	for (int i = 0; i < n && !err; i++)
+		err = lifecycle_resolve(argv[i], a->path[i], sizeof(a->path[i]), r);
+	a->n = n;
+	return err;
+}
+
+static int attach_all(struct instance *in, const struct added *a, struct report *r)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < a->n && !err; i++)
+		err = lifecycle_attach(in, a->path[i], 0, r);
+	return err;
+}
+
+struct attach_args {
+	struct lifecycle_options lifecycle; /* CMD_ATTACH_OPTIONS: first */
+	const char *instance;
+	bool no_agent;
+};
+
+/* The agent is started after all is attached; what was made for this is taken back if that fails. */
+static int attach_and_start(const struct attach_args *a, const struct added *added, struct report *r)
+{
+	struct instance in;
+	bool created;
+	int err = lifecycle_open(&in, &a->lifecycle, &created, r);
+
+	if (err)
+		return err;
+	err = attach_all(&in, added, r);
+	if (err && created) {
+		lifecycle_detach_all(&in, 0, r);
+		return err;
+	}
+	if (!err && !a->no_agent)
+		err = start_agent(&in, r);
+	instance_close(&in);
+	return err;
+}
+
+static int attach(void *args, int n, char **operand)
+{
+	struct attach_args *a = args;
+	struct added added = {};
+	struct report r = {};
+	int err;
+
+	if (n == 0)
+		return cmd_usage_error("attach", "which cgroup?");
+	a->lifecycle.instance = a->instance ?: INSTANCE_DEFAULT;
+	/* all arguments are looked at before anything is made */
+	err = resolve_all(n, operand, &added, &r);
+	if (!err)
+		err = attach_and_start(a, &added, &r);
+	free(added.path);
+	return cmd_report(&r, err);
+}
+
+static const struct cmd_option options[] = {
+	CMD_ATTACH_OPTIONS,
+	{
+		.name = "no-agent",
+		.type = CMD_FLAG,
+		.offset = offsetof(struct attach_args, no_agent),
+		.help = "start no agent: a service manager runs `sockhop agent`",
+	},
+	CMD_INSTANCE(offsetof(struct attach_args, instance)),
+	{0},
+};
+
+const struct command cmd_attach = {
+	.name = "attach",
+	.summary = "put cgroups under sockhop and start the agent",
+	.operands = "CGROUP...",
+	.completes = CMD_CGROUPS,
+	.options = options,
+	.size = sizeof(struct attach_args),
+	.text = "A CGROUP is a folder of the cgroup v2 tree, absolute or below its mount. All cgroups of an "
+		"instance share one set of maps, so connections between them hop too. Attaching again "
+		"changes nothing; attaching another cgroup adds it.",
+	.run = attach,
+};

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "agent/daemon/lifecycle.h"
+#include "agent/lib/util.h"
+#include "cgroup/cgroup.h"
+
+#define DEFAULT_TIMEOUT_S 10
+#define TIMEOUT_MAX_S	  86400
+
+struct others {
+	const __u64 *ids;
+	int n;
+};
+
+/* One that stays when these have gone; of those that a former detach could not finish, none does. */
+static int stays(__u64 id, const struct hop_cgroup *cg, void *arg)
+{
+	const struct others *o = arg;
+
+	for (int i = 0; i < o->n; i++)
+		if (o->ids[i] == id)
+			return 0;
+	return !(cg->flags & HOP_CG_LEAVING);
+}
+
+struct by_path {
+	const char *path;
+	__u64 id;
+};
+
+static int match_path(__u64 id, const struct hop_cgroup *cg, void *arg)
+{
+	struct by_path *b = arg;
+
+	if (strcmp(cg->path, b->path))
+		return 0;
+	b->id = id;
+	return 1;
+}
+
+/* An attached cgroup by the operator's word for it; it need not exist any more. */
+static bool find_attached(const struct instance *in, const char *arg, __u64 *id)
+{
+	char path[PATH_MAX];
+	struct by_path b = {.path = path};
+
+	if (cgroup_resolve(arg, path, sizeof(path)))
+		snprintf(path, sizeof(path), "%s", arg);
+	if (!instance_each_cgroup(in, match_path, &b))
+		return false;
+	*id = b.id;
+	return true;
+}
+
+static int find_all(const struct instance *in, int n, char **argv, __u64 *ids)
+{
+	for (int i = 0; i < n; i++) {
+		if (find_attached(in, argv[i], &ids[i]))
+			continue;
+		msg_error("instance '%s' is not attached to '%s': see `sockhop status`", in->name, argv[i]);
+		return EXIT_NOT_ATTACHED;
+	}
+	return EXIT_OK;
+}
+
+static int detach_cgroups(const char *name, int n, char **argv, unsigned int timeout_ms)
+{
+	_cleanup_free_ __u64 *ids = calloc(n, sizeof(*ids));
+	struct others others = {ids, n};
+	struct report r = {};
+	struct instance in;
+	int status, err;
+
+	if (!ids)
+		return cmd_report(&r, -ENOMEM);
+	status = cmd_open(&in, name, INSTANCE_LOCK);
+	if (status)
+		return status;
+	status = find_all(&in, n, argv, ids);
+	if (status) {
+		instance_close(&in);
+		return status;
+	}
+	if (!instance_each_cgroup(&in, stays, &others))
+		return cmd_report(&r, lifecycle_detach_all(&in, timeout_ms, &r));
+	err = lifecycle_detach_some(&in, ids, n, timeout_ms, &r);
+	instance_close(&in);
+	return cmd_report(&r, err);
+}
+
+struct detach_all {
+	unsigned int timeout_ms, n;
+	const char *only; /* this instance and what is left of it from before; NULL: every instance */
+	struct report r;
+};
+
+static bool is_leftover_of(const char *name, const char *of)
+{
+	size_t n = strlen(of);
+
+	return !strncmp(name, of, n) && !strncmp(name + n, "-draining-", 10);
+}
+
+/*
+ * A folder "NAME-new-PID" belongs to an attach that is at work. If that has been killed instances_tidy()
+ * removes it, under the lock that tells: the number means nothing in another pid namespace.
+ */
+static bool is_being_made(const char *name)
+{
+	return instance_stage_pid(name) != 0;
+}
+
+static int detach_one(const char *name, void *arg)
+{
+	struct detach_all *d = arg;
+	struct instance in;
+	int err;
+
+	if (d->only && strcmp(name, d->only) && !is_leftover_of(name, d->only))
+		return 0;
+	if (is_being_made(name))
+		return 0;
+	d->n++;
+	err = instance_open(&in, name, INSTANCE_LOCK);
+	if (!err) {
+		lifecycle_detach_all(&in, d->timeout_ms, &d->r);
+	} else if (err == -ENOENT) {
+		/* half of an instance: its maker was killed; nothing of it was ever attached */
+		err = instance_remove(name);
+		if (err && err != -ENOENT) /* that: somebody else has just taken it down */
+			report_add(&d->r, FAILED_REMOVE_REST, err, name);
+	} else {
+		report_add(&d->r, FAILED_OPEN, err, name);
+	}
+	return 0;
+}
+
+static int detach_instances(const char *only, unsigned int timeout_ms)
+{
+	struct detach_all d = {.timeout_ms = timeout_ms, .only = only};
+	int err = instance_each(detach_one, &d);
+
+	instances_tidy();
+	if (err || !d.n)
+		report_add(&d.r, FAILED_FOLDER, err ?: -ENOENT, NULL);
+	return cmd_report(&d.r, err);
+}
+
+struct detach_args {
+	const char *instance;
+	unsigned int timeout;
+	bool all;
+};
+
+static int detach(void *args, int n, char **operand)
+{
+	const struct detach_args *a = args;
+	const char *name = a->instance ?: INSTANCE_DEFAULT;
+
+	if (a->all && n)
+		return cmd_usage_error("detach", "either --all or single cgroups");
+	if (a->all) /* every instance; with --instance NAME only that one */
+		return detach_instances(a->instance, a->timeout * 1000);
+	if (n)
+		return detach_cgroups(name, n, operand, a->timeout * 1000);
+	return detach_instances(name, a->timeout * 1000);
+}
+
+static const struct cmd_option options[] = {
+	{
+		.name = "all",
+		.type = CMD_FLAG,
+		.offset = offsetof(struct detach_args, all),
+		.help = "all cgroups of the instance, and the instance itself",
+		.more = "Without *--instance*: of all instances.",
+	},
+	{
+		.name = "timeout",
+		.type = CMD_SECONDS,
+		.offset = offsetof(struct detach_args, timeout),
+		.arg = "S",
+		.max = TIMEOUT_MAX_S,
+		.preset = DEFAULT_TIMEOUT_S,
+		.help = "give up waiting for members to leave after S seconds",
+		.more = "Give or take half a second.",
+	},
+	CMD_INSTANCE(offsetof(struct detach_args, instance)),
+	{0},
+};
+
+const struct command cmd_detach = {
+	.name = "detach",
+	.summary = "take cgroups out, losing no byte; connections live on over TCP",
+	.operands = "[CGROUP...]",
+	.completes = CMD_CGROUPS,
+	.options = options,
+	.size = sizeof(struct detach_args),
+	.text = "A connection whose reader leaves bytes unread cannot leave until it reads. What did not "
+		"drain in time is reported and stays correct; a later detach finishes it.",
+	.run = detach,
+};
