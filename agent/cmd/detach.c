@@ -4,6 +4,7 @@
 
 #include "cmd.h"
 #include "agent/daemon/lifecycle.h"
+#include "agent/daemon/other_abi.h"
 #include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
 
@@ -113,6 +114,19 @@ static bool is_being_made(const char *name)
 	return instance_stage_pid(name) != 0;
 }
 
+/* An instance of another version. */
+static void detach_other(const char *name, struct detach_all *d)
+{
+	int left = other_abi_detach(name, d->timeout_ms);
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", left);
+	if (left > 0)
+		report_add_detail(&d->r, FAILED_OTHER_UNREAD, -EBUSY, name, text);
+	else if (left < 0)
+		report_add(&d->r, FAILED_OTHER, left, name);
+}
+
 static int detach_one(const char *name, void *arg)
 {
 	struct detach_all *d = arg;
@@ -132,6 +146,8 @@ static int detach_one(const char *name, void *arg)
 		err = instance_remove(name);
 		if (err && err != -ENOENT) /* that: somebody else has just taken it down */
 			report_add(&d->r, FAILED_REMOVE_REST, err, name);
+	} else if (err == -EPROTO) {
+		detach_other(name, d);
 	} else {
 		report_add(&d->r, FAILED_OPEN, err, name);
 	}

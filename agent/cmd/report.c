@@ -24,13 +24,17 @@ struct wording {
 
 #define AS_OWNER "run as root, or as its owner with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
 
+#define OTHER_VERSION                                                                                    \
+	"instance '{object}' was made by another version of sockhop: take it down with `sockhop detach " \
+	"--all "                                                                                         \
+	"--instance {object}`, which loses no byte, and attach again"
+
 static const struct wording wordings[] = {
 	{FAILED_OPEN, ENOENT, EXIT_NOT_ATTACHED,
 	 "instance '{object}' is not attached: run `sockhop attach{option} CGROUP`"},
 	{FAILED_OPEN, EPERM, BY_ERROR, "no permission to open instance '{object}': " AS_OWNER},
 	{FAILED_OPEN, FOLDER_STRANGE, EXIT_FAIL, "will not open instance '{object}': " FOLDER_STRANGE_TEXT},
-	{FAILED_OPEN, EPROTO, EXIT_FAIL,
-	 "instance '{object}' was made by another version of sockhop: detach it with that version"},
+	{FAILED_OPEN, EPROTO, EXIT_FAIL, OTHER_VERSION},
 	{FAILED_OPEN, ANY, BY_ERROR, "cannot open instance '{object}': {error}"},
 	{FAILED_NAME, ANY, EXIT_USAGE,
 	 "'{object}' cannot be an instance name: letters, digits, '-' and '_', at most 47, not "
@@ -85,6 +89,11 @@ static const struct wording wordings[] = {
 	{FAILED_UNREAD, ANY, EXIT_FAIL,
 	 "{object} sockets have not been read empty by their programs and stay until they are; their traffic "
 	 "takes the TCP path. Run `sockhop detach --all` again later"},
+	{FAILED_OTHER, ANY, BY_ERROR,
+	 "cannot take down '{object}', which another version of sockhop made: {error}"},
+	{FAILED_OTHER_UNREAD, ANY, EXIT_FAIL,
+	 "{detail} members of '{object}', which another version of sockhop made, have not been read empty by "
+	 "their programs and stay until they are; run `sockhop detach --all` again later"},
 	{FAILED_SET_ASIDE, ANY, EXIT_FAIL, "cannot set '{object}' aside: {error}"},
 	{FAILED_REMOVE, ANY, BY_ERROR, "cannot remove the pins of '{object}': {error}"},
 	{FAILED_REMOVE_REST, ANY, BY_ERROR, "cannot remove what is left of '{object}': {error}"},
@@ -109,8 +118,7 @@ static const struct wording wordings[] = {
 	 "attached, but the agent does not start: {error}; run `sockhop agent`"},
 	{FAILED_COLLAPSE, EOPNOTSUPP, BY_ERROR, "--collapse cannot work here: " AGENT_WHERE},
 	/* not merely another failure: this version of sockhop cannot do it there */
-	{FAILED_COLLAPSE, EPROTO, EXIT_UNSUPPORTED,
-	 "instance '{object}' was made by another version of sockhop: detach it with that version"},
+	{FAILED_COLLAPSE, EPROTO, EXIT_UNSUPPORTED, OTHER_VERSION},
 	{FAILED_COLLAPSE, ANY, BY_ERROR, "cannot open instance '{object}': {error}"},
 	{FAILED_RELAY_KERNEL, ANY, BY_ERROR,
 	 "relay: no kernel path ({object}), and --path kernel allows no other"},

@@ -137,7 +137,22 @@ static int map_config(struct instance *in, int flags)
 	in->config = p;
 	if (ro && bpf_map_lookup_elem(in->map[MAP_CONFIG], &zero, p))
 		return -errno;
-	return in->config->abi == HOP_ABI ? 0 : -EPROTO;
+	return in->config->abi == HOP_ABI || flags & INSTANCE_ANY_ABI ? 0 : -EPROTO;
+}
+
+/* What an instance of any ABI has, see INSTANCE_ANY_ABI. */
+static int open_frozen(struct instance *in)
+{
+	char path[INSTANCE_PIN_MAX];
+	int err = open_map(in, MAP_MEMBERS, 0);
+
+	if (err)
+		return err;
+	instance_pin(in, INSTANCE_POKE, path);
+	in->poke = bpf_obj_get(path); /* since ABI 7 */
+	instance_pin(in, iter_names[ITER_VISIT], path);
+	in->iter[ITER_VISIT] = bpf_obj_get(path);
+	return in->iter[ITER_VISIT] < 0 ? -errno : 0;
 }
 
 int instance_open(struct instance *out, const char *name, int flags)
@@ -169,7 +184,7 @@ int instance_open(struct instance *out, const char *name, int flags)
 	if (!err)
 		err = map_config(&in, flags);
 	if (!err)
-		err = open_pins(&in, flags);
+		err = flags & INSTANCE_ANY_ABI ? open_frozen(&in) : open_pins(&in, flags);
 	if (err) {
 		instance_close(&in);
 		return err;

@@ -69,6 +69,13 @@ struct instance {
 enum instance_flags {
 	INSTANCE_READ = 1 << 0, /* read only: status, list */
 	INSTANCE_LOCK = 1 << 1, /* hold the instance lock until instance_close() */
+	/*
+	 * Whoever made it: for taking it down (daemon/other_abi.h). Open are only those parts that are the
+	 * same in every ABI, for ever: the first two words of the configuration (abi, draining), the sockhash
+	 * `members`, the iterator link `visit`, which takes members out of a draining instance, and the lock
+	 * on agent/; and `poke` where there is one.
+	 */
+	INSTANCE_ANY_ABI = 1 << 2,
 };
 
 /*

@@ -12,6 +12,8 @@
 #include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
 
+#define NETNS_RUN "/run/netns" /* of iproute2 */
+
 bool netns_listed(const struct netns_list *l, __u32 inum)
 {
 	for (size_t i = 0; i < l->n; i++)
@@ -62,14 +64,12 @@ struct each {
 	void *arg;
 };
 
-static int each_pid(pid_t pid, void *arg)
+/* One file that stands for a namespace. */
+static int each_file(const char *path, struct each *e)
 {
-	struct each *e = arg;
 	_cleanup_close_ int fd = -1;
 	struct stat st;
-	char path[32];
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 	if (stat(path, &st) || netns_listed(e->seen, st.st_ino))
 		return 0; /* it has gone, or was seen before */
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -79,6 +79,14 @@ static int each_pid(pid_t pid, void *arg)
 	if (fstat(fd, &st) || netns_listed(e->seen, st.st_ino))
 		return 0;
 	return netns_list_add(e->seen, st.st_ino) ?: e->fn(fd, st.st_ino, e->arg);
+}
+
+static int each_pid(pid_t pid, void *arg)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	return each_file(path, arg);
 }
 
 static int each_cgroup(__u64 id, const struct hop_cgroup *cg, void *arg)
@@ -97,6 +105,35 @@ int netns_each(const struct instance *in, const char *path, struct netns_list *s
 
 	netns_list_free(&own);
 	return err == -ENOENT ? 0 : err;
+}
+
+/* The files of a folder of namespaces, or of processes. */
+static int each_file_of(const char *dir, bool procs, struct each *e)
+{
+	DIR *d = opendir(dir);
+	char path[PATH_MAX];
+	struct dirent *f;
+	int err = 0;
+
+	while (d && !err && (f = readdir(d))) {
+		if (f->d_name[0] == '.' || (procs && (f->d_name[0] < '0' || f->d_name[0] > '9')))
+			continue;
+		snprintf(path, sizeof(path), procs ? "%s/%s/ns/net" : "%s/%s", dir, f->d_name);
+		err = each_file(path, e);
+	}
+	if (d)
+		closedir(d);
+	return err;
+}
+
+int netns_each_of_host(netns_fn *fn, void *arg)
+{
+	struct netns_list seen = {};
+	struct each e = {&seen, fn, arg};
+	int err = each_file_of("/proc", true, &e) ?: each_file_of(NETNS_RUN, false, &e);
+
+	netns_list_free(&seen);
+	return err;
 }
 
 /* The fd of this file if it is that namespace, else -1. */
@@ -160,7 +197,7 @@ int netns_open(const struct instance *in, __u32 inum)
 		netns_each(in, NULL, NULL, try_netns, &s);
 	/* Named namespaces (ip netns) and, last, every process: a socket may outlive those of its cgroup. */
 	if (s.fd == -1)
-		s.fd = try_dir("/run/netns", false, inum, NULL, 0);
+		s.fd = try_dir(NETNS_RUN, false, inum, NULL, 0);
 	if (s.fd == -1)
 		s.fd = try_dir("/proc", true, inum, NULL, 0);
 	return s.fd == -1 ? -ENOENT : s.fd;
@@ -171,5 +208,5 @@ void netns_name(__u32 inum, char *buf, size_t size)
 	_cleanup_close_ int fd = -1;
 
 	buf[0] = '\0';
-	fd = try_dir("/run/netns", false, inum, buf, size);
+	fd = try_dir(NETNS_RUN, false, inum, buf, size);
 }

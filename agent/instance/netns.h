@@ -36,6 +36,10 @@ typedef int netns_fn(int fd, __u32 inum, void *arg);
  */
 int netns_each(const struct instance *in, const char *path, struct netns_list *seen, netns_fn *fn, void *arg);
 
+/* Call fn for each network namespace that a process is in, or that iproute2 named; otherwise as netns_each().
+ */
+int netns_each_of_host(netns_fn *fn, void *arg);
+
 /*
  * An fd of the network namespace with this inode number, found among the processes of the attached cgroups,
  * our own, /run/netns, and all processes; -ENOENT when nobody is in it any more. The caller closes it.

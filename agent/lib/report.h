@@ -38,7 +38,9 @@ enum failure_kind {
 	NOTED_LEAVE_BLOCKED,
 	NOTED_AGENT_STAYS,
 	FAILED_DRAIN,
-	FAILED_UNREAD, /* the number of sockets */
+	FAILED_UNREAD,	     /* the number of sockets */
+	FAILED_OTHER,	     /* an instance of another version, like the next */
+	FAILED_OTHER_UNREAD, /* the detail is the number of members */
 	FAILED_SET_ASIDE,
 	FAILED_REMOVE,
 	FAILED_REMOVE_REST,
