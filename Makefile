@@ -75,7 +75,7 @@ STATIC   := $(B)/static/sockhop $(patsubst tests/prog/%.c,$(B)/static/%,$(wildca
             $(CATALOGUES:%=$(B)/static/%)
 
 .PHONY: all deps asan static test-progs test test-qemu test-suites soak demo bench bench-quick bench-check bench-scale \
-        bench-cost bench-relay lint format docs install uninstall clean help FORCE
+        bench-cost bench-relay lint format docs docs-commands install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 # Else make takes the objects of the test programs for intermediate files, and removes them.
 .SECONDARY:
@@ -231,7 +231,7 @@ static: $(STATIC) ## build/static/sockhop, which needs no shared libraries, and 
 test: ## all tests on the real kernel (root); prints "N passed, N failed"
 	@tests/deps.sh build test lint install
 	@$(if $(filter qemu,$(or $(SUITES),qemu)),tests/deps.sh qemu || echo "tests/qemu will be skipped" >&2)
-	$(again) WERROR=1 all test-progs asan static $(B)/sockhop.8.gz
+	$(again) WERROR=1 all test-progs asan static $(PAGES) $(B)/docs/gen-commands
 	@tests/deps.sh fuzz && $(MAKE) --no-print-directory $(FUZZ) || echo "no libFuzzer: tests/fuzz will be skipped" >&2
 	tests/run.sh $(SUITES)
 
@@ -298,17 +298,30 @@ lint: ## clang-format, cppcheck, shellcheck and tests/arrows.py over the sources
 	tests/lint.sh
 
 format: ## rewrite the sources in the house style
-	clang-format -i $(wildcard bpf/*.[ch] bpf/*/*.[ch] agent/*.[ch] agent/*/*.[ch] cgroup/*.[ch] tests/*/*.[ch])
+	clang-format -i $(wildcard bpf/*.[ch] bpf/*/*.[ch] agent/*.[ch] agent/*/*.[ch] cgroup/*.[ch] docs/*.c tests/*/*.[ch])
 
-docs: docs/reasons.md ## rewrite the documents that are generated
+docs: docs/reasons.md docs-commands ## rewrite the documents that are generated
 
 docs/reasons.md: bpf/hop.h docs/gen-reasons
 	$(call say,DOC)
 	$(Q)docs/gen-reasons >$@
 
+$(B)/docs/gen-commands: docs/gen-commands.c $(LIBOBJ)
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOP_CFLAGS) $(ERRORS) $(DEPFILE) $(filter %.c %.o,$^) -o $@ $(LIBS)
+
+# What man pages and completion say about the commands; a command that has no page yet gets one.
+docs-commands: $(B)/docs/gen-commands
+	@for c in $$($< names); do page=docs/man/sockhop-$$c.8.scd; [ -e $$page ] || $< $$c >$$page; done
+	@for f in docs/man/*.scd docs/completion/sockhop.bash; do \
+		$< <$$f >$(B)/docs/part || exit 1; cmp -s $(B)/docs/part $$f || cat $(B)/docs/part >$$f; done
+
 # ---- installing ----
 
-$(B)/sockhop.8.gz: docs/man/sockhop.8.scd
+PAGES    := $(patsubst docs/man/%.scd,$(B)/man/%.gz,$(wildcard docs/man/*.scd))
+
+$(B)/man/%.gz: docs/man/%.scd
 	$(call say,MAN)
 	@mkdir -p $(@D)
 	@command -v scdoc >/dev/null || { echo "sockhop: missing to make the man page: scdoc ('make deps' installs it on" \
@@ -319,15 +332,15 @@ $(B)/sockhop-agent.service: docs/examples/sockhop-agent.service FORCE
 	@mkdir -p $(@D)
 	@sed 's|/usr/local/sbin|$(SBINDIR)|' $< >$@
 
-install: all $(B)/sockhop.8.gz $(B)/sockhop-agent.service ## install program, man page, completion and systemd unit under PREFIX
+install: all $(PAGES) $(B)/sockhop-agent.service ## install program, man pages, completion and systemd unit under PREFIX
 	install -D -m 0755 $(B)/release/sockhop $(DESTDIR)$(SBINDIR)/sockhop
-	install -D -m 0644 $(B)/sockhop.8.gz $(DESTDIR)$(MANDIR)/man8/sockhop.8.gz
+	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 $(PAGES)
 	install -D -m 0644 docs/completion/sockhop.bash $(DESTDIR)$(COMPDIR)/sockhop
 	install -D -m 0644 $(B)/sockhop-agent.service $(DESTDIR)$(UNITDIR)/sockhop-agent.service
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(MANDIR)/man8/sockhop.8.gz $(DESTDIR)$(COMPDIR)/sockhop \
-		$(DESTDIR)$(UNITDIR)/sockhop-agent.service
+	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(COMPDIR)/sockhop $(DESTDIR)$(UNITDIR)/sockhop-agent.service \
+		$(PAGES:$(B)/man/%=$(DESTDIR)$(MANDIR)/man8/%)
 
 .PHONY: deb rpm
 deb: ## a Debian package, in build/deb (packages it needs: tests/deps.sh build install package)

@@ -7,21 +7,12 @@
 #include <string.h>
 
 #include "agent/cmd/cmd.h"
+#include "agent/cmd/usage.h"
 #include "agent/lib/util.h"
-
-/* What help says about each is in cmd_usage[] (cmd/help.c). */
-static const struct {
-	const char *name;
-	int (*run)(int argc, char **argv);
-} commands[] = {
-	{"attach", cmd_attach}, {"detach", cmd_detach}, {"run", cmd_run},	  {"agent", cmd_agent},
-	{"status", cmd_status}, {"list", cmd_list},	{"check", cmd_check},	  {"policy", cmd_policy},
-	{"relay", cmd_relay},	{"help", cmd_help},	{"version", cmd_version},
-};
 
 static int unknown(const char *word)
 {
-	const char *like = usage_suggest(word);
+	const char *like = command_suggest(word);
 
 	if (like)
 		msg_error("unknown command '%s', did you mean '%s'?", word, like);
@@ -32,6 +23,7 @@ static int unknown(const char *word)
 
 static int dispatch(int argc, char **argv)
 {
+	const struct command *cmd;
 	const char *word = argv[1];
 
 	if (argc < 2) {
@@ -43,10 +35,8 @@ static int dispatch(int argc, char **argv)
 	if (!strcmp(word, "--version") || !strcmp(word, "-V"))
 		word = "version";
 	argv[1] = (char *)word;
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (!strcmp(word, commands[i].name))
-			return commands[i].run(argc - 1, argv + 1);
-	return unknown(word);
+	cmd = command_find(word);
+	return cmd ? command_call(cmd, argc - 1, argv + 1) : unknown(word);
 }
 
 /*

@@ -7,9 +7,9 @@ set -uo pipefail
 shopt -s nullglob
 cd "$(dirname "$0")/.." || exit 1
 
-sources=({bpf,agent,cgroup}/*.[ch] {bpf,agent,cgroup}/*/*.[ch] tests/*/*.[ch])
+sources=({bpf,agent,cgroup}/*.[ch] {bpf,agent,cgroup}/*/*.[ch] docs/*.c tests/*/*.[ch])
 # BPF programs need vmlinux.h and clang's view of things: cppcheck understands neither
-user=({agent,cgroup}/*.c {agent,cgroup}/*/*.c tests/*/*.c)
+user=({agent,cgroup}/*.c {agent,cgroup}/*/*.c docs/*.c tests/*/*.c)
 scripts=(tests/*.sh tests/*.bash tests/*/*.sh .ci/run docs/completion/*.bash docs/gen-reasons)
 libraries=(tests/*/*.bash)
 bats=(tests/*/*.bats)

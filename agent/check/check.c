@@ -7,16 +7,9 @@
 #include "agent/lib/util.h"
 #include "agent/view/output.h"
 
-static const struct {
-	const char *name;
-	int status;
-} states[] = {
-	[CHECK_OK] = {"ok", EXIT_OK},
-	[CHECK_SKIPPED] = {"skipped", EXIT_OK},
-	[CHECK_WARN] = {"warning", EXIT_OK},
-	[CHECK_FAILED] = {"failed", EXIT_FAIL},
-	[CHECK_MISSING] = {"missing", EXIT_UNSUPPORTED},
-	[CHECK_DENIED] = {"denied", EXIT_PERMISSION},
+static const char *const names[] = {
+	[CHECK_OK] = "ok",	   [CHECK_SKIPPED] = "skipped", [CHECK_WARN] = "warning",
+	[CHECK_FAILED] = "failed", [CHECK_MISSING] = "missing", [CHECK_DENIED] = "denied",
 };
 
 void check_line(struct checks *c, enum check_state state, const char *name, const char *fix, const char *fmt,
@@ -30,7 +23,7 @@ void check_line(struct checks *c, enum check_state state, const char *name, cons
 	vsnprintf(found, sizeof(found), fmt, ap);
 	va_end(ap);
 	json_object_object_add(o, "check", json_object_new_string(name));
-	json_object_object_add(o, "state", json_object_new_string(states[state].name));
+	json_object_object_add(o, "state", json_object_new_string(names[state]));
 	json_object_object_add(o, "found", output_string(found, sizeof(found)));
 	json_object_object_add(o, "fix", fix && state != CHECK_OK ? output_string(fix, strlen(fix)) : NULL);
 	json_object_array_add(c->lines, o);
@@ -41,9 +34,4 @@ void check_line(struct checks *c, enum check_state state, const char *name, cons
 enum check_state check_state_of(int err, enum check_state other)
 {
 	return err == -EPERM || err == -EACCES ? CHECK_DENIED : other;
-}
-
-int check_status(enum check_state worst)
-{
-	return states[worst].status;
 }

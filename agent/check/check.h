@@ -36,8 +36,6 @@ void check_line(struct checks *c, enum check_state state, const char *name, cons
 
 /* CHECK_DENIED for EPERM and EACCES, else `other`. */
 enum check_state check_state_of(int err, enum check_state other);
-/* The exit status that fits the worst finding. */
-int check_status(enum check_state worst);
 
 /* Kernel settings, mounts, capabilities, and programs of others on our path. */
 void check_host(struct checks *c);

@@ -96,7 +96,7 @@ static int make_instance(struct instance *in, const char *cgroup)
 	lock = instances_lock();
 	if (lock < 0)
 		return lock;
-	err = instance_create(INSTANCE, &o);
+	err = instance_create(INSTANCE, &o, NULL);
 	if (!err)
 		err = instance_open(in, INSTANCE, INSTANCE_LOCK);
 	return err ? err : instance_attach(in, cgroup, 0, NULL);
@@ -156,7 +156,7 @@ static void detach(struct self *s, struct instance *in, int control)
 	unsigned long long start = now_ns();
 	struct talk_word w = {};
 
-	if (lifecycle_detach_all(in, DRAIN_MS) != EXIT_OK) {
+	if (lifecycle_detach_all(in, DRAIN_MS, NULL)) {
 		fail(s, "detach", -EBUSY);
 		return;
 	}

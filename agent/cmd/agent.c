@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* agent.c: `sockhop agent`, in the foreground, or as the daemon that agent_spawn() started. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -8,7 +7,6 @@
 #include "cmd.h"
 #include "agent/daemon/agent.h"
 #include "agent/daemon/spawn.h"
-#include "agent/instance/instance.h"
 #include "agent/lib/util.h"
 
 static int on_signal(void *arg)
@@ -37,37 +35,37 @@ static int run_until_signal(struct agent *a)
 	return ret > 0 ? 0 : ret;
 }
 
-int cmd_agent(int argc, char **argv)
-{
-	const char *name = INSTANCE_DEFAULT;
-	const struct cmd_option options[] = {{"instance", CMD_STRING, &name}, {}};
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), ready, status, err;
-	struct agent *a = NULL;
-	struct instance in;
+struct agent_args {
+	const char *instance;
+};
 
-	if (n < 0)
-		return cmd_parse_status(n);
-	if (n > 0)
-		return cmd_usage_error("agent", "unexpected argument '%s'", argv[1]);
-	status = instance_open_explained(&in, name, 0); /* says what is wrong if it cannot be opened */
-	if (status)
-		return status;
-	instance_close(&in);
-	ready = agent_ready_fd();
+static int be_agent(void *args, int n, char **operand)
+{
+	const struct agent_args *arg = args;
+	const char *name = arg->instance ?: INSTANCE_DEFAULT;
+	int ready = agent_ready_fd(), err;
+	struct agent *a = NULL;
+
+	(void)n;
+	(void)operand;
 	err = agent_new(&a, name);
 	agent_report_ready(ready, err);
-	if (err == -EBUSY)
-		msg_error("instance '%s' has an agent already", name);
-	else if (err == -EOPNOTSUPP)
-		msg_error("no agent of '%s' can work here: " AGENT_WHERE, name);
-	else if (err)
-		msg_error("cannot start the agent of '%s': %s", name, strerror(-err));
 	if (err)
-		return exit_status(err);
+		return cmd_failed(FAILED_AGENT, err, name);
 	agent_lock_until_exit(a);
 	err = run_until_signal(a);
 	agent_free(a);
-	if (err)
-		msg_error("the agent of '%s' failed: %s", name, strerror(-err));
-	return exit_status(err);
+	return err ? cmd_failed(FAILED_AGENT_RUN, err, name) : EXIT_OK;
 }
+
+static const struct cmd_option options[] = {CMD_INSTANCE(offsetof(struct agent_args, instance)), {0}};
+
+const struct command cmd_agent = {
+	.name = "agent",
+	.summary = "be the agent of an instance, in the foreground",
+	.options = options,
+	.size = sizeof(struct agent_args),
+	.text = "The agent lets candidates join and members leave. There is one per instance; it may be "
+		"stopped and started again at any moment.",
+	.run = be_agent,
+};

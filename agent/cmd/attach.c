@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <string.h>
 
-#include "cmd.h"
+#include "attach.h"
 #include "agent/daemon/lifecycle.h"
 #include "agent/daemon/spawn.h"
 #include "agent/lib/util.h"
@@ -13,85 +12,107 @@ struct added {
 	unsigned int n;
 };
 
-static int start_agent(const struct instance *in)
+static int start_agent(const struct instance *in, struct report *r)
 {
 	int err;
 
 	if (instance_agent_alive(in, NULL)) {
-		instance_poke(in);
-		return EXIT_OK;
+		err = instance_poke(in);
+		if (err)
+			report_add(r, NOTED_NOT_WOKEN, err, in->name);
+		return 0;
 	}
 	err = agent_spawn(in->name);
-	if (!err || err == -EBUSY)
-		return EXIT_OK;
-	if (err == -EOPNOTSUPP)
-		msg_error("attached, but no agent can work here: " AGENT_WHERE "; run `sockhop agent` there");
-	else
-		msg_error("attached, but the agent does not start: %s; run `sockhop agent`", strerror(-err));
-	return exit_status(err);
+	return !err || err == -EBUSY ? 0 : report_add(r, FAILED_AGENT_START, err, in->name);
 }
 
-static int resolve_all(int n, char **argv, struct added *a)
+static int resolve_all(int n, char **argv, struct added *a, struct report *r)
 {
-	int status = EXIT_OK;
+	int err = 0;
 
 	a->path = calloc(n, sizeof(*a->path));
 	if (!a->path)
-		return EXIT_FAIL;
-	for (int i = 0; i < n && !status; i++)
-		status = lifecycle_resolve(argv[i], a->path[i], sizeof(a->path[i]));
+		return -ENOMEM;
+	for (int i = 0; i < n && !err; i++)
+		err = lifecycle_resolve(argv[i], a->path[i], sizeof(a->path[i]), r);
 	a->n = n;
-	return status;
+	return err;
 }
 
-static int attach_all(struct instance *in, const struct added *a)
+static int attach_all(struct instance *in, const struct added *a, struct report *r)
 {
-	int status = EXIT_OK;
+	int err = 0;
 
-	for (unsigned int i = 0; i < a->n && !status; i++)
-		status = lifecycle_attach(in, a->path[i], 0);
-	return status;
+	for (unsigned int i = 0; i < a->n && !err; i++)
+		err = lifecycle_attach(in, a->path[i], 0, r);
+	return err;
 }
 
-int cmd_attach(int argc, char **argv)
+struct attach_args {
+	struct lifecycle_options lifecycle; /* CMD_ATTACH_OPTIONS: first */
+	const char *instance;
+	bool no_agent;
+};
+
+/* The agent is started after all is attached; what was made for this is taken back if that fails. */
+static int attach_and_start(const struct attach_args *a, const struct added *added, struct report *r)
 {
-	struct lifecycle_options o = {.instance = INSTANCE_DEFAULT,
-				      .idle_timeout = DEFAULT_IDLE_TIMEOUT,
-				      .heartbeat = DEFAULT_HEARTBEAT};
-	bool no_agent = false, created = false;
-	const struct cmd_option options[] = {
-		{"instance", CMD_STRING, &o.instance},
-		{"policy", CMD_STRING, &o.policy_file},
-		{"max-connections", CMD_NUMBER, &o.max_connections},
-		{"idle-timeout", CMD_NUMBER, &o.idle_timeout},
-		{"heartbeat", CMD_NUMBER, &o.heartbeat},
-		{"no-agent", CMD_FLAG, &no_agent},
-		{},
-	};
-	struct added added = {};
 	struct instance in;
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), status;
+	bool created;
+	int err = lifecycle_open(&in, &a->lifecycle, &created, r);
 
-	if (n < 0)
-		return cmd_parse_status(n);
+	if (err)
+		return err;
+	err = attach_all(&in, added, r);
+	if (err && created) {
+		lifecycle_detach_all(&in, 0, r);
+		return err;
+	}
+	if (!err && !a->no_agent)
+		err = start_agent(&in, r);
+	instance_close(&in);
+	return err;
+}
+
+static int attach(void *args, int n, char **operand)
+{
+	struct attach_args *a = args;
+	struct added added = {};
+	struct report r = {};
+	int err;
+
 	if (n == 0)
 		return cmd_usage_error("attach", "which cgroup?");
+	a->lifecycle.instance = a->instance ?: INSTANCE_DEFAULT;
 	/* all arguments are looked at before anything is made */
-	status = resolve_all(n, argv + 1, &added);
-	if (!status)
-		status = lifecycle_open(&in, &o, &created);
-	if (status) {
-		free(added.path);
-		return status;
-	}
-	status = attach_all(&in, &added);
-	if (status && created) {
-		lifecycle_detach_all(&in, 0);
-	} else {
-		if (!status && !no_agent)
-			status = start_agent(&in);
-		instance_close(&in);
-	}
+	err = resolve_all(n, operand, &added, &r);
+	if (!err)
+		err = attach_and_start(a, &added, &r);
 	free(added.path);
-	return status;
+	return cmd_report(&r, err);
 }
+
+static const struct cmd_option options[] = {
+	CMD_ATTACH_OPTIONS,
+	{
+		.name = "no-agent",
+		.type = CMD_FLAG,
+		.offset = offsetof(struct attach_args, no_agent),
+		.help = "start no agent: a service manager runs `sockhop agent`",
+	},
+	CMD_INSTANCE(offsetof(struct attach_args, instance)),
+	{0},
+};
+
+const struct command cmd_attach = {
+	.name = "attach",
+	.summary = "put cgroups under sockhop and start the agent",
+	.operands = "CGROUP...",
+	.completes = CMD_CGROUPS,
+	.options = options,
+	.size = sizeof(struct attach_args),
+	.text = "A CGROUP is a folder of the cgroup v2 tree, absolute or below its mount. All cgroups of an "
+		"instance share one set of maps, so connections between them hop too. Attaching again "
+		"changes nothing; attaching another cgroup adds it.",
+	.run = attach,
+};

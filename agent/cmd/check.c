@@ -10,6 +10,11 @@
 #include "agent/lib/util.h"
 #include "agent/view/output.h"
 
+static const int statuses[] = {
+	[CHECK_OK] = EXIT_OK,	    [CHECK_SKIPPED] = EXIT_OK,		[CHECK_WARN] = EXIT_OK,
+	[CHECK_FAILED] = EXIT_FAIL, [CHECK_MISSING] = EXIT_UNSUPPORTED, [CHECK_DENIED] = EXIT_PERMISSION,
+};
+
 /* The findings that have a remedy, once more: the lines are long. */
 static json_object *to_do(json_object *lines)
 {
@@ -65,33 +70,30 @@ static const char *result_text(const struct checks *c)
 	}
 }
 
-int cmd_check(int argc, char **argv)
-{
-	bool json = false;
-	const char *name = NULL; /* accepted like everywhere; the check has an instance of its own */
-	const struct cmd_option options[] = {{"instance", CMD_STRING, &name}, {"json", CMD_FLAG, &json}, {0}};
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), printed;
-	_cleanup_json_ json_object *o = NULL;
-	struct checks c = {};
-	struct utsname uts;
-	json_object *profile, *self, *advisories;
+struct check_args {
+	const char *instance; /* accepted like everywhere; the check has an instance of its own */
+	bool json;
+};
 
-	if (n < 0)
-		return cmd_parse_status(n);
-	if (n)
-		return cmd_usage_error(argv[0], "unexpected argument '%s'", argv[1]);
+static int check(void *args, int n, char **operand)
+{
+	const struct check_args *a = args;
+	_cleanup_json_ json_object *o = json_object_new_object();
+	json_object *profile = json_object_new_object(), *self = json_object_new_object();
+	json_object *advisories = json_object_new_array();
+	struct checks c = {.lines = json_object_new_array()};
+	struct utsname uts;
+	int printed;
+
+	(void)n;
+	(void)operand;
 	libbpf_set_print(quiet);
 	uname(&uts);
-	o = json_object_new_object();
-	c.lines = json_object_new_array();
-	profile = json_object_new_object();
-	self = json_object_new_object();
 	json_object_object_add(o, "kernel", output_string(uts.release, sizeof(uts.release)));
 	json_object_object_add(o, "result", NULL);
 	json_object_object_add(o, "profile", profile);
 	json_object_object_add(o, "self_test", self);
 	json_object_object_add(o, "checks", c.lines);
-	advisories = json_object_new_array();
 	json_object_object_add(o, "advisories", advisories);
 
 	check_host(&c);
@@ -103,6 +105,20 @@ int cmd_check(int argc, char **argv)
 
 	json_object_object_add(o, "to_do", to_do(c.lines));
 	json_object_object_add(o, "result", json_object_new_string(result_text(&c)));
-	printed = output_print(o, view, json);
-	return check_status(c.worst) ?: printed;
+	printed = output_print(o, view, a->json);
+	return statuses[c.worst] ?: exit_status(printed);
 }
+
+static const struct cmd_option options[] = {
+	CMD_JSON(offsetof(struct check_args, json), NULL),
+	CMD_INSTANCE(offsetof(struct check_args, instance)),
+	{0},
+};
+
+const struct command cmd_check = {
+	.name = "check",
+	.summary = "find out by trying what this host can do",
+	.options = options,
+	.size = sizeof(struct check_args),
+	.run = check,
+};

@@ -5,11 +5,11 @@
 #include "cmd.h"
 #include "agent/daemon/lifecycle.h"
 #include "agent/daemon/other_abi.h"
-#include "agent/instance/folder.h"
 #include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
 
 #define DEFAULT_TIMEOUT_S 10
+#define TIMEOUT_MAX_S	  86400
 
 struct others {
 	const __u64 *ids;
@@ -43,47 +43,59 @@ static int match_path(__u64 id, const struct hop_cgroup *cg, void *arg)
 }
 
 /* An attached cgroup by the operator's word for it; it need not exist any more. */
-static int find_attached(const struct instance *in, const char *arg, __u64 *id)
+static bool find_attached(const struct instance *in, const char *arg, __u64 *id)
 {
 	char path[PATH_MAX];
 	struct by_path b = {.path = path};
 
 	if (cgroup_resolve(arg, path, sizeof(path)))
 		snprintf(path, sizeof(path), "%s", arg);
-	if (instance_each_cgroup(in, match_path, &b)) {
-		*id = b.id;
-		return EXIT_OK;
+	if (!instance_each_cgroup(in, match_path, &b))
+		return false;
+	*id = b.id;
+	return true;
+}
+
+static int find_all(const struct instance *in, int n, char **argv, __u64 *ids)
+{
+	for (int i = 0; i < n; i++) {
+		if (find_attached(in, argv[i], &ids[i]))
+			continue;
+		msg_error("instance '%s' is not attached to '%s': see `sockhop status`", in->name, argv[i]);
+		return EXIT_NOT_ATTACHED;
 	}
-	msg_error("instance '%s' is not attached to '%s': see `sockhop status`", in->name, arg);
-	return EXIT_NOT_ATTACHED;
+	return EXIT_OK;
 }
 
 static int detach_cgroups(const char *name, int n, char **argv, unsigned int timeout_ms)
 {
 	_cleanup_free_ __u64 *ids = calloc(n, sizeof(*ids));
 	struct others others = {ids, n};
+	struct report r = {};
 	struct instance in;
-	int status = instance_open_explained(&in, name, INSTANCE_LOCK);
+	int status, err;
 
+	if (!ids)
+		return cmd_report(&r, -ENOMEM);
+	status = cmd_open(&in, name, INSTANCE_LOCK);
 	if (status)
 		return status;
-	for (int i = 0; i < n && !status; i++)
-		status = ids ? find_attached(&in, argv[i], &ids[i]) : EXIT_FAIL;
+	status = find_all(&in, n, argv, ids);
 	if (status) {
 		instance_close(&in);
 		return status;
 	}
 	if (!instance_each_cgroup(&in, stays, &others))
-		return lifecycle_detach_all(&in, timeout_ms);
-	status = lifecycle_detach_some(&in, ids, n, timeout_ms);
+		return cmd_report(&r, lifecycle_detach_all(&in, timeout_ms, &r));
+	err = lifecycle_detach_some(&in, ids, n, timeout_ms, &r);
 	instance_close(&in);
-	return status;
+	return cmd_report(&r, err);
 }
 
 struct detach_all {
 	unsigned int timeout_ms, n;
 	const char *only; /* this instance and what is left of it from before; NULL: every instance */
-	int status;
+	struct report r;
 };
 
 static bool is_leftover_of(const char *name, const char *of)
@@ -103,26 +115,23 @@ static bool is_being_made(const char *name)
 }
 
 /* An instance of another version. */
-static int detach_other(const char *name, unsigned int timeout_ms)
+static void detach_other(const char *name, struct detach_all *d)
 {
-	int left = other_abi_detach(name, timeout_ms);
+	int left = other_abi_detach(name, d->timeout_ms);
+	char text[16];
 
+	snprintf(text, sizeof(text), "%d", left);
 	if (left > 0)
-		msg_error("%d members of '%s', which another version of sockhop made, have not been read "
-			  "empty by "
-			  "their programs and stay until they are; run `sockhop detach --all` again later",
-			  left, name);
+		report_add_detail(&d->r, FAILED_OTHER_UNREAD, -EBUSY, name, text);
 	else if (left < 0)
-		msg_error("cannot take down '%s', which another version of sockhop made: %s", name,
-			  strerror(-left));
-	return left > 0 ? EXIT_FAIL : exit_status(left);
+		report_add(&d->r, FAILED_OTHER, left, name);
 }
 
 static int detach_one(const char *name, void *arg)
 {
 	struct detach_all *d = arg;
 	struct instance in;
-	int err, status;
+	int err;
 
 	if (d->only && strcmp(name, d->only) && !is_leftover_of(name, d->only))
 		return 0;
@@ -130,25 +139,18 @@ static int detach_one(const char *name, void *arg)
 		return 0;
 	d->n++;
 	err = instance_open(&in, name, INSTANCE_LOCK);
-	if (err == -ENOENT) {
+	if (!err) {
+		lifecycle_detach_all(&in, d->timeout_ms, &d->r);
+	} else if (err == -ENOENT) {
 		/* half of an instance: its maker was killed; nothing of it was ever attached */
 		err = instance_remove(name);
-		if (err == -ENOENT)
-			err = 0; /* somebody else has just taken it down */
-		if (err)
-			msg_error("cannot remove what is left of '%s': %s", name, strerror(-err));
-		status = exit_status(err);
+		if (err && err != -ENOENT) /* that: somebody else has just taken it down */
+			report_add(&d->r, FAILED_REMOVE_REST, err, name);
 	} else if (err == -EPROTO) {
-		status = detach_other(name, d->timeout_ms);
+		detach_other(name, d);
 	} else {
-		if (!err)
-			instance_close(&in);
-		status = instance_open_explained(&in, name, INSTANCE_LOCK);
-		if (!status)
-			status = lifecycle_detach_all(&in, d->timeout_ms);
+		report_add(&d->r, FAILED_OPEN, err, name);
 	}
-	if (status)
-		d->status = status;
 	return 0;
 }
 
@@ -158,44 +160,61 @@ static int detach_instances(const char *only, unsigned int timeout_ms)
 	int err = instance_each(detach_one, &d);
 
 	instances_tidy();
-	if (err == -FOLDER_STRANGE) {
-		msg_error(FOLDER_STRANGE_TEXT);
-		return EXIT_FAIL;
-	}
-	if (err == -EPERM || err == -EACCES) {
-		msg_error("no permission to open the pin folder: run as root, or as its owner");
-		return EXIT_PERMISSION;
-	}
-	if (d.n)
-		return d.status;
-	msg_error("not attached: nothing to detach");
-	return EXIT_NOT_ATTACHED;
+	if (err || !d.n)
+		report_add(&d.r, FAILED_FOLDER, err ?: -ENOENT, NULL);
+	return cmd_report(&d.r, err);
 }
 
-int cmd_detach(int argc, char **argv)
+struct detach_args {
+	const char *instance;
+	unsigned int timeout;
+	bool all;
+};
+
+static int detach(void *args, int n, char **operand)
 {
-	const char *name = NULL;
-	unsigned int timeout = DEFAULT_TIMEOUT_S;
-	bool all = false;
-	const struct cmd_option options[] = {
-		{"instance", CMD_STRING, &name},
-		{"all", CMD_FLAG, &all},
-		{"timeout", CMD_NUMBER, &timeout},
-		{},
-	};
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE);
+	const struct detach_args *a = args;
+	const char *name = a->instance ?: INSTANCE_DEFAULT;
 
-	if (n < 0)
-		return cmd_parse_status(n);
-	if (all && n)
+	if (a->all && n)
 		return cmd_usage_error("detach", "either --all or single cgroups");
-	if (timeout > 86400)
-		return cmd_usage_error("detach", "--timeout is at most 86400 seconds");
-	if (all && !name) /* every instance; with --instance NAME only that one */
-		return detach_instances(NULL, timeout * 1000);
-	if (!name)
-		name = INSTANCE_DEFAULT;
+	if (a->all) /* every instance; with --instance NAME only that one */
+		return detach_instances(a->instance, a->timeout * 1000);
 	if (n)
-		return detach_cgroups(name, n, argv + 1, timeout * 1000);
-	return detach_instances(name, timeout * 1000);
+		return detach_cgroups(name, n, operand, a->timeout * 1000);
+	return detach_instances(name, a->timeout * 1000);
 }
+
+static const struct cmd_option options[] = {
+	{
+		.name = "all",
+		.type = CMD_FLAG,
+		.offset = offsetof(struct detach_args, all),
+		.help = "all cgroups of the instance, and the instance itself",
+		.more = "Without *--instance*: of all instances.",
+	},
+	{
+		.name = "timeout",
+		.type = CMD_SECONDS,
+		.offset = offsetof(struct detach_args, timeout),
+		.arg = "S",
+		.max = TIMEOUT_MAX_S,
+		.preset = DEFAULT_TIMEOUT_S,
+		.help = "give up waiting for members to leave after S seconds",
+		.more = "Give or take half a second.",
+	},
+	CMD_INSTANCE(offsetof(struct detach_args, instance)),
+	{0},
+};
+
+const struct command cmd_detach = {
+	.name = "detach",
+	.summary = "take cgroups out, losing no byte; connections live on over TCP",
+	.operands = "[CGROUP...]",
+	.completes = CMD_CGROUPS,
+	.options = options,
+	.size = sizeof(struct detach_args),
+	.text = "A connection whose reader leaves bytes unread cannot leave until it reads. What did not "
+		"drain in time is reported and stays correct; a later detach finishes it.",
+	.run = detach,
+};

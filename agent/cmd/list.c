@@ -294,7 +294,7 @@ static const struct output_section view[] = {
 	{0},
 };
 
-/* JSON is one array, whatever carries a connection; text is a table for each kind. */
+/* JSON is one array, whatever carries a connection; text is a table for each kind. 0 or -errno. */
 static int print_list(json_object *pairs, json_object *relayed, bool json, bool attached)
 {
 	_cleanup_json_ json_object *both = json_object_new_object();
@@ -333,49 +333,69 @@ static int list_instance(struct instance *in, bool all, json_object *out)
 	return err;
 }
 
-/* As instance_open_explained(); but when there is something else to list, it is no error that nothing is
- * attached. */
+/* As cmd_open(); but when there is something else to list, it is no error that nothing is attached. */
 static int open_instance(struct instance *in, const char *name, bool else_to_list)
 {
 	int err = instance_open(in, name, INSTANCE_READ);
 
 	if (err == -ENOENT && else_to_list)
 		return EXIT_NOT_ATTACHED;
-	if (!err)
-		instance_close(in); /* instance_open_explained() has something to say of some instances */
-	return instance_open_explained(in, name, INSTANCE_READ);
+	return cmd_opened(in, name, INSTANCE_READ, err);
 }
 
-int cmd_list(int argc, char **argv)
+struct list_args {
+	const char *instance;
+	bool json, all;
+};
+
+static int list_pairs(void *args, int n, char **operand)
 {
-	const char *name = NULL;
-	bool json = false, all = false;
-	const struct cmd_option options[] = {
-		{"instance", CMD_STRING, &name}, {"json", CMD_FLAG, &json}, {"all", CMD_FLAG, &all}, {0}};
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), status, printed, err = 0;
-	_cleanup_json_ json_object *pairs = NULL, *relayed = NULL;
+	const struct list_args *a = args;
+	_cleanup_json_ json_object *pairs = NULL, *relayed = load_relayed(a->instance);
 	struct instance in;
+	int status, printed, err = 0;
 	bool attached;
 
-	if (n < 0)
-		return cmd_parse_status(n);
-	if (n)
-		return cmd_usage_error(argv[0], "unexpected argument '%s'", argv[1]);
-	relayed = load_relayed(name);
-	status = open_instance(&in, name, json_object_array_length(relayed));
+	(void)n;
+	(void)operand;
+	status = open_instance(&in, a->instance, json_object_array_length(relayed));
 	attached = status == EXIT_OK;
 	if (!attached && status != EXIT_NOT_ATTACHED)
 		return status;
 	pairs = json_object_new_array();
 	if (attached) {
-		err = list_instance(&in, all, pairs);
+		err = list_instance(&in, a->all, pairs);
 		instance_close(&in);
 	} else if (json_object_array_length(relayed)) {
 		status = EXIT_OK;
 	}
-	printed = print_list(pairs, relayed, json, attached);
+	printed = print_list(pairs, relayed, a->json, attached);
 	if (!err)
-		return status ?: printed;
+		return status ?: exit_status(printed);
 	msg_error("cannot list all connections: %s", strerror(-err));
 	return exit_status(err);
 }
+
+static const struct cmd_option options[] = {
+	CMD_JSON(offsetof(struct list_args, json),
+		 "It is an array of pairs. Relayed ones have a key _relay_."),
+	{
+		.name = "all",
+		.type = CMD_FLAG,
+		.offset = offsetof(struct list_args, all),
+		.help = "also connections that do not hop, each with the reason",
+		.more = "These are ends whose peer is unknown, and the established connections of the "
+			"attached cgroups that are no candidates.",
+	},
+	CMD_INSTANCE(offsetof(struct list_args, instance)),
+	{0},
+};
+
+const struct command cmd_list = {
+	.name = "list",
+	.summary = "show the connections, one line per pair",
+	.options = options,
+	.size = sizeof(struct list_args),
+	.text = "Connections of running relays follow, unless --instance is given.",
+	.run = list_pairs,
+};

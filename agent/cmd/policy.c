@@ -1,24 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "cmd.h"
 #include "agent/instance/instance.h"
-#include "agent/lib/text.h"
 #include "agent/lib/util.h"
 #include "agent/policy/policy.h"
 #include "agent/view/output.h"
 
-#define AT_NONE UINT_MAX /* no --at was given */
-
-struct verb {
-	const char *name;
-	int operands; /* -1: one or more */
-	const char *operand;
-	/* Change the policy. Returns EXIT_OK or what was printed about it. NULL: show it. */
-	int (*change)(struct hop_policy *policy, char **operands, unsigned int at);
-};
+/* Change the policy. Returns EXIT_OK or what was printed about it. */
+typedef int change_fn(struct hop_policy *policy, char **operands, unsigned int at);
 
 /* "never port 22   # 1": what is shown can be set again. */
 static void print_rules(json_object *rules)
@@ -64,7 +55,7 @@ static int show(const struct instance *in, const struct hop_policy *policy, bool
 	json_object_object_add(o, "default", json_object_new_string(policy_action_name(HOP_ACTION_LATE)));
 	json_object_object_add(o, "rules", rules);
 	if (json)
-		return output_print(o, NULL, true);
+		return exit_status(output_print(o, NULL, true));
 	print_rules(rules);
 	return EXIT_OK;
 }
@@ -160,29 +151,21 @@ static int change_del(struct hop_policy *policy, char **operands, unsigned int a
 	return EXIT_OK;
 }
 
-static const struct verb verbs[] = {
-	{"show", 0, NULL, NULL},
-	{"set", 1, "a FILE, or - for standard input", change_set},
-	{"add", -1, "a RULE", change_add},
-	{"del", 1, "a rule number", change_del},
+enum { SHOW, SET, ADD, DEL };
+static const struct cmd_verb verbs[] = {
+	[SHOW] = {.name = "show",
+		  .help = "print the rules with their numbers",
+		  .more = "What is printed can be *set* again."},
+	[SET] = {.name = "set",
+		 .operand = "FILE",
+		 .completes = CMD_FILES,
+		 .help = "replace all rules by those of FILE; - is standard input"},
+	[ADD] = {.name = "add", .operand = "RULE", .many = true, .help = "add a rule at the end"},
+	[DEL] = {.name = "del", .operand = "N", .help = "remove rule number N"},
+	{0},
 };
-
-static const struct verb *find_verb(const char *word)
-{
-	const char *names[ARRAY_SIZE(verbs) + 1] = {NULL}, *like;
-
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		if (!strcmp(word, verbs[i].name))
-			return &verbs[i];
-		names[i] = verbs[i].name;
-	}
-	like = text_closest(word, names);
-	if (like)
-		cmd_usage_error("policy", "unknown verb '%s', did you mean '%s'?", word, like);
-	else
-		cmd_usage_error("policy", "unknown verb '%s'", word);
-	return NULL;
-}
+static change_fn *const changes[] = {
+	[SHOW] = NULL, [SET] = change_set, [ADD] = change_add, [DEL] = change_del};
 
 /* What is in force at once, and what waits. */
 static void warn_no_agent(const struct instance *in)
@@ -197,7 +180,7 @@ static void warn_no_agent(const struct instance *in)
 
 /* Read, change, and make the whole live at once; the instance lock keeps others from changing it in between.
  */
-static int run_verb(const struct verb *verb, struct instance *in, char **operands, unsigned int at, bool json)
+static int run_verb(change_fn *change, struct instance *in, char **operands, unsigned int at, bool json)
 {
 	_cleanup_free_ struct hop_policy *policy = calloc(1, sizeof(*policy));
 	int r = policy ? instance_policy_get(in, policy) : -ENOMEM, status;
@@ -206,60 +189,72 @@ static int run_verb(const struct verb *verb, struct instance *in, char **operand
 		msg_error("cannot read the policy of instance '%s': %s", in->name, strerror(-r));
 		return exit_status(r);
 	}
-	if (!verb->change)
+	if (!change)
 		return show(in, policy, json);
-	status = verb->change(policy, operands, at);
+	status = change(policy, operands, at);
 	if (status)
 		return status;
 	r = instance_policy_set(in, policy);
 	if (r)
-		msg_error("cannot change the policy of instance '%s': %s", in->name, strerror(-r));
-	else if (!instance_agent_alive(in, NULL))
+		return cmd_failed(FAILED_POLICY_SET, r, in->name);
+	if (!instance_agent_alive(in, NULL)) {
 		warn_no_agent(in);
-	return exit_status(r);
-}
-
-static int check_operands(const struct verb *verb, int n, bool json, unsigned int at)
-{
-	if (verb->operands < 0 ? n < 1 : n != verb->operands) {
-		if (!verb->operand)
-			return cmd_usage_error("policy", "`%s` takes no operand", verb->name);
-		return cmd_usage_error("policy", "`%s` wants %s", verb->name, verb->operand);
+		return EXIT_OK;
 	}
-	if (json && verb->change)
-		return cmd_usage_error("policy", "--json goes with `show`");
-	if (at != AT_NONE && verb->change != change_add)
-		return cmd_usage_error("policy", "--at goes with `add`");
-	if (!at)
-		return cmd_usage_error("policy", "rules are counted from 1: --at 0 is no place");
-	return EXIT_OK;
+	r = instance_poke(in);
+	return r ? cmd_failed(NOTED_NOT_WOKEN, r, in->name) : EXIT_OK;
 }
 
-int cmd_policy(int argc, char **argv)
-{
-	const char *name = NULL;
-	unsigned int at = AT_NONE;
-	bool json = false;
-	const struct cmd_option options[] = {
-		{"instance", CMD_STRING, &name}, {"json", CMD_FLAG, &json}, {"at", CMD_NUMBER, &at}, {0}};
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), status;
-	const struct verb *verb;
-	struct instance in;
+struct policy_args {
+	const char *instance;
+	unsigned int at;
+	bool json;
+};
 
-	if (n < 0)
-		return cmd_parse_status(n);
-	if (!n)
-		return cmd_usage_error("policy", "what is to be done? show, set, add or del");
-	verb = find_verb(argv[1]);
-	if (!verb)
-		return EXIT_USAGE;
-	status = check_operands(verb, n - 1, json, at);
+static int policy(void *args, int n, char **operand)
+{
+	const struct policy_args *a = args;
+	change_fn *change = changes[cmd_verb(&cmd_policy, operand[0])];
+	struct instance in;
+	int status = cmd_open(&in, a->instance, change ? INSTANCE_LOCK : INSTANCE_READ);
+
+	(void)n;
 	if (status)
 		return status;
-	status = instance_open_explained(&in, name, verb->change ? INSTANCE_LOCK : INSTANCE_READ);
-	if (status)
-		return status;
-	status = run_verb(verb, &in, argv + 2, at == AT_NONE ? 0 : at, json);
+	status = run_verb(change, &in, operand + 1, a->at == CMD_NONE ? 0 : a->at, a->json);
 	instance_close(&in);
 	return status;
 }
+
+static const struct cmd_option options[] = {
+	{
+		.name = "json",
+		.type = CMD_FLAG,
+		.offset = offsetof(struct policy_args, json),
+		.verb = "show",
+		.help = "print JSON",
+	},
+	{
+		.name = "at",
+		.type = CMD_NUMBER,
+		.offset = offsetof(struct policy_args, at),
+		.verb = "add",
+		.arg = "N",
+		.min = 1,
+		.max = HOP_RULES_MAX,
+		.preset = CMD_NONE,
+		.help = "insert before rule number N, not at the end",
+	},
+	CMD_INSTANCE(offsetof(struct policy_args, instance)),
+	{0},
+};
+
+const struct command cmd_policy = {
+	.name = "policy",
+	.summary = "show or change which connections may hop",
+	.verbs = verbs,
+	.options = options,
+	.size = sizeof(struct policy_args),
+	.text = "The first rule that matches wins. Rules and their language: sockhop(8).",
+	.run = policy,
+};

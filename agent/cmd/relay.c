@@ -14,19 +14,17 @@
 #include "agent/relay/collapse.h"
 #include "agent/relay/loop.h"
 
-#define DEFAULT_MAX	10000
-#define DEFAULT_CONNECT 5
-#define DEFAULT_DRAIN	30
-#define WORKERS_MAX	256
+#define WORKERS_MAX 256
+#define DAY	    86400
 /* Per pair: two sockets, and two pipes while both directions splice. */
 #define FILES_PER_PAIR 6
 #define FILES_SPARE    64
 
-/* What the options said, before names are resolved. */
-struct wishes {
-	const char *listen, *source, *proxy, *path;
-	const char *workers, *max, *connect, *idle, *drain;
+struct relay_args {
+	const char *listen, *source, *instance;
 	struct cmd_list to;
+	unsigned int workers, max, connect, idle, drain, path, proxy;
+	bool once, collapse;
 };
 
 static int bad(const char *option, const char *value, const char *why)
@@ -34,107 +32,42 @@ static int bad(const char *option, const char *value, const char *why)
 	return cmd_usage_error("relay", "--%s %s: %s", option, value, why);
 }
 
-/* text NULL: not given. */
-static int number(const char *option, const char *text, unsigned int min, unsigned int max, unsigned int *out)
+static struct relay_conf conf_of(const struct relay_args *a, enum relay_mode mode)
 {
-	unsigned long n;
-	char *end;
-
-	if (!text)
-		return EXIT_OK;
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || n < min || n > max)
-		return cmd_usage_error("relay", "--%s wants a number from %u to %u, not '%s'", option, min,
-				       max, text);
-	*out = n;
-	return EXIT_OK;
+	return (struct relay_conf){
+		.mode = mode,
+		.workers = a->workers,
+		.max_pairs = a->max,
+		.connect_timeout = a->connect,
+		.idle_timeout = a->idle,
+		.drain_timeout = a->drain,
+		.path = a->path,
+		.proxy_v2 = a->proxy != CMD_NONE,
+		.once = a->once,
+		.collapse = a->collapse,
+		.instance = a->instance,
+	};
 }
 
-static int path(const char *text, enum relay_path *out)
-{
-	static const char *const names[] = {[RELAY_AUTO] = "auto",
-					    [RELAY_KERNEL] = "kernel",
-					    [RELAY_SPLICE] = "splice",
-					    [RELAY_COPY] = "copy"};
-
-	if (!text)
-		return EXIT_OK;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!strcmp(text, names[i])) {
-			*out = i;
-			return EXIT_OK;
-		}
-	}
-	return bad("path", text, "it is one of auto, kernel, splice, copy");
-}
-
-static int values(struct relay_conf *c, const struct wishes *w)
-{
-	const unsigned int day = 86400;
-	int status = EXIT_OK;
-
-	if (w->proxy && strcmp(w->proxy, "v2"))
-		return bad("proxy-protocol", w->proxy, "only v2 is known");
-	c->proxy_v2 = w->proxy;
-	status = status ?: number("workers", w->workers, 1, WORKERS_MAX, &c->workers);
-	status = status ?: number("max-connections", w->max, 1, 1000000, &c->max_pairs);
-	status = status ?: number("connect-timeout", w->connect, 0, day, &c->connect_timeout);
-	status = status ?: number("idle-timeout", w->idle, 0, 365 * day, &c->idle_timeout);
-	status = status ?: number("drain-timeout", w->drain, 0, 365 * day, &c->drain_timeout);
-	return status ?: path(w->path, &c->path);
-}
-
-static int mode(int operands, char **argv, enum relay_mode *out)
-{
-	if (operands != 1)
-		return cmd_usage_error("relay", "say `pair` or `forward`");
-	if (!strcmp(argv[1], "pair"))
-		*out = RELAY_PAIR;
-	else if (!strcmp(argv[1], "forward"))
-		*out = RELAY_FORWARD;
-	else
-		return cmd_usage_error("relay", "'%s' is neither `pair` nor `forward`", argv[1]);
-	return EXIT_OK;
-}
-
-static int check(const struct relay_conf *c, const struct wishes *w)
-{
-	if (!w->listen)
-		return cmd_usage_error("relay", "--listen ADDR:PORT is missing");
-	if (c->mode == RELAY_FORWARD && !w->to.count)
-		return cmd_usage_error("relay", "forward wants --to HOST:PORT");
-	if (c->mode == RELAY_FORWARD && c->once)
-		return cmd_usage_error("relay", "--once goes with pair only");
-	if (c->mode == RELAY_PAIR && (w->to.count || w->source || c->proxy_v2))
-		return cmd_usage_error("relay", "--to, --source and --proxy-protocol go with forward only");
-	/* two clients of a pair would end up in two processes and never meet */
-	if (c->mode == RELAY_PAIR && c->workers > 1)
-		return cmd_usage_error("relay", "--workers goes with forward only");
-	if (c->instance && !c->collapse)
-		return cmd_usage_error("relay", "--instance goes with --collapse only");
-	return EXIT_OK;
-}
-
-static int resolve(struct relay_conf *c, const struct wishes *w)
+static int resolve(struct relay_conf *c, const struct relay_args *a)
 {
 	const char *why = NULL;
 
-	if (relay_addr_listen(w->listen, &c->listen, &why))
-		return bad("listen", w->listen, why);
-	if (w->source && relay_addr_source(w->source, &c->source, &why))
-		return bad("source", w->source, why);
-	c->targets = calloc(w->to.count + 1, sizeof(*c->targets));
+	if (relay_addr_listen(a->listen, &c->listen, &why))
+		return bad("listen", a->listen, why);
+	if (a->source && relay_addr_source(a->source, &c->source, &why))
+		return bad("source", a->source, why);
+	c->targets = calloc(a->to.count + 1, sizeof(*c->targets));
 	if (!c->targets) {
 		msg_error("relay: %s", strerror(ENOMEM));
 		return EXIT_FAIL;
 	}
-	for (size_t i = 0; i < w->to.count; i++) {
-		if (!relay_target_resolve(w->to.word[i], &c->targets[c->n_targets], &why)) {
+	for (size_t i = 0; i < a->to.count; i++) {
+		if (!relay_target_resolve(a->to.word[i], &c->targets[c->n_targets], &why)) {
 			c->n_targets++;
 			continue;
 		}
-		msg_error("relay: cannot resolve --to %s: %s", w->to.word[i], why);
+		msg_error("relay: cannot resolve --to %s: %s", a->to.word[i], why);
 		return EXIT_FAIL;
 	}
 	return EXIT_OK;
@@ -165,7 +98,10 @@ static void raise_files(struct relay_conf *c)
 
 static int run_worker(struct relay_conf *c, unsigned int index, int fd)
 {
-	return exit_status(relay_worker_run(c, index, fd));
+	struct report r = {};
+	int err = relay_worker_run(c, index, fd, &r);
+
+	return cmd_report(&r, err);
 }
 
 static void kill_all(const pid_t *pids, unsigned int n, int sig)
@@ -249,41 +185,19 @@ static int start(struct relay_conf *c)
 	return supervise(pids, c->workers, &set);
 }
 
-int cmd_relay(int argc, char **argv)
+static int relay(void *args, int n, char **operand)
 {
-	struct relay_conf c = {.workers = 1,
-			       .max_pairs = DEFAULT_MAX,
-			       .connect_timeout = DEFAULT_CONNECT,
-			       .drain_timeout = DEFAULT_DRAIN};
-	_cleanup_free_ const char **to = calloc(argc + 1, sizeof(*to));
-	struct wishes w = {.to.word = to};
-	const struct cmd_option options[] = {{"listen", CMD_STRING, &w.listen},
-					     {"to", CMD_LIST, &w.to},
-					     {"source", CMD_STRING, &w.source},
-					     {"proxy-protocol", CMD_STRING, &w.proxy},
-					     {"workers", CMD_STRING, &w.workers},
-					     {"max-connections", CMD_STRING, &w.max},
-					     {"connect-timeout", CMD_STRING, &w.connect},
-					     {"idle-timeout", CMD_STRING, &w.idle},
-					     {"drain-timeout", CMD_STRING, &w.drain},
-					     {"once", CMD_FLAG, &c.once},
-					     {"path", CMD_STRING, &w.path},
-					     {"collapse", CMD_FLAG, &c.collapse},
-					     {"instance", CMD_STRING, &c.instance},
-					     {0}};
-	int n, status;
+	const struct relay_args *a = args;
+	struct relay_conf c = conf_of(a, (enum relay_mode)cmd_verb(&cmd_relay, operand[0]));
+	int status, err;
 
-	if (!to)
-		return EXIT_FAIL;
-	n = cmd_parse(argc, argv, options, CMD_PERMUTE);
-	if (n < 0)
-		return cmd_parse_status(n);
-	status = values(&c, &w);
-	status = status ?: mode(n, argv, &c.mode);
-	status = status ?: check(&c, &w);
-	if (!status && c.collapse)
-		status = relay_collapse_check(c.instance);
-	status = status ?: resolve(&c, &w);
+	(void)n;
+	if (c.instance && !c.collapse)
+		return cmd_usage_error("relay", "--instance goes with --collapse only");
+	err = c.collapse ? relay_collapse_check(c.instance) : 0;
+	if (err)
+		return cmd_failed(FAILED_COLLAPSE, err, c.instance ?: INSTANCE_DEFAULT);
+	status = resolve(&c, a);
 	if (!status) {
 		raise_files(&c);
 		status = start(&c);
@@ -293,3 +207,147 @@ int cmd_relay(int argc, char **argv)
 	free(c.targets);
 	return status;
 }
+
+static const struct cmd_verb verbs[] = {
+	[RELAY_PAIR] = {.name = "pair", .help = "join each two successive clients"},
+	[RELAY_FORWARD] = {.name = "forward", .help = "connect each client to a target"},
+	{0},
+};
+static const char *const paths[] = {[RELAY_AUTO] = "auto",
+				    [RELAY_KERNEL] = "kernel",
+				    [RELAY_SPLICE] = "splice",
+				    [RELAY_COPY] = "copy",
+				    NULL};
+static const char *const proxies[] = {"v2", NULL};
+
+static const struct cmd_option options[] = {
+	{
+		.name = "listen",
+		.type = CMD_STRING,
+		.offset = offsetof(struct relay_args, listen),
+		.arg = "ADDR:PORT",
+		.required = true,
+		.help = "where clients connect",
+	},
+	{
+		.name = "once",
+		.type = CMD_FLAG,
+		.offset = offsetof(struct relay_args, once),
+		.verb = "pair",
+		.help = "end with the first pair",
+	},
+	{
+		.name = "to",
+		.type = CMD_LIST,
+		.offset = offsetof(struct relay_args, to),
+		.verb = "forward",
+		.arg = "HOST:PORT",
+		.required = true,
+		.help = "a target; several take turns",
+	},
+	{
+		.name = "source",
+		.type = CMD_STRING,
+		.offset = offsetof(struct relay_args, source),
+		.verb = "forward",
+		.arg = "ADDR",
+		.help = "connect from this address",
+	},
+	{
+		.name = "proxy-protocol",
+		.type = CMD_CHOICE,
+		.offset = offsetof(struct relay_args, proxy),
+		.verb = "forward",
+		.arg = "V",
+		.words = proxies,
+		.preset = CMD_NONE,
+		.help = "send the target a PROXY protocol header of version V",
+	},
+	{
+		/* two clients of a pair would end up in two processes and never meet */
+		.name = "workers",
+		.type = CMD_NUMBER,
+		.offset = offsetof(struct relay_args, workers),
+		.verb = "forward",
+		.arg = "N",
+		.min = 1,
+		.max = WORKERS_MAX,
+		.preset = 1,
+		.help = "processes that share the work",
+	},
+	{
+		.name = "max-connections",
+		.type = CMD_NUMBER,
+		.offset = offsetof(struct relay_args, max),
+		.arg = "N",
+		.min = 1,
+		.max = 1000000,
+		.preset = 10000,
+		.help = "limit of pairs at a time, per worker",
+	},
+	{
+		.name = "connect-timeout",
+		.type = CMD_SECONDS,
+		.offset = offsetof(struct relay_args, connect),
+		.arg = "S",
+		.max = DAY,
+		.preset = 5,
+		.help = "give up on a target after S seconds",
+	},
+	{
+		.name = "idle-timeout",
+		.type = CMD_SECONDS,
+		.offset = offsetof(struct relay_args, idle),
+		.arg = "S",
+		.max = 365 * DAY,
+		.zero = "never",
+		.help = "end pairs that were silent for S seconds",
+	},
+	{
+		.name = "drain-timeout",
+		.type = CMD_SECONDS,
+		.offset = offsetof(struct relay_args, drain),
+		.arg = "S",
+		.max = 365 * DAY,
+		.preset = 30,
+		.help = "at SIGTERM, let pairs finish for S seconds",
+	},
+	{
+		.name = "path",
+		.type = CMD_CHOICE,
+		.offset = offsetof(struct relay_args, path),
+		.arg = "PATH",
+		.words = paths,
+		.preset = RELAY_AUTO,
+		.help = "how bytes travel",
+		.more = "*auto* chooses by the traffic.",
+	},
+	{
+		.name = "collapse",
+		.type = CMD_FLAG,
+		.offset = offsetof(struct relay_args, collapse),
+		.help = "let client and server hop to each other, past the relay",
+		.more = "Where both are members of an instance, the relay idles. Nothing that the relay or "
+			"anything else between the two does to the bytes is done to those. The instance must "
+			"be attached; its rules and conditions are those of any connection.",
+	},
+	{
+		.name = "instance",
+		.type = CMD_STRING,
+		.offset = offsetof(struct relay_args, instance),
+		.arg = "NAME",
+		.unset = INSTANCE_DEFAULT,
+		.completes = CMD_INSTANCES,
+		.help = "of --collapse: where they are members",
+	},
+	{0},
+};
+
+const struct command cmd_relay = {
+	.name = "relay",
+	.summary = "join TCP connections in the kernel",
+	.verbs = verbs,
+	.options = options,
+	.size = sizeof(struct relay_args),
+	.run = relay,
+};

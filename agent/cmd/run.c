@@ -6,7 +6,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-#include "cmd.h"
+#include "attach.h"
 #include "agent/daemon/agent.h"
 #include "agent/daemon/lifecycle.h"
 #include "agent/daemon/spawn.h"
@@ -116,6 +116,7 @@ static int count_other(__u64 id, const struct hop_cgroup *cg, void *arg)
 /* Detach our cgroup; the instance goes with it when nobody else uses it. */
 static void finish(struct run *r)
 {
+	struct report report = {};
 	struct instance in;
 	int err = instance_open(&in, r->in.name, INSTANCE_LOCK);
 
@@ -125,10 +126,12 @@ static void finish(struct run *r)
 		return;
 	}
 	if (!instance_each_cgroup(&in, count_other, r)) {
-		lifecycle_detach_all(&in, DRAIN_MS);
+		err = lifecycle_detach_all(&in, DRAIN_MS, &report);
+		cmd_report(&report, err);
 		return;
 	}
-	lifecycle_detach_some(&in, &r->cgroup_id, 1, DRAIN_MS);
+	err = lifecycle_detach_some(&in, &r->cgroup_id, 1, DRAIN_MS, &report);
+	cmd_report(&report, err);
 	if (!instance_agent_alive(&in, NULL)) {
 		err = agent_spawn(in.name); /* we were the agent of the others */
 		if (err && err != -EBUSY)
@@ -155,16 +158,21 @@ static int make_cgroup(struct run *r)
 static int set_up(struct run *r, const struct lifecycle_options *o)
 {
 	bool created = false;
-	int status = make_cgroup(r);
+	struct report report = {};
+	int status = make_cgroup(r), err;
 
 	if (status)
 		return status;
-	status = lifecycle_open(&r->in, o, &created);
-	if (!status)
-		status = lifecycle_attach(&r->in, r->cgroup, HOP_CG_OWNED);
-	if (status) {
-		if (created)
-			lifecycle_detach_all(&r->in, 0);
+	err = lifecycle_open(&r->in, o, &created, &report);
+	if (!err) {
+		err = lifecycle_attach(&r->in, r->cgroup, HOP_CG_OWNED, &report);
+		if (err && created)
+			lifecycle_detach_all(&r->in, 0, &report);
+		else if (err)
+			instance_close(&r->in);
+	}
+	status = cmd_report(&report, err);
+	if (err) {
 		cgroup_remove(r->cgroup, 0);
 		return status;
 	}
@@ -173,42 +181,55 @@ static int set_up(struct run *r, const struct lifecycle_options *o)
 
 	memcpy(name, r->in.name, sizeof(name));
 	instance_close(&r->in);
-	return instance_open_explained(&r->in, name, 0);
+	return cmd_open(&r->in, name, 0);
 }
 
-int cmd_run(int argc, char **argv)
-{
-	struct lifecycle_options o = {.instance = INSTANCE_DEFAULT,
-				      .idle_timeout = DEFAULT_IDLE_TIMEOUT,
-				      .heartbeat = DEFAULT_HEARTBEAT};
-	const struct cmd_option options[] = {
-		{"instance", CMD_STRING, &o.instance},
-		{"policy", CMD_STRING, &o.policy_file},
-		{"max-connections", CMD_NUMBER, &o.max_connections},
-		{"idle-timeout", CMD_NUMBER, &o.idle_timeout},
-		{"heartbeat", CMD_NUMBER, &o.heartbeat},
-		{},
-	};
-	struct run r = {.signal_fd = -1};
-	int n = cmd_parse(argc, argv, options, CMD_STOP), status, err;
+struct run_args {
+	struct lifecycle_options lifecycle; /* CMD_ATTACH_OPTIONS: first */
+	const char *instance;
+};
 
-	if (n < 0)
-		return cmd_parse_status(n);
+static int run(void *args, int n, char **operand)
+{
+	struct run_args *a = args;
+	struct run r = {.signal_fd = -1};
+	int status, err;
+
 	if (n == 0)
 		return cmd_usage_error("run", "which program?");
-	status = set_up(&r, &o);
+	a->lifecycle.instance = a->instance ?: INSTANCE_DEFAULT;
+	status = set_up(&r, &a->lifecycle);
 	if (status)
 		return status;
 	err = block_signals(&r);
 	if (!err)
-		err = start(&r, argv + 1);
+		err = start(&r, operand);
 	if (!err)
 		supervise(&r);
 	else
-		msg_error("cannot start '%s': %s", argv[1], strerror(-err));
+		msg_error("cannot start '%s': %s", operand[0], strerror(-err));
 	finish(&r);
 	util__close(&r.signal_fd);
 	if (err)
 		return exit_status(err);
 	return WIFSIGNALED(r.status) ? 128 + WTERMSIG(r.status) : WEXITSTATUS(r.status);
 }
+
+static const struct cmd_option options[] = {
+	CMD_ATTACH_OPTIONS,
+	CMD_INSTANCE(offsetof(struct run_args, instance)),
+	{0},
+};
+
+const struct command cmd_run = {
+	.name = "run",
+	.summary = "run a command in a cgroup of its own, attached while it runs",
+	.operands = "[--] CMD [ARG...]",
+	.stop = true,
+	.completes = CMD_PROGRAMS,
+	.options = options,
+	.size = sizeof(struct run_args),
+	.text = "Signals, standard input and the exit status pass through. A killed `sockhop run` harms no "
+		"connection; `sockhop detach` cleans up after it.",
+	.run = run,
+};

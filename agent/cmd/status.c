@@ -96,42 +96,59 @@ static const struct output_section view[] = {
 };
 
 /* The running relays of this host, whatever the instance. */
-static void add_relays(json_object *o)
+static void add_relays(json_object *o, struct report *r)
 {
 	json_object *list = NULL;
 	int err = relay_list(&list);
 
 	if (err)
-		msg_warn("cannot ask the running relays: %s", strerror(-err));
+		report_add(r, NOTED_READ, err, "the running relays");
 	json_object_object_add(o, "relays", list ?: json_object_new_array());
 }
 
-int cmd_status(int argc, char **argv)
-{
-	const char *name = NULL;
-	bool json = false;
-	const struct cmd_option options[] = {{"instance", CMD_STRING, &name}, {"json", CMD_FLAG, &json}, {0}};
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), status, printed;
-	const char *shown = name ?: INSTANCE_DEFAULT;
-	_cleanup_json_ json_object *o = NULL;
-	struct instance in;
+struct status_args {
+	const char *instance;
+	bool json;
+};
 
-	if (n < 0)
-		return cmd_parse_status(n);
-	if (n)
-		return cmd_usage_error(argv[0], "unexpected argument '%s'", argv[1]);
-	status = instance_open_explained(&in, name, INSTANCE_READ);
+static int show_status(void *args, int n, char **operand)
+{
+	const struct status_args *a = args;
+	const char *shown = a->instance ?: INSTANCE_DEFAULT;
+	_cleanup_json_ json_object *o = NULL;
+	struct report r = {};
+	struct instance in;
+	int status = cmd_open(&in, a->instance, INSTANCE_READ), printed;
+
+	(void)n;
+	(void)operand;
 	if (status != EXIT_OK && status != EXIT_NOT_ATTACHED)
 		return status;
 	o = json_object_new_object();
 	json_object_object_add(o, "attached", json_object_new_boolean(status == EXIT_OK));
 	json_object_object_add(o, "instance", output_string(shown, strlen(shown)));
 	if (status == EXIT_OK) {
-		status_instance(o, &in);
+		status_instance(o, &in, &r);
 		instance_close(&in);
 	}
 	status_others(o, shown);
-	add_relays(o);
-	printed = output_print(o, status == EXIT_OK ? view : others_view, json);
-	return status ?: printed;
+	add_relays(o, &r);
+	cmd_report(&r, 0);
+	printed = output_print(o, status == EXIT_OK ? view : others_view, a->json);
+	return status ?: exit_status(printed);
 }
+
+static const struct cmd_option options[] = {
+	CMD_JSON(offsetof(struct status_args, json),
+		 "If nothing is attached, it is an object in which _attached_ is false."),
+	CMD_INSTANCE(offsetof(struct status_args, instance)),
+	{0},
+};
+
+const struct command cmd_status = {
+	.name = "status",
+	.summary = "show the instance: cgroups, agent, counters, reasons",
+	.options = options,
+	.size = sizeof(struct status_args),
+	.run = show_status,
+};

@@ -7,7 +7,7 @@
 #include "pass.h"
 #include "spawn.h"
 #include "agent/instance/attach.h"
-#include "agent/instance/folder.h"
+#include "agent/lib/report.h"
 #include "agent/lib/util.h"
 #include "agent/policy/policy.h"
 #include "cgroup/cgroup.h"
@@ -24,17 +24,15 @@ static bool name_ok(const char *name)
 	return n && n < 48 && !name[n] && name[0] != '-' && !instance_stage_pid(name);
 }
 
-static int read_policy(const struct lifecycle_options *o, struct hop_policy *policy)
+static int read_policy(const struct lifecycle_options *o, struct hop_policy *policy, struct report *r)
 {
-	char err[512];
+	char text[512];
+	int err = policy_parse_file(o->policy_file, policy, text, sizeof(text));
 
-	if (!policy_parse_file(o->policy_file, policy, err, sizeof(err)))
-		return EXIT_OK;
-	msg_error("%s", err);
-	return EXIT_FAIL;
+	return err ? report_add(r, FAILED_POLICY_FILE, err, text) : 0;
 }
 
-static int create(const struct lifecycle_options *o, const struct hop_policy *policy)
+static int create(const struct lifecycle_options *o, const struct hop_policy *policy, struct report *r)
 {
 	struct load_options lo = {
 		.max_connections = o->max_connections,
@@ -42,130 +40,112 @@ static int create(const struct lifecycle_options *o, const struct hop_policy *po
 		.policy = policy,
 		.heartbeat_s = o->heartbeat,
 	};
-	int err = instance_create(o->instance, &lo);
 
-	return err ? exit_status(err) : EXIT_OK;
+	return instance_create(o->instance, &lo, r);
 }
 
-int lifecycle_open(struct instance *in, const struct lifecycle_options *o, bool *created)
+static int set_policy(struct instance *in, const struct hop_policy *policy, struct report *r)
 {
-	_cleanup_free_ struct hop_policy *policy = calloc(1, sizeof(*policy));
+	int err = instance_policy_set(in, policy);
+
+	if (err) {
+		report_add(r, FAILED_POLICY_SET, err, in->name);
+		instance_close(in);
+		return err;
+	}
+	err = instance_poke(in);
+	if (err)
+		report_add(r, NOTED_NOT_WOKEN, err, in->name);
+	return 0;
+}
+
+/* policy: NULL if none was given. */
+static int open_or_make(struct instance *in, const struct lifecycle_options *o,
+			const struct hop_policy *policy, bool *created, struct report *r)
+{
+	int err = instance_open(in, o->instance, INSTANCE_LOCK);
+
+	if (!err)
+		return policy ? set_policy(in, policy, r) : 0;
+	if (err == -ENOENT) {
+		err = create(o, policy, r);
+		if (err)
+			return err;
+		*created = true;
+		err = instance_open(in, o->instance, INSTANCE_LOCK);
+	}
+	return err ? report_add(r, FAILED_OPEN, err, o->instance) : 0;
+}
+
+int lifecycle_open(struct instance *in, const struct lifecycle_options *o, bool *created, struct report *r)
+{
+	_cleanup_free_ struct hop_policy *policy = o->policy_file ? calloc(1, sizeof(*policy)) : NULL;
 	_cleanup_close_ int lock = -1;
-	int err, status;
+	int err;
 
 	*created = false;
-	if (!policy)
-		return EXIT_FAIL;
-	if (!name_ok(o->instance)) {
-		msg_error("'%s' cannot be an instance name: letters, digits, '-' and '_', at most 47, not "
-			  "NAME-new-NUMBER",
-			  o->instance);
-		return EXIT_USAGE;
-	}
-	if (o->policy_file && (status = read_policy(o, policy)))
-		return status;
+	if (o->policy_file && !policy)
+		return -ENOMEM;
+	if (!name_ok(o->instance))
+		return report_add(r, FAILED_NAME, -EINVAL, o->instance);
+	err = policy ? read_policy(o, policy, r) : 0;
+	if (err)
+		return err;
 	err = bpffs_mount();
-	if (!err)
-		lock = instances_lock();
-	if (err || lock < 0) {
-		err = err ? err : lock;
-		if (err == -FOLDER_STRANGE) {
-			msg_error(FOLDER_STRANGE_TEXT);
-			return EXIT_FAIL;
-		}
-		msg_error("cannot use the bpffs at /sys/fs/bpf: %s", strerror(-err));
-		return exit_status(err);
-	}
+	if (err)
+		return report_add(r, FAILED_BPFFS, err, NULL);
+	lock = instances_lock();
+	if (lock < 0)
+		return report_add(r, FAILED_BPFFS, lock, NULL);
 	instances_sweep();
-	err = instance_open(in, o->instance, INSTANCE_LOCK);
-	if (err == -ENOENT) {
-		status = create(o, o->policy_file ? policy : NULL);
-		if (status)
-			return status;
-		*created = true;
-		return instance_open_explained(in, o->instance, INSTANCE_LOCK);
-	}
-	if (err)
-		return instance_open_explained(in, o->instance, INSTANCE_LOCK); /* says what is wrong */
-	if (o->policy_file)
-		err = instance_policy_set(in, policy);
-	if (err)
-		msg_error("cannot set the policy: %s", strerror(-err));
-	return exit_status(err);
+	return open_or_make(in, o, policy, created, r);
 }
 
-int lifecycle_resolve(const char *arg, char *path, size_t size)
+int lifecycle_resolve(const char *arg, char *path, size_t size, struct report *r)
 {
 	int err = cgroup_resolve(arg, path, size);
 
-	switch (err) {
-	case 0:
-		return EXIT_OK;
-	case -ENOENT:
-		msg_error("no cgroup '%s': give a path, or one below the cgroup2 mount (`mount -t cgroup2`)",
-			  arg);
-		return EXIT_FAIL;
-	case -EINVAL:
-		msg_error("'%s' is not in a cgroup2 hierarchy: cgroup v1 has no sockops programs", arg);
-		return EXIT_FAIL;
-	default:
-		msg_error("cannot use cgroup '%s': %s", arg, strerror(-err));
-		return exit_status(err);
-	}
+	return err ? report_add(r, FAILED_CGROUP, err, arg) : 0;
 }
 
-static void explain_eperm(const char *path)
+/* EPERM also means that another program has the hook for itself. */
+static int report_refused(const char *path, int err, struct report *r)
 {
 	static const struct {
 		enum bpf_attach_type type;
-		const char *name;
-	} hooks[] = {{BPF_CGROUP_SOCK_OPS, "sockops"}, {BPF_CGROUP_SETSOCKOPT, "setsockopt"}};
+		enum failure_kind kind;
+	} hooks[] = {{BPF_CGROUP_SOCK_OPS, FAILED_HOOK_SOCKOPS},
+		     {BPF_CGROUP_SETSOCKOPT, FAILED_HOOK_SETSOCKOPT}};
 	char where[PATH_MAX];
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(hooks); i++) {
-		if (cgroup_hook_exclusive(path, hooks[i].type, where, sizeof(where)) != 1)
-			continue;
-		msg_error("cannot attach to %s: another program holds the %s hook of %s exclusively (see "
-			  "`bpftool cgroup show %s`); it must attach with BPF_F_ALLOW_MULTI",
-			  path, hooks[i].name, where, where);
-		return;
-	}
-	msg_error("cannot attach to %s: no permission; run as root, or with CAP_BPF and CAP_NET_ADMIN", path);
+	for (unsigned int i = 0; (err == -EPERM || err == -EACCES) && i < ARRAY_SIZE(hooks); i++)
+		if (cgroup_hook_exclusive(path, hooks[i].type, where, sizeof(where)) == 1)
+			return report_add_detail(r, hooks[i].kind, err, path, where);
+	return report_add(r, FAILED_ATTACH, err, path);
 }
 
-static void say_blocked(const struct netns_list *l, const char *so)
+static void report_blocked(const struct netns_list *l, enum failure_kind kind, struct report *r)
 {
-	char name[64];
+	char name[64], text[128];
 
 	for (size_t i = 0; i < l->n; i++) {
 		netns_name(l->inum[i], name, sizeof(name));
-		msg_warn("network namespace %u%s%s is blocked: a call holds one of its sockets; %s",
-			 l->inum[i], *name ? " " : "", name, so);
+		snprintf(text, sizeof(text), "%u%s%s", l->inum[i], *name ? " " : "", name);
+		report_add(r, kind, 0, text);
 	}
 }
 
-int lifecycle_attach(struct instance *in, const char *path, __u32 flags)
+int lifecycle_attach(struct instance *in, const char *path, __u32 flags, struct report *r)
 {
 	struct netns_list blocked = {};
 	int err = instance_attach(in, path, flags, &blocked);
 
-	say_blocked(&blocked, "connections in it that exist already stay on TCP");
+	report_blocked(&blocked, NOTED_JOIN_BLOCKED, r);
 	netns_list_free(&blocked);
-	switch (err) {
-	case 0:
-		msg_info("attached to %s", path);
-		return EXIT_OK;
-	case -EALREADY:
-		msg_info("%s is attached already, itself or through an ancestor", path);
-		return EXIT_OK;
-	case -EPERM:
-	case -EACCES:
-		explain_eperm(path);
-		return EXIT_PERMISSION;
-	default:
-		msg_error("cannot attach to %s: %s", path, strerror(-err));
-		return exit_status(err);
-	}
+	if (err && err != -EALREADY)
+		return report_refused(path, err, r);
+	report_add(r, err ? NOTED_ATTACHED_ALREADY : NOTED_ATTACHED, 0, path);
+	return 0;
 }
 
 static int move_pid(pid_t pid, void *parent)
@@ -178,7 +158,7 @@ static int move_pid(pid_t pid, void *parent)
  * A cgroup that `sockhop run` made goes with it. Programs that outlive the run (daemons, or all of them after
  * a kill -9) move to the cgroup that they would have been in without us.
  */
-static void remove_owned(const char *path)
+static void remove_owned(const char *path, struct report *r)
 {
 	char parent[PATH_MAX], *slash;
 	int err = -EBUSY;
@@ -192,10 +172,8 @@ static void remove_owned(const char *path)
 		cgroup_each_pid(path, move_pid, parent);
 		err = cgroup_remove(path, REMOVE_MS / 5);
 	}
-	if (err == -EBUSY)
-		msg_warn("%s still has processes: remove it when they have ended (rmdir)", path);
-	else if (err && err != -ENOENT)
-		msg_warn("cannot remove %s: %s", path, strerror(-err));
+	if (err && err != -ENOENT)
+		report_add(r, err == -EBUSY ? NOTED_CGROUP_BUSY : NOTED_CGROUP_STAYS, err, path);
 }
 
 /* Cgroups that `sockhop run` made, copied: their entries go first. */
@@ -220,76 +198,78 @@ static int find_owned(__u64 id, const struct hop_cgroup *cg, void *arg)
 	return 0;
 }
 
-static void remove_all_owned(struct owned *o)
+static void remove_all_owned(struct owned *o, struct report *r)
 {
 	for (size_t i = 0; i < o->n; i++)
-		remove_owned(o->cg[i].path);
+		remove_owned(o->cg[i].path, r);
 }
 
-static void report_blocked(const struct walks *w)
+/* What drain() has returned: members that are left, or an error. */
+static int report_left(const struct instance *in, int left, const struct walks *w, struct report *r)
 {
 	struct netns_list l = {};
+	char text[16];
 
 	for (size_t i = 0; i < w->n; i++)
 		if (w->stuck[i].inum)
 			netns_list_add(&l, w->stuck[i].inum);
-	say_blocked(&l, "nobody leaves there before that call is over");
+	report_blocked(&l, NOTED_LEAVE_BLOCKED, r);
 	netns_list_free(&l);
+	if (left < 0)
+		return report_add(r, FAILED_DRAIN, left, in->name);
+	snprintf(text, sizeof(text), "%d", left);
+	return report_add(r, FAILED_UNREAD, -EBUSY, text);
 }
 
-static int report_left(const struct instance *in, int left, const struct walks *w)
+static void set_aside(const char *name, struct report *r)
 {
-	report_blocked(w);
-	if (left == -ETIMEDOUT)
-		msg_error("time was up before all members of '%s' could be seen; run `sockhop detach` again "
-			  "later",
-			  in->name);
-	else if (left < 0)
-		msg_error("draining '%s' failed: %s", in->name, strerror(-left));
-	else
-		msg_error("%d sockets have not been read empty by their programs and stay until they are; "
-			  "their "
-			  "traffic takes the TCP path. Run `sockhop detach --all` again later",
-			  left);
-	return EXIT_FAIL;
+	char aside[128];
+	int err = strstr(name, "-draining-") ? 0 : instance_set_aside(name, aside, sizeof(aside));
+
+	if (err)
+		report_add(r, FAILED_SET_ASIDE, err, name);
 }
 
-int lifecycle_detach_all(struct instance *in, unsigned int timeout_ms)
+static int remove_all(struct instance *in, const char *name, struct report *r)
 {
 	struct owned owned = {};
-	char name[sizeof(in->name)], aside[128];
+	int err = instance_each_cgroup(in, find_owned, &owned);
+
+	if (err)
+		report_add(r, NOTED_RUN_CGROUPS, err, NULL);
+	instance_close(in);
+	err = instance_remove(name);
+	if (err)
+		report_add(r, FAILED_REMOVE, err, name);
+	else
+		remove_all_owned(&owned, r);
+	free(owned.cg);
+	return err;
+}
+
+int lifecycle_detach_all(struct instance *in, unsigned int timeout_ms, struct report *r)
+{
+	char name[sizeof(in->name)];
 	struct walks walks = {};
-	int left, err, status;
+	int left, err;
 
 	memcpy(name, in->name, sizeof(name));
 	/* from here on nothing registers, joins or hops; it never goes back to 0 */
 	__atomic_store_n(&in->config->draining, 1, __ATOMIC_SEQ_CST);
 	err = agent_stop(in, AGENT_STOP_MS);
 	if (err)
-		msg_warn("the agent of '%s' does not end: %s", name, strerror(-err));
+		report_add(r, NOTED_AGENT_STAYS, err, name);
 	left = drain(in, &walks, timeout_ms);
-	status = left ? report_left(in, left, &walks) : EXIT_OK;
+	err = left ? report_left(in, left, &walks, r) : 0;
 	walks_free(&walks);
-	if (left) {
-		if (!strstr(name, "-draining-") && (err = instance_set_aside(name, aside, sizeof(aside))))
-			msg_error("cannot set '%s' aside: %s", name, strerror(-err));
-		instance_close(in);
-		return status;
-	}
-	err = instance_each_cgroup(in, find_owned, &owned);
-	if (err)
-		msg_warn("cannot remove the cgroups of `sockhop run`: %s", strerror(-err));
+	if (!left)
+		return remove_all(in, name, r);
+	set_aside(name, r);
 	instance_close(in);
-	err = instance_remove(name);
-	if (err)
-		msg_error("cannot remove the pins of '%s': %s", name, strerror(-err));
-	else
-		remove_all_owned(&owned);
-	free(owned.cg);
-	return exit_status(err);
+	return err;
 }
 
-static int unattach(struct instance *in, __u64 id)
+static int unattach(struct instance *in, __u64 id, struct report *r)
 {
 	struct hop_cgroup cg = {};
 	int err;
@@ -297,13 +277,14 @@ static int unattach(struct instance *in, __u64 id)
 	bpf_map_lookup_elem(in->map[MAP_CGROUPS], &id, &cg);
 	err = instance_unattach(in, id);
 	if (err)
-		msg_error("cannot detach from %s: %s", cg.path, strerror(-err));
+		report_add(r, FAILED_DETACH_CGROUP, err, cg.path);
 	else if (cg.flags & HOP_CG_OWNED)
-		remove_owned(cg.path);
+		remove_owned(cg.path, r);
 	return err;
 }
 
-int lifecycle_detach_some(struct instance *in, const __u64 *ids, unsigned int n, unsigned int timeout_ms)
+int lifecycle_detach_some(struct instance *in, const __u64 *ids, unsigned int n, unsigned int timeout_ms,
+			  struct report *r)
 {
 	struct netns_list all = {};
 	struct walks walks = {};
@@ -312,21 +293,19 @@ int lifecycle_detach_some(struct instance *in, const __u64 *ids, unsigned int n,
 
 	for (unsigned int i = 0; i < n && !err; i++)
 		err = instance_mark_leaving(in, ids[i]);
-	if (err) {
-		msg_error("cannot detach: %s", strerror(-err));
-		return exit_status(err);
-	}
+	if (err)
+		return report_add(r, FAILED_DETACH, err, in->name);
 	in->config->leaving = n;
 	left = drain(in, &walks, timeout_ms);
 	for (unsigned int i = 0; i < n && !err && !left; i++)
-		err = unattach(in, ids[i]);
+		err = unattach(in, ids[i], r);
 	/* what registered between the last pass and the end of the callbacks */
 	if (!left && !err && !netns_list_all(&all, in))
 		pass_visit(in, &walks, &all, now_ns() + PASS_GRACE_MS * 1000000ull, &pass);
 	netns_list_free(&all);
 	in->config->leaving = 0;
 	if (left)
-		report_left(in, left, &walks);
+		err = report_left(in, left, &walks, r);
 	walks_free(&walks);
-	return left ? EXIT_FAIL : exit_status(err);
+	return err;
 }

@@ -7,6 +7,7 @@
 #define SOCKHOP_DAEMON_LIFECYCLE_H
 
 #include "agent/instance/create.h"
+#include "agent/lib/report.h"
 
 struct lifecycle_options {
 	const char *instance;
@@ -16,25 +17,29 @@ struct lifecycle_options {
 	unsigned int heartbeat;	   /* seconds; see load_options.heartbeat_s */
 };
 
+/* All of these return 0 or -errno; the report (may be NULL) gets what failed, and what else is to be said. */
+
 /*
- * Open the instance, locked; make it first if need be (*created says so). Prints what went wrong; returns an
- * exit status. With an existing instance a policy file replaces its policy.
+ * Open the instance, locked; make it first if need be (*created says so). With an existing instance a policy
+ * file replaces its policy. On failure the instance is closed.
  */
-int lifecycle_open(struct instance *in, const struct lifecycle_options *o, bool *created);
+int lifecycle_open(struct instance *in, const struct lifecycle_options *o, bool *created, struct report *r);
 
-/* Attach to one resolved cgroup; prints what went wrong. EXIT_OK also when it is attached already. */
-int lifecycle_attach(struct instance *in, const char *path, __u32 flags);
+/* Attach to one resolved cgroup. 0 also when it is attached already. */
+int lifecycle_attach(struct instance *in, const char *path, __u32 flags, struct report *r);
 
-/* Resolve an operator's argument; prints what is wrong with it. */
-int lifecycle_resolve(const char *arg, char *path, size_t size);
+/* Resolve an operator's argument. */
+int lifecycle_resolve(const char *arg, char *path, size_t size, struct report *r);
 
 /*
  * Take the whole instance out: no new members, everyone leaves, pins go. The instance is closed. What could
- * not leave within timeout_ms stays, correct, on the TCP path, and is set aside for a later detach. Prints.
+ * not leave within timeout_ms stays, correct, on the TCP path, and is set aside for a later detach: -EBUSY,
+ * or -ETIMEDOUT where nobody could look.
  */
-int lifecycle_detach_all(struct instance *in, unsigned int timeout_ms);
+int lifecycle_detach_all(struct instance *in, unsigned int timeout_ms, struct report *r);
 
-/* Take single cgroups (by id) out; the others go on. Prints. */
-int lifecycle_detach_some(struct instance *in, const __u64 *ids, unsigned int n, unsigned int timeout_ms);
+/* Take single cgroups (by id) out; the others go on. Errors as above. */
+int lifecycle_detach_some(struct instance *in, const __u64 *ids, unsigned int n, unsigned int timeout_ms,
+			  struct report *r);
 
 #endif

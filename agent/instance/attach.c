@@ -133,7 +133,7 @@ static int link_hooks(const struct instance *in, const char *path, __u64 id)
 static void stay(struct instance *in)
 {
 	__atomic_add_fetch(&in->config->policy_gen, 1, __ATOMIC_RELEASE);
-	instance_poke(in);
+	instance_poke(in); /* for nothing if it cannot: whoever attaches wakes it anyway */
 }
 
 /* The kernel's number of our sockops program, or 0. */

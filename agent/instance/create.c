@@ -13,6 +13,7 @@
 #include "create.h"
 #include "folder.h"
 #include "force.h"
+#include "agent/lib/report.h"
 #include "agent/lib/util.h"
 #include "hop.skel.h"
 
@@ -302,26 +303,19 @@ static int build(struct hop_bpf *skel, const char *dir, const struct probe *prob
 	return err;
 }
 
-static int probe_or_complain(struct probe *probe)
+static int probe_all(struct probe *probe, struct report *r)
 {
 	int err = probe_kernel(probe);
 
 	if (probe->load)
 		err = probe->load;
-	if (err == -EPERM || err == -EACCES)
-		msg_error("no permission to load BPF programs: run as root, or with CAP_BPF, CAP_NET_ADMIN, "
-			  "CAP_PERFMON and CAP_SYS_ADMIN");
-	else if (err)
-		msg_error("this kernel refuses the probe programs (%s): see `sockhop check`", strerror(-err));
-	if (!err && !probe->hop) {
-		msg_error("this kernel does not redirect between sockets: see `sockhop check`");
-		err = -EOPNOTSUPP;
-	} else if (!err && !probe->charged) {
-		msg_error("this kernel does not charge redirected messages to their receiver: see `sockhop "
-			  "check`");
-		err = -EOPNOTSUPP;
-	}
-	return err;
+	if (err)
+		return report_add(r, FAILED_PROBE, err, NULL);
+	if (!probe->hop)
+		return report_add(r, FAILED_NO_HOP, -EOPNOTSUPP, NULL);
+	if (!probe->charged)
+		return report_add(r, FAILED_NOT_CHARGED, -EOPNOTSUPP, NULL);
+	return 0;
 }
 
 /* Build it in a stage, and rename that. On failure nothing stays. */
@@ -347,25 +341,21 @@ static int build_staged(struct hop_bpf *skel, int root, const char *name, const 
 }
 
 /* Rules are taken away only by who says so in words that we know, and not without a word from us. */
-static int check_force(void)
+static int check_force(struct report *r)
 {
 	char names[256];
 	__u32 force;
 	int err = force_from_env(&force);
 
+	if (err)
+		return report_add(r, FAILED_SWITCHES, err, getenv(FORCE_ENV));
 	force_names(force, names, sizeof(names));
-	if (err == -EOPNOTSUPP)
-		msg_error(FORCE_ENV " is set: it takes away rules that keep bytes safe, and only a build for "
-				    "tests has it; unset it");
-	else if (err)
-		msg_error(FORCE_ENV "='%s' is no list of test switches: see enum hop_force",
-			  getenv(FORCE_ENV));
-	else if (force)
-		msg_warn("TEST ONLY: this instance lacks rules that keep bytes safe (%s)", names);
-	return err;
+	if (force)
+		report_add(r, NOTED_SWITCHES, 0, names);
+	return 0;
 }
 
-int instance_create(const char *name, const struct load_options *options)
+int instance_create(const char *name, const struct load_options *options, struct report *r)
 {
 	_cleanup_close_ int root = folder_root(false);
 	struct hop_bpf *skel;
@@ -374,21 +364,21 @@ int instance_create(const char *name, const struct load_options *options)
 	int err;
 
 	if (root < 0)
-		return root;
+		return report_add(r, FAILED_LOAD, root, name);
 	if (!fstatat(root, name, &st, AT_SYMLINK_NOFOLLOW))
-		return -EEXIST;
-	err = check_force();
+		return report_add(r, FAILED_LOAD, -EEXIST, name);
+	err = check_force(r);
 	if (!err)
-		err = probe_or_complain(&probe);
+		err = probe_all(&probe, r);
 	if (err)
 		return err;
 	libbpf_set_print(print_libbpf);
 	skel = hop_bpf__open();
 	if (!skel)
-		return -errno;
+		return report_add(r, FAILED_LOAD, -errno, name);
 	err = build_staged(skel, root, name, &probe, options);
 	if (err)
-		msg_error("cannot load or pin the programs of '%s': %s", name, strerror(-err));
+		report_add(r, FAILED_LOAD, err, name);
 	hop_bpf__destroy(skel);
 	return err;
 }

@@ -29,9 +29,10 @@ int bpffs_mount(void);
 
 /*
  * Make the instance NAME and leave it pinned, attached to no cgroup yet. -EEXIST if it exists; -EOPNOTSUPP if
- * the kernel cannot run it at all. Messages about what failed are printed here, since only this knows.
+ * the kernel cannot run it at all. The report (may be NULL) says what failed.
  */
-int instance_create(const char *name, const struct load_options *options);
+struct report;
+int instance_create(const char *name, const struct load_options *options, struct report *r);
 
 /* Unpin everything of an instance: without members nothing of it is left afterwards. */
 int instance_remove(const char *name);

@@ -245,7 +245,6 @@ int instance_policy_set(struct instance *in, const struct hop_policy *policy)
 	__atomic_store_n(&in->config->policy_slot, slot, __ATOMIC_RELEASE);
 	__atomic_store_n(&in->config->early, early, __ATOMIC_RELEASE);
 	__atomic_add_fetch(&in->config->policy_gen, 1, __ATOMIC_RELEASE);
-	instance_poke(in);
 	return 0;
 }
 
@@ -299,12 +298,11 @@ bool instance_agent_alive(const struct instance *in, int *pid)
 	return errno == EWOULDBLOCK;
 }
 
-void instance_poke(const struct instance *in)
+int instance_poke(const struct instance *in)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts);
 
-	if (bpf_prog_test_run_opts(in->poke, &opts))
-		msg_warn("cannot wake the agent of '%s': %s", in->name, strerror(errno));
+	return bpf_prog_test_run_opts(in->poke, &opts) ? -errno : 0;
 }
 
 int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const struct hop_cgroup *, void *),

@@ -17,11 +17,11 @@
  *
  * The folder is mode 0700: only its owner may read, steer or detach.
  *
- * The door of agent/instance: create makes one, attach gives it cgroups, explain says why it cannot be
- * opened, snapshot reads its connections, walk and netns get to the sockets of network namespaces, collapse
- * removes what relays left, folder is the pin folder and foreign the sockmaps of others, force the switches
- * of tests. It owns the pins and the maps, and decides nothing about a connection. It may call policy, probe,
- * cgroup and lib; view, program, daemon and above call it.
+ * The door of agent/instance: create makes one, attach gives it cgroups, snapshot reads its connections, walk
+ * and netns get to the sockets of network namespaces, collapse removes what relays left, folder is the pin
+ * folder and foreign the sockmaps of others, force the switches of tests. It owns the pins and the maps, and
+ * decides nothing about a connection. It may call policy, probe, cgroup and lib; view, program, daemon and
+ * above call it.
  */
 #ifndef SOCKHOP_AGENT_INSTANCE_H
 #define SOCKHOP_AGENT_INSTANCE_H
@@ -86,12 +86,6 @@ enum instance_flags {
 int instance_open(struct instance *in, const char *name, int flags);
 void instance_close(struct instance *in);
 
-/*
- * instance_open() for an operator (explain.c): says what is wrong and what to do. Returns EXIT_OK, with *in
- * to be closed by the caller, EXIT_NOT_ATTACHED, EXIT_PERMISSION or EXIT_FAIL.
- */
-int instance_open_explained(struct instance *in, const char *name, int flags);
-
 /* The folder of all instances, e.g. "/sys/fs/bpf/sockhop". -errno if there is no bpffs. */
 int instance_root(char *buf, size_t size);
 
@@ -113,7 +107,7 @@ unsigned long long instance_counter(const struct instance *in, unsigned int inde
 
 /*
  * The live policy; *out is filled. set: validates nothing, makes it live atomically (the other slot, then the
- * index), bumps policy_gen and wakes the agent. The caller holds the instance lock.
+ * index), and bumps policy_gen; the caller holds the instance lock, and wakes the agent (instance_poke()).
  */
 int instance_policy_get(const struct instance *in, struct hop_policy *out);
 int instance_policy_set(struct instance *in, const struct hop_policy *policy);
@@ -135,9 +129,9 @@ int instance_iterate(const struct instance *in, enum instance_iter which, size_t
 
 /*
  * Wake the agent, if one runs: the policy or the set of cgroups has changed, or it shall end. No signal: a
- * pid means nothing in another pid namespace, and might be that of a stranger.
+ * pid means nothing in another pid namespace, and might be that of a stranger. 0 or -errno.
  */
-void instance_poke(const struct instance *in);
+int instance_poke(const struct instance *in);
 
 /* True when a live agent holds the agent lock; *pid (may be NULL) is its pid, 0 if unknown. */
 bool instance_agent_alive(const struct instance *in, int *pid);

@@ -45,22 +45,6 @@ void log_to_syslog(void)
 	to_syslog = true;
 }
 
-int exit_status(int err)
-{
-	switch (err < 0 ? -err : err) {
-	case 0:
-		return EXIT_OK;
-	case EPERM:
-	case EACCES:
-		return EXIT_PERMISSION;
-	case EOPNOTSUPP:
-	case ENOSYS:
-		return EXIT_UNSUPPORTED;
-	default:
-		return EXIT_FAIL;
-	}
-}
-
 bool process_alive(pid_t pid)
 {
 	return !kill(pid, 0) || errno != ESRCH;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * util.h: ownership helpers, messages, exit statuses. Functions return 0 or -errno; the command level prints,
- * once, what failed, on what, and what to do about it.
+ * util.h: ownership helpers and messages. Functions return 0 or -errno; the command level prints, once, what
+ * failed, on what, and what to do about it (report.h). Below it only what runs on its own writes messages, as
+ * its log: the agent and the relay.
  *
- * The door of agent/lib: util, text (words), map (reading BPF maps). It knows nothing of sockhop, calls
+ * The door of agent/lib: util, report (what failed, for the commands to say), text (words), map
+ * (reading BPF maps). It calls
  * nobody, and every room calls it.
  */
 #ifndef SOCKHOP_LIB_UTIL_H
@@ -14,16 +16,6 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include <unistd.h>
-
-/* Exit statuses of every command. */
-enum {
-	EXIT_OK = 0,
-	EXIT_FAIL = 1,
-	EXIT_USAGE = 2,
-	EXIT_NOT_ATTACHED = 3,
-	EXIT_PERMISSION = 4,
-	EXIT_UNSUPPORTED = 5,
-};
 
 static inline void util__close(int *fd)
 {
@@ -76,9 +68,6 @@ void msg_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_to_syslog(void);
 /* 0 errors and warnings, 1 adds information, 2 adds debug. */
 extern int log_level;
-
-/* The exit status that fits an error: EPERM/EACCES -> EXIT_PERMISSION, EOPNOTSUPP -> EXIT_UNSUPPORTED, ... */
-int exit_status(int err);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 unsigned long long now_ns(void);

@@ -36,21 +36,17 @@ struct relay_collapse {
 int relay_collapse_check(const char *instance)
 {
 	struct instance in;
-	int status = instance_open_explained(&in, instance, 0);
+	int err = instance_open(&in, instance, 0);
 
-	if (status == EXIT_OK && !agent_names_processes()) {
-		/* others tell by the owner's pid whether a record is still somebody's */
-		msg_error("--collapse cannot work here: " AGENT_WHERE);
-		instance_close(&in);
-		return EXIT_UNSUPPORTED;
-	}
-	if (status == EXIT_OK) {
+	if (err)
+		return err;
+	/* others tell by the owner's pid whether a record is still somebody's */
+	if (!agent_names_processes())
+		err = -EOPNOTSUPP;
+	else
 		collapse_sweep(&in);
-		instance_close(&in);
-		return EXIT_OK;
-	}
-	/* not merely another failure: this version of sockhop cannot do it there */
-	return instance_open(&in, instance, 0) == -EPROTO ? EXIT_UNSUPPORTED : status;
+	instance_close(&in);
+	return err;
 }
 
 /* Nobody waits for a relay that is idle: without this it would keep the maps of a detached instance alive. */
@@ -272,8 +268,8 @@ static void publish_all(struct relay_worker *w)
 		else
 			poke |= both_registered(c, p);
 	}
-	if (poke)
-		instance_poke(&c->in);
+	if (poke && instance_poke(&c->in))
+		msg_warn("relay: cannot wake the agent of '%s'", c->in.name);
 }
 
 void relay_collapse_clock(struct relay_worker *w)

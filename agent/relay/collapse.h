@@ -18,8 +18,8 @@ struct relay_worker;
 struct relay_event;
 
 /*
- * Is the instance there (NULL: the default one), and of our ABI? An exit status, EXIT_OK or what failed,
- * which has been said.
+ * Is the instance there (NULL: the default one), and can a relay of this process collapse in it? 0, an error
+ * of instance_open(), or -EOPNOTSUPP where no agent could work (agent_names_processes()).
  */
 int relay_collapse_check(const char *instance);
 

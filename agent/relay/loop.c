@@ -20,6 +20,7 @@
 #include "pump.h"
 #include "state.h"
 #include "watch.h"
+#include "agent/lib/report.h"
 #include "agent/lib/util.h"
 
 #define EVENTS_MAX  256
@@ -359,7 +360,7 @@ static void close_worker(struct relay_worker *w)
 	free(w->scratch);
 }
 
-int relay_worker_run(const struct relay_conf *conf, unsigned int index, int listen_fd)
+int relay_worker_run(const struct relay_conf *conf, unsigned int index, int listen_fd, struct report *r)
 {
 	struct relay_worker w = {
 		.conf = conf,
@@ -373,6 +374,7 @@ int relay_worker_run(const struct relay_conf *conf, unsigned int index, int list
 		.on_state.ready = relay_state_ready,
 		.on_ring.ready = relay_watch_ring,
 	};
+	char cut[24];
 	int err;
 
 	TAILQ_INIT(&w.pairs);
@@ -383,11 +385,12 @@ int relay_worker_run(const struct relay_conf *conf, unsigned int index, int list
 	err = open_worker(&w);
 	err = err ?: loop(&w);
 	if (w.no_kernel)
-		msg_error("relay: no kernel path (%s), and --path kernel allows no other", w.no_kernel);
+		report_add(r, FAILED_RELAY_KERNEL, err, w.no_kernel);
 	else if (err)
-		msg_error("relay: %s", strerror(-err));
+		report_add(r, FAILED_RELAY, err, NULL);
+	snprintf(cut, sizeof(cut), "%zu", w.n_pairs);
 	if (w.n_pairs)
-		msg_warn("relay: %zu connections are cut off", w.n_pairs);
+		report_add(r, NOTED_RELAY_CUT, 0, cut);
 	close_worker(&w);
 	return err;
 }

@@ -5,11 +5,13 @@
 
 #include "relay.h"
 
+struct report;
+
 /*
  * Run one worker on a listening socket, which it takes over, until SIGTERM or the end of --once. SIGTERM,
- * SIGINT must be blocked. Returns 0 or -errno, having said what failed.
+ * SIGINT must be blocked. Returns 0 or -errno, with what failed in the report.
  */
-int relay_worker_run(const struct relay_conf *conf, unsigned int index, int listen_fd);
+int relay_worker_run(const struct relay_conf *conf, unsigned int index, int listen_fd, struct report *r);
 /* A listening socket of `conf->listen` with SO_REUSEPORT if there are several workers. The fd or -errno. */
 int relay_listen(struct relay_conf *conf);
 

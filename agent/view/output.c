@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
 #include <arpa/inet.h>
 #include <locale.h>
 #include <string.h>
@@ -247,7 +248,7 @@ static int print_table(json_object *array, const struct output_column *columns)
 	char raw[512];
 
 	if (!cells || !width)
-		return EXIT_FAIL;
+		return -ENOMEM;
 	for (size_t i = 0; i < rows * nc; i++) {
 		const struct output_column *c = &columns[i % nc];
 
@@ -266,7 +267,7 @@ static int print_table(json_object *array, const struct output_column *columns)
 		print_cell(&cells[i], width[i % nc], right_aligned(columns[i % nc].format), i % nc == nc - 1);
 		free(cells[i].text);
 	}
-	return EXIT_OK;
+	return 0;
 }
 
 static bool has_key(json_object *row, const char *pointer)
@@ -299,7 +300,7 @@ static int print_section(json_object *result, const struct output_section *s, bo
 	bool table = s->kind == OUTPUT_TABLE;
 
 	if (!part || (table && s->title && !json_object_array_length(part)))
-		return EXIT_OK;
+		return 0;
 	if (*printed)
 		putchar('\n');
 	*printed = true;
@@ -308,20 +309,20 @@ static int print_section(json_object *result, const struct output_section *s, bo
 	if (table)
 		return print_table(part, s->columns);
 	print_record(part, s->columns);
-	return EXIT_OK;
+	return 0;
 }
 
 int output_print(json_object *result, const struct output_section *view, bool json)
 {
 	bool printed = false;
-	int status = EXIT_OK;
+	int err = 0;
 
 	if (json)
 		put_json(stdout, json_object_to_json_string_ext(
 					 result, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
 							 JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
-		for (const struct output_section *s = view; s->columns && !status; s++)
-			status = print_section(result, s, &printed);
-	return status;
+		for (const struct output_section *s = view; s->columns && !err; s++)
+			err = print_section(result, s, &printed);
+	return err;
 }

@@ -52,7 +52,7 @@ struct output_section {
 
 /*
  * Print a result on stdout: as JSON (pretty, keys in the order in which they were added) or by its view.
- * Returns EXIT_OK; write errors are noticed by main() when it closes stdout.
+ * 0 or -errno; write errors are noticed by main() when it closes stdout.
  */
 int output_print(json_object *result, const struct output_section *view, bool json);
 

@@ -13,6 +13,7 @@
 #include "agent/instance/netns.h"
 #include "agent/instance/snapshot.h"
 #include "agent/lib/map.h"
+#include "agent/lib/report.h"
 #include "agent/lib/util.h"
 
 #define add(o, key, value) json_object_object_add(o, key, value)
@@ -96,13 +97,13 @@ static int by_netns(const void *a, const void *b)
 }
 
 /* The network namespaces that passes have been over. */
-static void add_passes(json_object *o, const struct instance *in)
+static void add_passes(json_object *o, const struct instance *in, struct report *r)
 {
 	json_object *list = json_object_new_array();
 	int err = map_each(in->map[MAP_PASSES], sizeof(__u32), sizeof(struct hop_pass), add_pass, list);
 
 	if (err)
-		msg_warn("cannot read when the passes were: %s", strerror(-err));
+		report_add(r, NOTED_READ, err, "when the passes were");
 	json_object_array_sort(list, by_netns);
 	add(o, "passes", list);
 }
@@ -166,13 +167,13 @@ static int add_cgroup(const void *key, const void *value, void *arg)
 	return json_object_array_add(arg, o);
 }
 
-static void add_cgroups(json_object *o, const struct instance *in)
+static void add_cgroups(json_object *o, const struct instance *in, struct report *r)
 {
 	json_object *list = json_object_new_array();
 	int err = map_each(in->map[MAP_CGROUPS], sizeof(__u64), sizeof(struct hop_cgroup), add_cgroup, list);
 
 	if (err)
-		msg_warn("cannot read the attached cgroups: %s", strerror(-err));
+		report_add(r, NOTED_READ, err, "the attached cgroups");
 	json_object_array_sort(list, by_path);
 	add(o, "cgroups", list);
 }
@@ -194,7 +195,7 @@ static void count_pair(const struct hop_show *a, const struct hop_show *b, void 
 	t->pairs += b && a->flags & b->flags & HOP_SHOW_REGISTERED;
 }
 
-static void add_connections(json_object *o, const struct instance *in)
+static void add_connections(json_object *o, const struct instance *in, struct report *r)
 {
 	json_object *c = json_object_new_object();
 	struct tally tally = {0};
@@ -202,7 +203,7 @@ static void add_connections(json_object *o, const struct instance *in)
 	int err = snapshot_load(in, &show);
 
 	if (err)
-		msg_warn("cannot read the registered sockets: %s", strerror(-err));
+		report_add(r, NOTED_READ, err, "the registered sockets");
 	snapshot_pairs(&show, count_pair, &tally);
 	snapshot_free(&show);
 	add(c, "candidates", err ? NULL : number(tally.candidates));
@@ -373,14 +374,14 @@ static int by_sockets(const void *a, const void *b)
 	return strncmp(x->vet.comm, y->vet.comm, sizeof(x->vet.comm)) ?: (int)x->vet.why - (int)y->vet.why;
 }
 
-static void add_vetoes(json_object *o, const struct instance *in)
+static void add_vetoes(json_object *o, const struct instance *in, struct report *r)
 {
 	json_object *list = json_object_new_array();
 	struct vetoes all = {0};
 	int err = map_each(in->map[MAP_VETTED], sizeof(__u64), sizeof(struct hop_vet), count_veto, &all);
 
 	if (err)
-		msg_warn("cannot read the examined programs: %s", strerror(-err));
+		report_add(r, NOTED_READ, err, "the examined programs");
 	if (all.count)
 		qsort(all.veto, all.count, sizeof(*all.veto), by_sockets);
 	for (size_t i = 0; i < all.count; i++) {
@@ -437,20 +438,20 @@ void status_others(json_object *o, const char *own)
 	add(o, "other_instances", others.list);
 }
 
-void status_instance(json_object *o, const struct instance *in)
+void status_instance(json_object *o, const struct instance *in, struct report *r)
 {
 	add(o, "state", json_object_new_string(state_name(in->config->draining)));
 	add_since(o, in);
 	add_agent(o, in);
-	add_passes(o, in);
+	add_passes(o, in, r);
 	add_profile(o, in->config);
 	add_force(o, in->config->force);
 	add_foreign(o);
-	add_cgroups(o, in);
-	add_connections(o, in);
+	add_cgroups(o, in, r);
+	add_connections(o, in, r);
 	add_counters(o, in);
 	add_traffic(o, in);
 	add_maps(o, in);
-	add_vetoes(o, in);
+	add_vetoes(o, in, r);
 	add_policy(o, in);
 }

@@ -6,10 +6,11 @@
 #include <json-c/json.h>
 
 struct instance;
+struct report;
 
-/* Add what there is to know about an open instance to o. What cannot be read is null or empty, with a
- * warning. */
-void status_instance(json_object *o, const struct instance *in);
+/* Add what there is to know about an open instance to o. What cannot be read is null or empty, and
+ * noted. */
+void status_instance(json_object *o, const struct instance *in, struct report *r);
 
 /* Add "other_instances": those that still drain and those of other names than `own`. */
 void status_others(json_object *o, const char *own);

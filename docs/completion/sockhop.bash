@@ -1,75 +1,125 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# bash completion for sockhop; tests/cli/cli.bats checks that it knows every command and option of `sockhop help`.
+# bash completion for sockhop. Between "generated" and "end" stands what `make docs` writes from the tables of the commands.
 
-_sockhop_cgroups() {
-	local root
-	root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
-	[ -n "$root" ] && compgen -o dirnames -- "${cur:-$root/}"
-}
+# generated: completion
 
-_sockhop_instances() {
-	compgen -W "$(ls /sys/fs/bpf/sockhop 2>/dev/null)" -- "$cur"
-}
+_sockhop_commands="attach detach run agent status list check policy relay help version"
 
-# The options of a command, as `sockhop help COMMAND` shows them.
+# COMMAND or COMMAND:VERB: its options
 _sockhop_options() {
-	local common="--instance --verbose --help"
 	case $1 in
-	attach) echo "--policy --max-connections --idle-timeout --heartbeat --no-agent $common" ;;
-	detach) echo "--all --timeout $common" ;;
-	run) echo "--policy --max-connections --idle-timeout --heartbeat $common" ;;
-	status | check) echo "--json $common" ;;
-	list) echo "--json --all $common" ;;
-	relay)
-		echo "--listen --once --to --source --proxy-protocol --workers --max-connections --connect-timeout" \
-			"--idle-timeout --drain-timeout --path --collapse --instance --verbose --help"
-		;;
-	policy) echo "--json --at $common" ;;
-	agent) echo "$common" ;;
-	version) echo "--json --verbose --help" ;;
+	attach) echo "--policy --max-connections --idle-timeout --heartbeat --no-agent --instance --verbose --help" ;;
+	detach) echo "--all --timeout --instance --verbose --help" ;;
+	run) echo "--policy --max-connections --idle-timeout --heartbeat --instance --verbose --help" ;;
+	agent) echo "--instance --verbose --help" ;;
+	status) echo "--json --instance --verbose --help" ;;
+	list) echo "--json --all --instance --verbose --help" ;;
+	check) echo "--json --instance --verbose --help" ;;
+	policy:show) echo "--json --instance --verbose --help" ;;
+	policy:set) echo "--instance --verbose --help" ;;
+	policy:add) echo "--at --instance --verbose --help" ;;
+	policy:del) echo "--instance --verbose --help" ;;
+	policy) echo "--json --at --instance --verbose --help" ;;
+	relay:pair) echo "--listen --once --max-connections --connect-timeout --idle-timeout --drain-timeout --path --collapse --instance --verbose --help" ;;
+	relay:forward) echo "--listen --to --source --proxy-protocol --workers --max-connections --connect-timeout --idle-timeout --drain-timeout --path --collapse --instance --verbose --help" ;;
+	relay) echo "--listen --once --to --source --proxy-protocol --workers --max-connections --connect-timeout --idle-timeout --drain-timeout --path --collapse --instance --verbose --help" ;;
 	help) echo "--verbose --help" ;;
+	version) echo "--json --verbose --help" ;;
+	esac
+}
+
+# COMMAND: its verbs
+_sockhop_verbs() {
+	case $1 in
+	policy) echo "show set add del" ;;
+	relay) echo "pair forward" ;;
+	esac
+}
+
+# COMMAND:OPTION: what its value is; false where it has none
+_sockhop_value() {
+	case $1 in
+	attach:--policy) echo "files" ;;
+	attach:--max-connections) echo "nothing" ;;
+	attach:--idle-timeout) echo "nothing" ;;
+	attach:--heartbeat) echo "nothing" ;;
+	attach:--instance) echo "instances" ;;
+	detach:--timeout) echo "nothing" ;;
+	detach:--instance) echo "instances" ;;
+	run:--policy) echo "files" ;;
+	run:--max-connections) echo "nothing" ;;
+	run:--idle-timeout) echo "nothing" ;;
+	run:--heartbeat) echo "nothing" ;;
+	run:--instance) echo "instances" ;;
+	agent:--instance) echo "instances" ;;
+	status:--instance) echo "instances" ;;
+	list:--instance) echo "instances" ;;
+	check:--instance) echo "instances" ;;
+	policy:--at) echo "nothing" ;;
+	policy:--instance) echo "instances" ;;
+	relay:--listen) echo "nothing" ;;
+	relay:--to) echo "nothing" ;;
+	relay:--source) echo "nothing" ;;
+	relay:--proxy-protocol) echo "words v2" ;;
+	relay:--workers) echo "nothing" ;;
+	relay:--max-connections) echo "nothing" ;;
+	relay:--connect-timeout) echo "nothing" ;;
+	relay:--idle-timeout) echo "nothing" ;;
+	relay:--drain-timeout) echo "nothing" ;;
+	relay:--path) echo "words auto kernel splice copy" ;;
+	relay:--instance) echo "instances" ;;
+	*) return 1 ;;
+	esac
+}
+
+# COMMAND or COMMAND:VERB: what its operands are
+_sockhop_operands() {
+	case $1 in
+	attach) echo cgroups ;;
+	detach) echo cgroups ;;
+	run) echo programs ;;
+	policy:set) echo files ;;
+	help) echo commands ;;
+	*) echo nothing ;;
+	esac
+}
+
+# end
+
+# words KIND [WORD...]: what can stand here
+_sockhop_words() {
+	local root cur=${COMP_WORDS[COMP_CWORD]}
+	case $1 in
+	words) compgen -W "${*:2}" -- "$cur" ;;
+	files) compgen -f -- "$cur" ;;
+	programs) compgen -c -- "$cur" ;;
+	commands) compgen -W "$_sockhop_commands" -- "$cur" ;;
+	instances) compgen -W "$(ls /sys/fs/bpf/sockhop 2>/dev/null)" -- "$cur" ;;
+	cgroups)
+		root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/self/mounts)
+		[ -n "$root" ] && compgen -o dirnames -- "${cur:-$root/}"
+		;;
 	esac
 }
 
 _sockhop() {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]} words=
-	local commands="attach detach run agent status list check policy relay help version"
-	COMPREPLY=()
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]} verbs what
+	local -a kind=(words)
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="$commands --help --version"
+		kind+=("$_sockhop_commands --help --version")
+	elif what=$(_sockhop_value "$cmd:$prev"); then
+		read -ra kind <<<"$what"
 	else
-		case $prev in
-		--policy | set)
-			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
-			return
-			;;
-		--instance)
-			mapfile -t COMPREPLY < <(_sockhop_instances)
-			return
-			;;
-		--path)
-			mapfile -t COMPREPLY < <(compgen -W "auto kernel splice copy" -- "$cur")
-			return
-			;;
-		--max-connections | --heartbeat | --workers | --*timeout | --at | --listen | --to | --source) return ;;
-		esac
-		words=$(_sockhop_options "$cmd")
-		case $cmd in
-		help) words="$words $commands" ;;
-		policy) [ "$COMP_CWORD" -eq 2 ] && words="$words show set add del" ;;
-		relay) [ "$COMP_CWORD" -eq 2 ] && words="$words pair forward" ;;
-		esac
-		case $cmd:$cur in
-		attach:[!-]* | attach: | detach:[!-]* | detach:)
-			mapfile -t COMPREPLY < <(_sockhop_cgroups)
-			return
-			;;
-		run:[!-]*)
-			mapfile -t COMPREPLY < <(compgen -c -- "$cur")
-			return
-			;;
-		esac
+		verbs=$(_sockhop_verbs "$cmd")
+		[[ " $verbs " != *" ${COMP_WORDS[2]} "* || $COMP_CWORD -eq 2 ]] || cmd=$cmd:${COMP_WORDS[2]}
+		if [[ $cur == -* ]]; then
+			kind+=("$(_sockhop_options "$cmd")")
+		elif [ -n "$verbs" ] && [ "$COMP_CWORD" -eq 2 ]; then
+			kind+=("$verbs")
+		else
+			kind=("$(_sockhop_operands "$cmd")")
+		fi
 	fi
-	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	mapfile -t COMPREPLY < <(_sockhop_words "${kind[@]}")
 }
 complete -F _sockhop sockhop

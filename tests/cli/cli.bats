@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
-# The command line: help, usage errors, exit statuses, JSON, and that help, man page and completion agree.
+# The command line: help, usage errors, exit statuses, JSON, and that help, man pages and completion agree.
 # SOCKHOP names the binary, ../../build/sockhop unless set.
 # Each test is a function to bats, though a subshell to shellcheck:
 # shellcheck disable=SC2030,SC2031
@@ -10,7 +10,7 @@
 setup() {
 	root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 	sockhop=${SOCKHOP:-$root/build/sockhop}
-	man=$root/docs/man/sockhop.8.scd
+	man=$root/docs/man
 	completion=$root/docs/completion/sockhop.bash
 	instance=cli-$$-$BATS_TEST_NUMBER
 }
@@ -154,24 +154,47 @@ await_list() {
 	[ "$seen" -ge 30 ]
 }
 
-@test "the man page has every command, option and synopsis" {
-	local c o section synopsis
-	for c in $(commands); do
-		section=$(awk -v c="## $c" '/^# COMMON OPTIONS/ { on = 1 } /^# COMMANDS/ { on = 0 }
-			/^##? / && $0 != "# COMMON OPTIONS" { on = $0 == c } on' "$man")
-		expect contains "$section" "## $c"
-		while read -r o _; do
-			contains "$section" "*$o*" || { echo "$c: $o is not in the man page"; return 1; }
-		done < <(options_of "$c")
-		synopsis=$("$sockhop" help "$c" | sed -n '1s/^usage: //;1s/ \[-v\]$//;1s/ \[--instance NAME\]$//;1p')
-		sed -n '/^# SYNOPSIS/,/^# DESCRIPTION/p' "$man" | tr -d '*_' | sed 's/++$//' |
-			grep -qxF "$synopsis" || { echo "not in the synopsis: $synopsis"; return 1; }
-	done
+# The ways to call a command, as its usage has them, a line each.
+synopses() {
+	"$sockhop" help "$1" | sed '/^$/q' | tr '\n' ' ' | sed -E 's/^usage: //; s/ {2,}sockhop/\nsockhop/g; s/ {2,}/ /g; s/ $/\n/'
 }
 
-@test "the man page renders" {
+# The options that `help CMD` shows, a line each: "--name ARG: text", unfolded.
+described() {
+	"$sockhop" help "$1" | sed -n '/^options:/,/^$/p' | sed 's/^  -[a-z], /  /' |
+		awk '/^  -/ { if (line) print line; line = $0; next } /^ / { line = line " " $0 } END { print line }' |
+		sed -E 's/^  (--[^ ]+( [A-Z:]+)?) +/\1: /; s/ {2,}/ /g'
+}
+
+@test "the man pages have every command, synopsis, option and default, and no other" {
+	local c o page preset seen=0
+	for c in $(commands); do
+		page=$man/sockhop-$c.8.scd
+		grep -qxF "*sockhop-$c*(8)" "$man/sockhop.8.scd"
+		diff <(sed -n '/^# SYNOPSIS/,/^; end/p' "$page" | grep '^\*' | tr -d '*_' | sed 's/++$//') <(synopses "$c")
+		while read -r o; do
+			grep -qxF "$o" <(sed -n '/^# SYNOPSIS/,/^# DESCRIPTION/p' "$man/sockhop.8.scd" | tr -d '*_' | sed 's/++$//') ||
+				{ echo "not in the synopsis: $o"; return 1; }
+		done < <(synopses "$c" | sed 's/ \[-v\]//; s/ \[--instance NAME\]//')
+		diff <(sed -n '/^# OPTIONS/,/^; end/p' "$page" | grep -E '^\*-' | sed 's/^\*-[a-z]\*, //' | tr -d '*_') \
+			<(described "$c" | sed 's/: .*//')
+		while read -r o; do
+			preset=$(sed -nE 's/.*\(([^ ();:]+)(; 0: [a-z ]+)?\)$/\1/p' <<<"$o")
+			[ -n "$preset" ] || continue
+			seen=$((seen + 1))
+			awk -v o="*${o%%[ :]*}*" 'index($0, o) == 1 { on = 1 } /^$/ { on = 0 } on' "$page" | tr '\n\t' '  ' |
+				tr -s ' ' | grep -qF "*$preset* unless given" || { echo "$c: the default of $o"; return 1; }
+		done < <(described "$c")
+	done
+	[ "$seen" -ge 15 ]
+}
+
+@test "the man pages render" {
+	local page
 	command -v scdoc >/dev/null || skip "no scdoc"
-	scdoc <"$man" | grep -q '^\.SH NAME'
+	for page in "$man"/*.scd; do
+		scdoc <"$page" | grep -q '^\.SH NAME'
+	done
 }
 
 @test "the completion knows exactly the commands and options of help" {
@@ -186,6 +209,32 @@ await_list() {
 		_sockhop
 		diff <(printf '%s\n' "${COMPREPLY[@]}" | sort -u) <(options_of "$c" | cut -d' ' -f1 | sort -u)
 	done
+}
+
+# completes WORD... = EXPECTED: the last WORD is being typed
+completes() {
+	COMP_WORDS=() COMPREPLY=()
+	while [ "$1" != = ]; do COMP_WORDS+=("$1") && shift; done
+	COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+	_sockhop
+	expect [ "${COMPREPLY[*]}" = "$2" ]
+}
+
+@test "the completion knows verbs, what goes with each, and values" {
+	# shellcheck disable=SC1090
+	source "$completion"
+	completes sockhop policy "" = "show set add del"
+	completes sockhop policy add --j = ""
+	completes sockhop policy show --j = --json
+	completes sockhop relay pair --o = --once
+	completes sockhop relay forward --o = ""
+	completes sockhop relay forward --path "" = "auto kernel splice copy"
+	completes sockhop relay forward --proxy-protocol "" = v2
+	completes sockhop relay forward --workers "" = ""
+	completes sockhop attach --policy /etc/hostn = /etc/hostname
+	completes sockhop policy set /etc/hostn = /etc/hostname
+	completes sockhop help sta = status
+	completes sockhop run setpri = "$(compgen -c setpri | tr '\n' ' ' | sed 's/ $//')"
 }
 
 @test "a typo gets a suggestion and status 2" {
@@ -241,7 +290,8 @@ await_list() {
 	for args in attach run policy relay "policy set" "policy add" "policy del" "relay forward" "relay pair" \
 		"status extra" "list extra" "check extra" "agent extra" "version extra" "help list status" \
 		"list --instance" "attach --max-connections" "attach --max-connections many /" \
-		"detach --timeout -1" "detach --timeout soon"; do
+		"detach --timeout -1" "detach --timeout soon" "detach --timeout 25h" "policy add --at 0 never" \
+		"attach --max-connections 0 /" "policy show --at 1" "policy del 1 --json" "relay pair --listen 1 --to 2"; do
 		# shellcheck disable=SC2086
 		hop $args
 		expect [ "$status" -eq 2 ]

@@ -49,7 +49,7 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 		exec setpriv --reuid=65534 --regid=65534 --clear-groups env -i PATH=/usr/bin:/bin HOME=/nonexistent \
 			make -j2 VMLINUX_H=the-vmlinux.h PREFIX=/usr DESTDIR=out install' "$tree"
 	echo "$output"
-	find "$tree/out" -type f -printf '/%P\n' | sort >"$tmp/installed"
+	find "$tree/out" -type f -printf '/%P\n' | LC_ALL=C sort >"$tmp/installed"
 	[ ! -f "$tree/out/usr/lib/systemd/system/sockhop-agent.service" ] ||
 		grep -q '^ExecStart=/usr/sbin/sockhop agent$' "$tree/out/usr/lib/systemd/system/sockhop-agent.service" || status=99
 	rm -rf "$tree"
@@ -58,7 +58,7 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 		/usr/lib/systemd/system/sockhop-agent.service
 		/usr/sbin/sockhop
 		/usr/share/bash-completion/completions/sockhop
-		/usr/share/man/man8/sockhop.8.gz
+		$(cd "$root/docs/man" && printf '/usr/share/man/man8/%s.gz\n' *.scd | sed 's/\.scd//' | LC_ALL=C sort)
 	END
 }
 
@@ -66,7 +66,7 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	mkdir -p "$tmp/out/opt/sbin"
 	touch "$tmp/out/opt/sbin/other"
 	make_ install DESTDIR="$tmp/out" PREFIX=/opt
-	[ "$(find "$tmp/out" -type f | wc -l)" -eq 5 ]
+	[ "$(find "$tmp/out" -type f | wc -l)" -eq $((4 + $(find "$root/docs/man" -name "*.scd" | wc -l))) ]
 	make_ uninstall DESTDIR="$tmp/out" PREFIX=/opt
 	[ "$(find "$tmp/out" -type f)" = "$tmp/out/opt/sbin/other" ]
 }
@@ -111,6 +111,28 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	diff <(grep -oE '^\| `[a-z-]+`' "$root/docs/reasons.md" | tr -d '|` ' | sort) \
 		<(sed -n '/define HOP_STAYS/,/^enum hop_why /p' "$root/bpf/hop.h" | grep -oE '"[a-z-]+"' | tr -d '"' |
 			grep -vx none | sort)
+}
+
+@test "man pages and completion are what docs/gen-commands makes of the tables of the commands" {
+	local file seen=0
+	make_ build/docs/gen-commands >/dev/null
+	for file in "$root"/docs/man/*.scd "$root/docs/completion/sockhop.bash"; do
+		seen=$((seen + $(grep -cE '^[;#] generated: ' "$file")))
+		diff "$file" <("$root/build/docs/gen-commands" <"$file")
+	done
+	for file in $("$root/build/docs/gen-commands" names); do
+		[ -e "$root/docs/man/sockhop-$file.8.scd" ]
+		seen=$((seen - 2))
+	done
+	[ "$seen" -eq 4 ] # of the main page and the completion
+}
+
+# What happened goes up as an error number and a report (agent/report.h); util.c and output.c write what commands say.
+@test "below the commands nothing prints errors or results, or knows exit statuses" {
+	local files
+	files=$(cd "$root" && grep -rlE '\b(EXIT_[A-Z]+|exit_status|msg_error|stdout)\b|[^a-z]printf\([^)]' --include='*.[ch]' agent cgroup)
+	grep -q main.c <<<"$files"
+	run -1 grep -vE '^agent/(cmd[/_.]|main\.c)|/(output|util)\.[ch]$' <<<"$files"
 }
 
 @test "the version stands in VERSION alone, and the change log knows it" {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The result layer, the words for reasons, option parsing and suggestions. */
+/* The result layer, and the words for reasons. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -12,38 +12,7 @@
 #include "agent/view/reasons.h"
 #include "agent/lib/util.h"
 #include "bpf/hop.h"
-
-/* Point a standard stream at a temporary file; capture_end() restores it and returns what was written. */
-struct capture {
-	FILE *stream, *file;
-	int saved;
-};
-
-static struct capture capture_begin(FILE *stream)
-{
-	struct capture c = {stream, tmpfile(), -1};
-
-	assert_non_null(c.file);
-	fflush(stream);
-	c.saved = dup(fileno(stream));
-	dup2(fileno(c.file), fileno(stream));
-	return c;
-}
-
-static const char *capture_end(struct capture *c)
-{
-	static char text[65536];
-	size_t n;
-
-	fflush(c->stream);
-	dup2(c->saved, fileno(c->stream));
-	close(c->saved);
-	rewind(c->file);
-	n = fread(text, 1, sizeof(text) - 1, c->file);
-	text[n] = '\0';
-	fclose(c->file);
-	return text;
-}
+#include "tests/unit/capture.h"
 
 static const char *printed(const char *result, const struct output_section *view, bool json)
 {
@@ -250,119 +219,6 @@ static void every_reason_has_words_of_its_own(void **state)
 	assert_string_equal(reason_stay(~0u)->name, "unknown");
 }
 
-static void typos_find_their_word(void **state)
-{
-	(void)state;
-	assert_string_equal(usage_suggest("stauts"), "status");
-	assert_string_equal(usage_suggest("detatch"), "detach");
-	assert_string_equal(usage_suggest("lsit"), "list");
-	assert_string_equal(usage_suggest("polici"), "policy");
-	assert_null(usage_suggest("x"));
-	assert_null(usage_suggest("rm"));
-	assert_null(usage_suggest(""));
-	assert_null(usage_suggest("frobnicate"));
-	assert_null(usage_suggest("a-word-that-is-longer-than-any-command-of-this-program"));
-}
-
-struct parsed {
-	int n, status;
-	const char *file, *messages;
-	unsigned int limit;
-	bool json;
-	char *argv[8];
-};
-
-static struct parsed parse_words(enum cmd_parse mode, char **words, int argc)
-{
-	struct parsed p = {0};
-	const struct cmd_option options[] = {{"file", CMD_STRING, &p.file},
-					     {"limit", CMD_NUMBER, &p.limit},
-					     {"json", CMD_FLAG, &p.json},
-					     {0}};
-	struct capture c = capture_begin(stderr);
-
-	memcpy(p.argv, words, argc * sizeof(*words));
-	p.n = cmd_parse(argc, p.argv, options, mode);
-	p.status = p.n < 0 ? cmd_parse_status(p.n) : EXIT_OK;
-	p.messages = capture_end(&c);
-	return p;
-}
-#define PARSE(mode, ...) \
-	parse_words(mode, (char *[]){"list", __VA_ARGS__}, ARRAY_SIZE(((char *[]){"list", __VA_ARGS__})))
-
-static void options_and_operands_may_mix(void **state)
-{
-	struct parsed p = PARSE(CMD_PERMUTE, "one", "--file", "f", "--limit=12", "two", "--", "--json");
-
-	(void)state;
-	assert_int_equal(p.n, 3);
-	assert_string_equal(p.argv[1], "one");
-	assert_string_equal(p.argv[2], "two");
-	assert_string_equal(p.argv[3], "--json");
-	assert_null(p.argv[4]);
-	assert_string_equal(p.file, "f");
-	assert_int_equal(p.limit, 12);
-	assert_false(p.json);
-}
-
-static void the_options_of_another_program_are_left_alone(void **state)
-{
-	struct parsed p = PARSE(CMD_STOP, "--limit", "3", "cmd", "--json", "--", "-x");
-
-	(void)state;
-	assert_int_equal(p.n, 4);
-	assert_string_equal(p.argv[2], "--json");
-	assert_string_equal(p.argv[3], "--");
-	assert_false(p.json);
-	p = PARSE(CMD_STOP, "--json", "--", "--file");
-	assert_int_equal(p.n, 1);
-	assert_string_equal(p.argv[1], "--file");
-	assert_true(p.json);
-}
-
-static void bad_options_are_named(void **state)
-{
-	struct parsed p = PARSE(CMD_PERMUTE, "--jsno");
-
-	(void)state;
-	assert_int_equal(p.status, EXIT_USAGE);
-	assert_string_equal(p.messages, "sockhop: list: unknown option '--jsno', did you mean '--json'?; "
-					"see `sockhop list --help`\n");
-	/* a prefix is no option */
-	p = PARSE(CMD_PERMUTE, "--fil", "x");
-	assert_int_equal(p.status, EXIT_USAGE);
-	p = PARSE(CMD_PERMUTE, "--file");
-	assert_non_null(strstr(p.messages, "'--file' wants a value"));
-	p = PARSE(CMD_PERMUTE, "--json=yes");
-	assert_non_null(strstr(p.messages, "takes no value"));
-	p = PARSE(CMD_PERMUTE, "-x");
-	assert_non_null(strstr(p.messages, "unknown option '-x'"));
-}
-
-static void numbers_are_checked(void **state)
-{
-	static char *const bad[] = {"", "-1", "+1", " 1", "1x", "0x10", "4294967296", "99999999999999999999"};
-	struct parsed p;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		p = PARSE(CMD_PERMUTE, "--limit", bad[i]);
-		assert_int_equal(p.status, EXIT_USAGE);
-		assert_non_null(strstr(p.messages, "wants a number"));
-	}
-	p = PARSE(CMD_PERMUTE, "--limit", "4294967295");
-	assert_int_equal(p.limit, UINT32_MAX);
-}
-
-static void verbosity_counts(void **state)
-{
-	(void)state;
-	log_level = 0;
-	PARSE(CMD_PERMUTE, "-vv", "--verbose");
-	assert_int_equal(log_level, 3);
-	log_level = 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -379,12 +235,6 @@ int main(void)
 		cmocka_unit_test(strings_are_made_utf8),
 		cmocka_unit_test(mapped_addresses_are_shown_as_ipv4),
 		cmocka_unit_test(every_reason_has_words_of_its_own),
-		cmocka_unit_test(typos_find_their_word),
-		cmocka_unit_test(options_and_operands_may_mix),
-		cmocka_unit_test(the_options_of_another_program_are_left_alone),
-		cmocka_unit_test(bad_options_are_named),
-		cmocka_unit_test(numbers_are_checked),
-		cmocka_unit_test(verbosity_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,7 @@ static void programs_are_far_from_the_limit(void **state)
 	assert_int_equal(bpffs_mount(), 0);
 	lock = instances_lock();
 	assert_true(lock >= 0);
-	assert_int_equal(instance_create(name, &options), 0);
+	assert_int_equal(instance_create(name, &options, NULL), 0);
 	n = check_programs(before);
 	close(lock);
 	instance_remove(name);
