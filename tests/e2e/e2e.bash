@@ -8,6 +8,8 @@ bats_require_minimum_version 1.5.0
 KV=$BUILD/tests/e2e/kv
 # A pass on a busy machine takes long, and the agent waits a multiple of that until the next one.
 JOIN_WAIT=${JOIN_WAIT:-20}
+# So long a program may take that has a certain number of things to do, and does them in seconds on an idle machine.
+LIMIT=${LIMIT:-240}
 export no_proxy='*'
 
 build_kv() {
@@ -24,8 +26,8 @@ attached_cgroup() {
 }
 
 # member CMD...: in the attached cgroup, bounded in time; plain CMD...: the same without sockhop, for comparison
-member() { in_cgroup "$CG" timeout -k 5 60 "$@"; }
-plain() { SOCKHOP_PLAIN=1 timeout -k 5 60 "$@"; }
+member() { in_cgroup "$CG" timeout -k 5 "$LIMIT" "$@"; }
+plain() { SOCKHOP_PLAIN=1 timeout -k 5 "$LIMIT" "$@"; }
 
 # spawn_member CMD..., spawn_plain CMD...: in the background, ended with the test
 spawn_member() { spawn -c "$CG" "$@"; }
@@ -90,6 +92,12 @@ none_hopped() {
 		show_list
 		return 1
 	}
+}
+
+# counted KIND REASON: `status` has counted that reason (KIND: why_not, stay_reasons) at least once. Unlike what `list`
+# shows it does not pass.
+counted() {
+	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -e ".$1 | any(.reason == \"$2\" and .count > 0)" >/dev/null
 }
 
 hopped_messages() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq '.hopped.messages'; }
