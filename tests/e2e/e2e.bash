@@ -6,19 +6,22 @@
 bats_require_minimum_version 1.5.0
 
 KV=$BUILD/tests/e2e/kv
+POSTS=$BUILD/tests/e2e/posts
 # A pass on a busy machine takes long, and the agent waits a multiple of that until the next one.
 JOIN_WAIT=${JOIN_WAIT:-20}
 # So long a program may take that has a certain number of things to do, and does them in seconds on an idle machine.
 LIMIT=${LIMIT:-240}
 export no_proxy='*'
 
-build_kv() {
-	local src=$BATS_TEST_DIRNAME/kv.c
-	[ "$KV" -nt "$src" ] || {
-		mkdir -p "$(dirname "$KV")" && "${CC:-gcc}" -O2 -g -std=gnu11 -D_GNU_SOURCE "$src" -o "$KV.$$" &&
-			mv "$KV.$$" "$KV"
+# build_tool NAME: a program of this folder
+build_tool() {
+	local src=$BATS_TEST_DIRNAME/$1.c out=$BUILD/tests/e2e/$1
+	[ "$out" -nt "$src" ] || {
+		mkdir -p "${out%/*}" && "${CC:-gcc}" -O2 -g -std=gnu11 -D_GNU_SOURCE "$src" -o "$out.$$" &&
+			mv "$out.$$" "$out"
 	}
 }
+build_kv() { build_tool kv; }
 
 attached_cgroup() {
 	new_cgroup
