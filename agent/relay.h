@@ -16,6 +16,7 @@
 #include <linux/types.h>
 
 #include "relay_addr.h"
+#include "relay_walk.h"
 #include "bpf/hop.h"
 
 enum relay_mode { RELAY_PAIR, RELAY_FORWARD };
@@ -125,6 +126,7 @@ struct relay_pair {
 	enum relay_collapse_state collapse;
 	TAILQ_ENTRY(relay_pair) want; /* worker->wanting */
 	int tag;		      /* in our records: 2 * tag + end */
+	bool asked;		      /* a pass that looks for its keys is under way */
 	unsigned int marked;	      /* sockets, by bit */
 	bool opened[2];		      /* sock[i] is the end that connected */
 	unsigned int skip;	      /* bytes of our own that sock[1] is sent first: a PROXY header */
@@ -154,7 +156,8 @@ struct relay_worker {
 	const struct relay_conf *conf;
 	unsigned int index;
 	int epoll_fd, listen_fd, signal_fd, state_fd;
-	struct relay_event on_listen, on_signal, on_state, on_ring;
+	struct relay_event on_listen, on_signal, on_state, on_ring, on_walk;
+	struct relay_walk walk;	 /* runs the passes over the namespace's sockets */
 	struct relay_kern *kern; /* NULL: user space carries everything */
 	const char *no_kernel;	 /* why --path kernel cannot be had */
 	uint64_t events_lost;
@@ -198,6 +201,13 @@ void relay_warn(struct relay_worker *w, struct relay_limit *l, const char *fmt, 
 	__attribute__((format(printf, 3, 4)));
 /* A listening socket of `conf->listen` with SO_REUSEPORT if there are several workers. The fd or -errno. */
 int relay_listen(struct relay_conf *conf);
+
+/* --- relay_pass.c --- */
+
+/* Before each pass: the process that runs it is there and watched. 0 or -errno. */
+int relay_pass_ready(struct relay_worker *w);
+/* It has answered, or is gone: who asked for the pass goes on. */
+void relay_pass_over(struct relay_worker *w, struct relay_event *ev, uint32_t events);
 
 /* --- relay_pair.c --- */
 
@@ -287,8 +297,10 @@ void relay_flow_poll(struct relay_dir *d);
 void relay_flow_unpoll(struct relay_dir *d);
 /* All directions that wait for a check, when it is time. */
 void relay_flow_check(struct relay_worker *w);
-/* The leave pass, when one is wanted and it is time. */
+/* Begin the leave pass, when one is wanted and it is time; and when it is over, having cost ns of CPU time.
+ */
 void relay_flow_leave(struct relay_worker *w);
+void relay_flow_left(struct relay_worker *w, uint64_t cost);
 /* After lost ring buffer events: look at every direction. */
 void relay_flow_lost(struct relay_worker *w);
 /* Ring buffer events. */

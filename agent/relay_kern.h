@@ -10,6 +10,7 @@
 #include <linux/types.h>
 
 #include "bpf/relay.h"
+#include "relay_walk.h"
 
 /* A turn of at most this many bytes is chatty; one above RELAY_TURN_LARGE is bulk. */
 #define RELAY_TURN_SMALL (64u << 10)
@@ -27,11 +28,12 @@ struct relay_kern;
 
 /*
  * Load maps and programs for `pairs` pairs, and prove on a loopback connection that the kernel does what we
- * rely on: early bytes are forwarded, order is kept over entering and leaving, nothing is lost. 0 or -errno:
- * -EPERM (no CAP_BPF, CAP_NET_ADMIN), -EOPNOTSUPP (the kernel cannot, or the proof failed); then *why is a
- * text that says what is missing.
+ * rely on: early bytes are forwarded, order is kept over entering and leaving, nothing is lost. `walk`, which
+ * outlives it, runs its leave passes. 0 or -errno: -EPERM (no CAP_BPF, CAP_NET_ADMIN), -EOPNOTSUPP (the
+ * kernel cannot, or the proof failed), -ETIMEDOUT (a socket of this namespace is held, and the proof's pass
+ * waits for it); *why is a text that says what is missing.
  */
-int relay_kern_open(struct relay_kern **out, unsigned int pairs, const char **why);
+int relay_kern_open(struct relay_kern **out, unsigned int pairs, struct relay_walk *walk, const char **why);
 void relay_kern_close(struct relay_kern *k);
 
 /*
@@ -53,8 +55,12 @@ struct relay_ep *relay_kern_ep(const struct relay_kern *k, int slot);
  * 0; -EOPNOTSUPP when its FIN has come already; another -errno. Not entered: nothing changed.
  */
 int relay_kern_enter(struct relay_kern *k, int slot, int fd);
-/* Run the leave pass over this network namespace. 0 or -errno. */
-int relay_kern_leave_pass(struct relay_kern *k);
+/*
+ * Begin the leave pass over this network namespace: as relay_walk_begin(). Tell when it is over: until then
+ * slots that were released are not given to others, since the pass may be about to act on one.
+ */
+int relay_kern_leave_begin(struct relay_kern *k);
+void relay_kern_leave_end(struct relay_kern *k);
 
 /* Ring buffer: its fd for epoll, and its events. */
 int relay_kern_ring_fd(const struct relay_kern *k);

@@ -248,7 +248,8 @@ static int timeout_ms(const struct relay_worker *w)
 		sooner(&at, w->poll_ns);
 	if (w->draining)
 		sooner(&at, w->drain_ns);
-	sooner(&at, relay_collapse_due(w));
+	if (!w->walk.busy)
+		sooner(&at, relay_collapse_due(w));
 	if (at == UINT64_MAX)
 		return -1;
 	if (at <= w->now)
@@ -324,15 +325,20 @@ static bool all_unix(const struct relay_conf *conf)
 	return conf->mode == RELAY_FORWARD;
 }
 
+static bool wants_kern(const struct relay_conf *conf)
+{
+	return conf->path != RELAY_SPLICE && conf->path != RELAY_COPY && !all_unix(conf);
+}
+
 static int open_kern(struct relay_worker *w)
 {
 	unsigned int pairs = w->conf->max_pairs < KERN_PAIRS_MAX ? w->conf->max_pairs : KERN_PAIRS_MAX;
 	const char *why;
 	int err;
 
-	if (w->conf->path == RELAY_SPLICE || w->conf->path == RELAY_COPY || all_unix(w->conf))
+	if (!wants_kern(w->conf))
 		return 0;
-	err = relay_kern_open(&w->kern, pairs, &why);
+	err = relay_kern_open(&w->kern, pairs, &w->walk, &why);
 	if (!err)
 		return relay_epoll(w, EPOLL_CTL_ADD, relay_kern_ring_fd(w->kern), EPOLLIN, &w->on_ring);
 	if (w->conf->path == RELAY_KERNEL) {
@@ -353,6 +359,8 @@ static int open_worker(struct relay_worker *w)
 	if (!w->scratch || w->epoll_fd < 0)
 		return -ENOMEM;
 	err = open_signals(w);
+	if (!err && (wants_kern(w->conf) || w->conf->collapse))
+		err = relay_pass_ready(w);
 	err = err ?: open_kern(w);
 	if (!err && w->conf->collapse)
 		err = relay_collapse_open(w);
@@ -374,6 +382,7 @@ static void close_worker(struct relay_worker *w)
 	relay_collapse_close(w);
 	relay_state_close(w);
 	relay_kern_close(w->kern);
+	relay_walk_close(&w->walk);
 	util__close(&w->listen_fd);
 	util__close(&w->signal_fd);
 	util__close(&w->epoll_fd);
@@ -393,6 +402,8 @@ int relay_worker_run(const struct relay_conf *conf, unsigned int index, int list
 		.on_signal.ready = signal_ready,
 		.on_state.ready = relay_state_ready,
 		.on_ring.ready = relay_flow_ring,
+		.on_walk.ready = relay_pass_over,
+		.walk = RELAY_WALK_INIT,
 	};
 	int err;
 
