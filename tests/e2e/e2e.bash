@@ -68,6 +68,15 @@ wait_hops() {
 	}
 }
 
+# wait_hopped PORT [JQ]: the same of a pair that need not hop any more when it is looked at: answers in many small messages to
+# few requests may be taken for a stream now and then, when others have the CPUs in between.
+wait_hopped() {
+	wait_for "$JOIN_WAIT" _all_is "$(_of_port "$1") | any(.a.messages_hopped > 10 and .b.messages_hopped > 10 and (${2:-true}))" || {
+		show_list
+		return 1
+	}
+}
+
 # between A B: a jq condition for wait_hops: the programs of the two ends
 between() { echo "[.a.program, .b.program] | sort == ([\"$1\", \"$2\"] | sort)"; }
 

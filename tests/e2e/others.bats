@@ -32,7 +32,7 @@ start_memcached() {
 	attached_cgroup
 	start_memcached member
 	spawn_member "$KV" memcached "$PORT" 3000
-	wait_hops "$PORT" "$(between kv memcached)"
+	wait_hopped "$PORT" "$(between kv memcached)"
 	kill "$SPAWN_PID"
 	finish
 	same "$want" "$(cat "$SPAWN_LOG")"

@@ -56,7 +56,7 @@ store() {
 		pids+=("$SPAWN_PID:$SPAWN_LOG")
 	done
 	if [ "$1" = member ]; then
-		wait_hops "$PORT" "$(between kv redis-server)"
+		wait_hopped "$PORT" "$(between kv redis-server)"
 		kill "${pids[@]%%:*}"
 	fi
 	for seed in "${pids[@]}"; do
@@ -114,7 +114,7 @@ store() {
 	runner=$!
 	note_pid "$runner"
 	echo "standard input" >"$BATS_TEST_TMPDIR/in"
-	wait_hops "$PORT" "$(between kv redis-server)"
+	wait_hopped "$PORT" "$(between kv redis-server)"
 	kill -USR1 "$runner" # passed on to the command, which ends the client
 	status=0
 	wait "$runner" || status=$?
