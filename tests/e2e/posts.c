@@ -9,7 +9,7 @@
  * wait for the rest. Every byte of the answers is compared. A connection that fails is counted as a lost
  * request, and made anew. Prints the sums; 1 if a request was lost or an answer was wrong.
  */
-#include "../kernel/sock.h"
+#include "../prog/sock.h"
 
 #include <strings.h>
 #include <sys/wait.h>

@@ -12,7 +12,7 @@ setup() {
 }
 teardown() { lib_teardown; }
 
-K=$BUILD/tests/kernel
+K=$BUILD/tests/prog
 HOLD=100
 
 # A socket that is none of the relay's is held, longer than anything here may take.

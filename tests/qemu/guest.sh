@@ -1,0 +1,480 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=dash
+# guest.sh full|quick|catalogue: what runs inside the guest, under busybox. Programs are in /t. Each step prints
+#
+#   ROW <behaviour>|<pass, FAIL or skip>|<what was seen, a few words>
+#
+# after the output of its programs; run.sh makes the table of them. Times are generous: everything is emulated.
+suite=$1
+CG=/sys/fs/cgroup/lab
+export JOIN_WAIT=20
+
+# ---- steps ----
+
+row() { echo "ROW $1|$2|$3"; }
+
+# The first NAME=value in the output of the last program
+field() { grep -oE "(^| )$1=[^ ]*" /tmp/out | head -n1 | cut -d= -f2-; }
+
+# run SECONDS CMD...: bounded, output shown and kept in /tmp/out; the exit status is the command's
+run() {
+	limit=$1
+	shift
+	echo "# $*"
+	timeout -s KILL "$limit" "$@" >/tmp/out 2>&1
+	code=$?
+	cat /tmp/out
+	[ $code -eq 0 ] || echo "# exit status $code"
+	return $code
+}
+
+# member SECONDS CMD...: the same in the attached cgroup
+member() {
+	limit=$1
+	shift
+	# shellcheck disable=SC2016
+	run "$limit" sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$CG" "$@"
+}
+
+# verdict NAME STATUS NOTE
+verdict() { if [ "$2" -eq 0 ]; then row "$1" pass "$3"; else row "$1" FAIL "$3"; fi; }
+
+attach() { run 60 sockhop attach "$CG" "$@"; }
+detach() { run 30 sockhop detach --all --timeout 10; }
+
+# ---- what the kernel can do ----
+
+# One row for each thing in which kernels differ, from the lines of `sockhop check`.
+check() {
+	again=
+	run 120 sockhop check
+	code=$?
+	# its self test gives up after seconds, which an emulated machine on a busy host may need; not silently
+	if [ $code -ne 0 ] && grep -q 'took too long' /tmp/out; then
+		again=" (second try: the first took too long)"
+		run 120 sockhop check
+		code=$?
+	fi
+	cp /tmp/out /tmp/check
+	verdict "sockhop check" $code "$(sed -n 's/^result: //p' /tmp/out)$again"
+	grep -E '^[a-z]+ +(old connections|early joins|receive queue|FIONREAD|splice|self test)' /tmp/out >/tmp/lines
+	while read -r state rest; do
+		name=${rest%%  *}
+		case $state in ok | warning) result=pass ;; skipped) result=skip ;; *) result=FAIL ;; esac
+		row "check: $name" $result "$state: $(echo "${rest#"$name"}" | sed 's/^ *//')"
+	done </tmp/lines
+}
+
+# ---- behaviours ----
+
+speed() {
+	run 30 rr -s 2 -w 1
+	plain=$(sed -n 's/.*"per_second":\([0-9]*\).*/\1/p' /tmp/out)
+	member 30 rr -s 2 -w 3
+	code=$?
+	hop=$(sed -n 's/.*"hop_share":\([0-9.]*\).*/\1/p' /tmp/out)
+	rate=$(sed -n 's/.*"per_second":\([0-9]*\).*/\1/p' /tmp/out)
+	case $hop in 1.* | 0.[5-9]*) ;; *) code=1 ;; esac
+	verdict "request-response hops" $code \
+		"share $hop, $(awk -v a="${rate:-0}" -v b="${plain:-0}" 'BEGIN { printf "%.2f", b ? a / b : 0 }') x plain"
+}
+
+# stream NAME SECONDS ARGUMENT...: exact bytes while joining and leaving, a share of them hopped
+stream() {
+	name=$1
+	shift
+	member 90 stream_check "$@"
+	verdict "$name" $? "$(field hop_percent) % hopped, $(field faults) faults"
+}
+
+half_close() {
+	name=$1
+	shift
+	member 120 half_close "$@"
+	verdict "$name" $? "$(field hop_percent) % hopped"
+}
+
+# Words of each case (CASE WORDS) of a program, every line of output "PROG case=CASE [runs=N] [result=]WORDS"
+words() { sed -n 's/^[a-z_]* case=\([^ ]*\)\( runs=[0-9]*\)\? \(result=\)\?\(.*\)/\1 \4/p' /tmp/out | sort -u; }
+
+# as_plain NAME KNOWN PROG ARGUMENT...: each case gives its words on plain TCP, but those that KNOWN lists
+as_plain() {
+	name=$1 known=" $2 "
+	shift 2
+	SOCKHOP_PLAIN=1 run 60 "$@"
+	words >/tmp/plain
+	member 100 "$@"
+	code=$?
+	words >/tmp/member
+	differ=
+	# shellcheck disable=SC2013
+	for case in $(cut -d' ' -f1 /tmp/plain | uniq); do
+		[ "$(grep "^$case " /tmp/plain)" = "$(grep "^$case " /tmp/member)" ] || differ="$differ $case"
+	done
+	for case in $differ; do
+		case $known in *" $case "*) ;; *) code=1 ;; esac
+	done
+	[ -s /tmp/plain ] || code=1
+	verdict "$name" $code "$(wc -l </tmp/plain) cases, differ:${differ:- none}"
+}
+
+backpressure() {
+	member 60 backpressure "$@"
+	code=$?
+	[ "$(field hop)" -gt 0 ] || code=1
+	verdict "backpressure is bounded" $code "$(field max_taken) bytes taken"
+}
+
+# edge NAME ARGUMENT...: an edge-triggered reader that was busy; bytes wait no longer for their event than on plain TCP
+edge() {
+	name=$1
+	shift
+	SOCKHOP_PLAIN=1 run 60 edge -W 100000 "$@"
+	plain=$(field longest_ms)
+	member 100 edge -W "$(awk -v p="${plain:-0}" 'BEGIN { print int(p < 80 ? 80 : p) }')" "$@"
+	code=$?
+	# where no such reader may be a member, it stays on TCP
+	if [ $code -eq 77 ] && sockhop status | grep -q edge-triggered; then code=0; fi
+	verdict "$name" $code "stalled $(field stalled), longest wait $(field longest_ms) ms (plain $plain), $(field hop_percent) % hopped"
+}
+
+# wait_line PATTERN FILE SECONDS: waits until a line matches
+wait_line() {
+	n=0
+	until grep -q "$1" "$2"; do
+		[ $((n += 1)) -le $(($3 * 20)) ] || return 1
+		usleep 50000
+	done
+}
+
+# background CMD...: in the attached cgroup, output to /tmp/log; sets pid
+background() {
+	sh -c 'echo $$ >"$0/cgroup.procs"; exec timeout -s KILL 100 "$@"' "$CG" "$@" >/tmp/log 2>&1 &
+	pid=$!
+}
+
+# Connections older than the attach join, where passes may set their callbacks.
+existing() {
+	detach
+	background existing -n 10 -s 20 -u 10
+	wait_line ready /tmp/log 10
+	attach
+	adopts=$(sockhop status | sed -n 's/^adopts old connections: *//p')
+	wait $pid
+	code=$?
+	cat /tmp/log
+	[ "$adopts" = no ] && [ $code -ne 0 ] && row "old connections join" skip "stay on TCP" && return
+	verdict "old connections join" $code "$(tail -n1 /tmp/log | grep -oE 'hopping=[0-9]+')"
+}
+
+# wait_last PATTERN FILE SECONDS: waits until the last line matches
+wait_last() {
+	n=0
+	until tail -n1 "$2" | grep -q "$1"; do
+		[ $((n += 1)) -le $(($3 * 20)) ] || return 1
+		usleep 50000
+	done
+}
+
+# nginx_pair DIRECTORY PORT PREFIX...: a backend on PORT and a proxy that keeps its connections to it on PORT + 1; adds to pids
+nginx_pair() {
+	dir=$1 port=$2
+	shift 2
+	mkdir -p "$dir/www/put" /var/log/nginx /var/lib/nginx
+	answers make "$dir/www/f" 1048576
+	for which in backend proxy; do
+		at=$port
+		[ $which = backend ] || at=$((port + 1))
+		{
+			echo "daemon off; user root; worker_processes 1; pid $dir/$which.pid; error_log $dir/$which.log warn;"
+			echo "events { worker_connections 64; }"
+			echo "http { access_log off; keepalive_requests 100000; client_max_body_size 1g;"
+			for path in client_body proxy fastcgi uwsgi scgi; do echo "${path}_temp_path $dir/$which-$path;"; done
+			echo "upstream back { server 127.0.0.1:$port; keepalive 8; keepalive_requests 100000; }"
+			echo "server { listen 127.0.0.1:$at;"
+			if [ $which = backend ]; then
+				echo "root $dir/www; location /put/ { dav_methods PUT; } } }"
+			else
+				echo "location / { proxy_pass http://back; proxy_http_version 1.1; proxy_set_header Connection ''; } } }"
+			fi
+		} >"$dir/$which.conf"
+		"$@" nginx -p "$dir" -e "$dir/$which.log" -c "$dir/$which.conf" >"$dir/$which.out" 2>&1 &
+		pids="$pids $!"
+	done
+	wait_line . "$dir/backend.pid" 20 && wait_line . "$dir/proxy.pid" 20
+}
+
+# real_nginx COUNT: so many answers of 100 to 500 KB through a proxy, and some uploads: exact bytes, none late
+real_nginx() {
+	command -v nginx >/dev/null || { row "nginx, a proxy" skip "the host has no nginx"; return; }
+	detach
+	echo "trust program nginx" >/tmp/policy
+	attach --policy /tmp/policy
+	pids=
+	# shellcheck disable=SC2016
+	nginx_pair /tmp/plain-nginx 7300 && nginx_pair /tmp/nginx 7310 sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$CG"
+	verdict "nginx runs" $? "$(cat /tmp/*nginx/*.log /tmp/*nginx/*.out)"
+	nginx_talk get /f "$1"
+	nginx_talk put /put $(($1 / 10))
+	row "nginx, a proxy: what hopped" pass "$(sockhop status | sed -n 's/^bytes hopped: *//p') hopped, ends kept out as edge-triggered: $(sockhop status | grep -oE '[0-9]+ +edge-triggered' | grep -oE '^[0-9]+' || echo 0)"
+	# shellcheck disable=SC2086
+	kill $pids
+	wait
+	detach
+}
+
+nginx_talk() { # get|put PATH COUNT
+	run 100 answers "$1" 7301 "$2" "$3"
+	plain=$(field longest_ms)
+	member 200 answers "$1" 7311 "$2" "$3"
+	code=$?
+	late=$(field longest_ms)
+	awk -v a="${late:-99999}" -v b="${plain:-0}" 'BEGIN { exit a > b + 1000 }' || code=1
+	verdict "nginx, a proxy: $1" $code "$3 of 100 to 500 KB, longest $late ms (plain $plain)"
+}
+
+# Members leave when the policy says so, and come back when it no longer does.
+policy() {
+	background existing -n 5 -s 60
+	echo never >/tmp/never
+	: >/tmp/empty
+	wait_last hopping=5 /tmp/log 20 && run 10 sockhop policy set /tmp/never && wait_last hopping=0 /tmp/log 20 &&
+		run 10 sockhop policy set /tmp/empty && wait_last hopping=5 /tmp/log 30
+	code=$?
+	kill $pid
+	wait $pid
+	cat /tmp/log
+	verdict "policy takes out and lets in again" $code
+}
+
+# Attach and detach in turn under load: nothing is lost, doubled or reordered, each detach is complete.
+storm() {
+	faults=0 hop=0
+	for cycle in $(seq "$1"); do
+		background stream_check -n 20 -s 8
+		usleep 4000000
+		detach || faults=$((faults + 1))
+		attach || faults=$((faults + 1))
+		wait $pid || faults=$((faults + 1))
+		cat /tmp/log
+		cp /tmp/log /tmp/out
+		hop=$((hop + $(field hop)))
+	done
+	[ $hop -gt 0 ] || faults=$((faults + 1))
+	verdict "attach and detach under load" $faults "$cycle cycles, $((hop / 1024)) KiB hopped, $faults faults"
+}
+
+# Early joins, where the kernel has what they need: from the first byte.
+early() {
+	detach
+	echo "early port 7100" >/tmp/policy
+	attach --policy /tmp/policy
+	member 30 rr -p 7100 -s 2 -w 0
+	code=$?
+	sockhop status >/tmp/status
+	detach
+	joined=$(sed -n 's/^joined early: *//p' /tmp/status)
+	[ "${joined:-0}" -eq 0 ] && [ $code -eq 0 ] && row "early joins" skip "rule acts as late" && return
+	verdict "early joins" $code "$joined ends"
+}
+
+forged() {
+	member 60 forge -r 1000
+	verdict "forged sequence numbers get nothing" $? "$(tail -n1 /tmp/out | grep -oE 'stolen=.*')"
+}
+
+# relay PATH SCENARIO COUNT
+relay() {
+	timeout 90 sockhop relay forward --listen 127.0.0.1:7200 --to 127.0.0.1:7201 --path "$1" >/tmp/relay 2>&1 &
+	pid=$!
+	wait_line 7200 /tmp/relay 10
+	run 60 relay_load "$2" 7200 7201 "$3"
+	code=$?
+	kill $pid
+	wait $pid
+	cat /tmp/relay
+	# its kernel path finds bytes that were sent again by bpf_cast_to_kern_ctx(), as early joins do
+	if [ $code -ne 0 ] && [ "$1" = kernel ] && ! grep -q '^ok *early joins' /tmp/check; then
+		row "relay, $1" skip "no bpf_cast_to_kern_ctx()"
+		return
+	fi
+	verdict "relay, $1" $code
+}
+
+# Client and server hop past the relay: exact bytes, every way to end
+collapse() {
+	attach
+	timeout 150 sockhop relay forward --listen 127.0.0.1:7202 --to 127.0.0.1:7203 --collapse >/tmp/relay 2>&1 &
+	pid=$!
+	wait_line 7202 /tmp/relay 10
+	code=0
+	for scenario in "hop 3" "half 1" "reset 1" "unread 1" "sleeper 1"; do
+		# shellcheck disable=SC2086
+		member 60 collapse ${scenario% *} 7202 7203 ${scenario#* } || code=1
+	done
+	kill $pid
+	wait $pid
+	cat /tmp/relay
+	detach
+	verdict "relay, hop collapse" $code
+}
+
+# columns PROGRAM CASE...: cases of a behaviour catalogue (--all: all) on plain TCP and attached; catalogue.py compares
+columns() {
+	for column in plain default; do
+		echo "CATALOGUE $column"
+		# shellcheck disable=SC2016
+		timeout -s KILL 120 sh -c '[ $1 = plain ] || echo $$ >"$0/cgroup.procs"; column=$1; shift
+			program=$1; shift; exec $program -c $column -j 8 --json "$@"' "$CG" "$column" "$@" 2>/tmp/err
+		echo "CATALOGUE end $?"
+	done
+}
+
+# catalogue_columns CASE...: those of the catalogue, and the whole of its themes that are programs of their own
+catalogue_columns() {
+	attach --instance lab
+	export SOCKHOP=/t/sockhop SOCKHOP_INSTANCE=lab
+	columns catalogue "$@"
+	columns catalogue_fionread --all
+	columns catalogue_splice --all
+	run 30 sockhop detach --all --instance lab --timeout 10
+}
+
+# A blocking file never joins. (What its calls give, EINTR and short MSG_WAITALL under signals, is plain TCP's.)
+blocking() {
+	member 60 blocking_client -s 0.5
+	if grep -q 'kind=' /tmp/out && ! grep 'kind=' /tmp/out | grep -qv 'hop=0$'; then code=0; else code=1; fi
+	verdict "blocking readers stay on TCP" $code "$(grep -c kind= /tmp/out) kinds"
+}
+
+# The programs that ask FIONREAD are let in all the same: what differs then is what this shows.
+trusted() {
+	detach
+	printf '%s\n' "trust program close_cases" "trust program flip" >/tmp/policy
+	attach --policy /tmp/policy
+	as_plain "ways to close" "unread pollout blocked-send peek" close_cases -n 1
+	as_plain "options set on a member" "repair zerocopy" flip lowat oobinline zerocopy ulp repair
+	member 30 flip ulp-queued
+	grep -q 'waiting=EBUSY read=ok:waiting later=ok ' /tmp/out
+	verdict "kTLS only once hop bytes are read" $? "$(tail -n1 /tmp/out)"
+	detach
+	attach
+}
+
+# A receiver whose cgroup is full but for 2 MB, and one on a host whose TCP has hardly any memory (net.ipv4.tcp_mem is
+# the host's, so only here): the sender sees counts and EAGAIN, nobody is killed, and every byte arrives.
+starved() {
+	mkdir -p /sys/fs/cgroup/full
+	echo 48M >/sys/fs/cgroup/full/memory.max || { row "receiver out of memory" skip "no memory controller"; return; }
+	SOCKHOP_PLAIN=1 run 60 starved -n 4 -g /sys/fs/cgroup/full
+	on_plain=$(field errors):$(field receiver)
+	run 60 sockhop attach /sys/fs/cgroup/full
+	member 90 starved -n 4 -g /sys/fs/cgroup/full
+	verdict "receiver at memory.max" $? "errors $(field errors):$(field receiver), plain $on_plain, hop $(field hop)"
+	short=$(sockhop status --json | grep -c peer-memory)
+	member 90 starved -n 4 -t '300 560 700'
+	verdict "tcp_mem used up" $? "errors $(field errors):$(field receiver), hop $(field hop)"
+	run 10 sockhop status
+	verdict "short of memory was noticed" $((! short))
+}
+
+# A segment that the verdict program cannot hand over: a reset. With two receive queues (hole: 77) nothing is cut.
+broken() {
+	SOCKHOP_TEST_FORCE="cut" attach
+	member 60 hole -s 10
+	code=$?
+	note=$(tail -n1 /tmp/out)
+	if [ $code -eq 77 ] && sockhop status | grep -q '^stream verdict program: no'; then code=0; fi
+	verdict "a segment that cannot be cut" $code "$note"
+	detach
+}
+
+quick() {
+	check
+	attach || { row attach FAIL "$(tail -n1 /tmp/out)"; return; }
+	speed
+	stream "exact bytes, two processes" -n 10 -s 4 -H 1
+	half_close "half-close, both busy" -n 50 -c 100
+	JOIN_WAIT=5 edge "edge-triggered reader" -n 2 -d 500 -b 120000
+	detach
+	verdict "detach" $? "$(tail -n1 /tmp/out)"
+	catalogue_columns read recvmsg recv-many-small peek writev sendmmsg both-ways slow-reader poll epoll-edge-many \
+		blocking-recv-waitall turns-blocking turns-blocking-asleep-recv reconnect-unread half-close-reply close-unread reset-queued shutdown-rdwr fork second-thread \
+		ipv4-mapped tcp-info
+}
+
+full() {
+	check
+	attach || { row attach FAIL "$(tail -n1 /tmp/out)"; return; }
+	speed
+	stream "exact bytes, two processes" -n 10 -s 6 -H 2
+	stream "exact bytes, two threads a socket" -T -n 8 -s 4 -H 2
+	stream "exact bytes, IPv4-mapped" -m -n 8 -s 4 -H 2
+	half_close "half-close, both busy" -n 50 -c 150
+	half_close "half-close, then a reply" -m reply -n 50 -c 50
+	backpressure -z 4096
+	starved
+	member 60 share -k 500
+	verdict "fork, SCM_RIGHTS, dup, two readers" $?
+	blocking
+	edge "edge-triggered reader, 2 MB" -n 4 -d 500
+	edge "edge-triggered reader, 120 KB" -n 4 -d 500 -b 120000
+	forged
+	policy
+	trusted
+	storm 2
+	existing
+	early
+	relay kernel mixed 2
+	relay splice mixed 2
+	relay auto mixed 2
+	collapse
+	broken
+	real_nginx 100
+}
+
+nginx_only() { real_nginx 1000; }
+
+# What an older version attached is detached by this one, under load: run.sh -s upgrade_only, with the static program of
+# that version as build/static/sockhop-old.
+upgrade_only() {
+	run 60 sockhop-old attach "$CG" || { row "attach, older version" FAIL "$(tail -n1 /tmp/out)"; return; }
+	background stream_check -n 10 -s 20 -H 1
+	sleep 8
+	sockhop-old status | grep -E '^(members|messages hopped)' | tee /tmp/members
+	run 10 sockhop status
+	verdict "an older version's instance is refused" $(($? != 1)) "$(tail -n1 /tmp/out | cut -c1-60)"
+	detach
+	code=$?
+	[ ! -e /sys/fs/bpf/sockhop/default ] || code=9
+	verdict "its members are taken out" $code "$(tr -s ' \n' ' ' </tmp/members)"
+	wait $pid
+	verdict "every byte arrived" $? "$(tail -n1 /tmp/log | cut -c1-60)"
+}
+
+broken_only() {
+	check
+	broken
+}
+
+edge_only() {
+	check
+	attach
+	edge "edge-triggered, busy, 2 MB" -n 8 -d 500
+	edge "edge-triggered, busy, 120 KB" -n 8 -d 500 -b 120000
+}
+
+catalogue_only() {
+	check
+	catalogue_columns --all
+}
+
+mkdir -p "$CG" /sys/fs/cgroup/rest
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null
+echo $$ >/sys/fs/cgroup/rest/cgroup.procs
+echo "RELEASE $(uname -r)"
+case $suite in
+catalogue) catalogue_only ;;
+*) $suite ;;
+esac
+echo DONE
