@@ -72,6 +72,8 @@ answers_all() {
 	run ! grep -E 'Error|Exception|EAGAIN|Resource temporarily' "$SERVER_LOG"
 }
 
+joined() { "$SOCKHOP" status --json --instance "$INSTANCE" 2>/dev/null | jq .counters.joined; }
+
 # as_member START [ATTACH OPTION...]: with an agent that has not met the program; its connections join, and are found out
 as_member() {
 	local start=$1
@@ -86,9 +88,9 @@ as_member() {
 	counted why_not flips
 	# and from then on none tries
 	wait_list "$JOIN_WAIT" 'length == 0' "$INSTANCE"
-	joined=$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .counters.joined)
+	before=$(joined)
 	answers_all member
-	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .counters.joined)" -eq "$joined" ]
+	[ "$(joined)" -eq "$before" ]
 	lib_teardown
 }
 
@@ -108,10 +110,13 @@ plain_and_member() { # START [ATTACH OPTION...]
 	echo "trust program gunicorn" >"$BATS_TEST_TMPDIR/policy"
 	SOCKHOP_TEST_FORCE=flips attached_cgroup --policy "$BATS_TEST_TMPDIR/policy"
 	start_gunicorn member
-	answers_all member
 	# most are found blocking as often as they are looked at
+	for _ in 1 2 3 4 5; do
+		answers_all member
+		[ "$(joined)" -lt 2 ] || break
+	done
 	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -c .counters
-	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .counters.joined)" -ge 2 ]
+	[ "$(joined)" -ge 2 ]
 }
 
 @test "the HTTP server of the JDK loses no request" {
