@@ -69,9 +69,10 @@ PROGS    := $(patsubst %.c,$(B)/%,$(filter-out %.bpf.c,$(wildcard tests/prog/*.c
             $(patsubst %.c,$(B)/%,$(filter-out tests/lab/cases_% tests/lab/catalogue.c,$(wildcard tests/lab/*.c))) \
             $(CATALOGUES:%=$(B)/tests/lab/%)
 ASAN     := $(B)/asan/sockhop $(UNIT:$(B)/%=$(B)/asan/%)
-# Without shared libraries: for hosts that have none of ours, and for the guests of tests/qemu. The C library warns
-# of name services: a static sockhop relay takes names only where the same C library is installed, numbers anywhere.
-STATIC   := $(B)/static/sockhop $(patsubst tests/prog/%.c,$(B)/static/%,$(wildcard tests/prog/*.c)) \
+# Without shared libraries: for hosts that have none of ours; and for the guests of tests/qemu, with the test switches. The
+# C library warns of name services: a static sockhop relay takes names only where the same C library is installed, numbers
+# anywhere.
+STATIC   := $(B)/static/sockhop $(B)/static/sockhop-test $(patsubst tests/prog/%.c,$(B)/static/%,$(wildcard tests/prog/*.c)) \
             $(CATALOGUES:%=$(B)/static/%)
 
 .PHONY: all deps asan static test-progs test test-qemu test-suites soak demo bench bench-quick bench-check bench-scale \
@@ -188,7 +189,9 @@ $(B)/release/sockhop: $(filter-out %/force.o,$(OBJ)) $(B)/release/force.o
 
 asan: $(ASAN) ## build/asan/sockhop and unit tests with sanitizers (tests/lab/leaks.bats)
 
-$(B)/static/sockhop: $(OBJ)
+$(B)/static/sockhop: $(filter-out %/force.o,$(OBJ)) $(B)/release/force.o
+$(B)/static/sockhop-test: $(OBJ)
+$(B)/static/sockhop $(B)/static/sockhop-test:
 	$(call say,LINK)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings $^ -o $@ $(shell pkg-config --static --libs $(PKGS)) -lpthread
@@ -223,7 +226,7 @@ $(eval $(call catalogue,$(B)/static,-static))
 
 test-progs: $(UNIT) $(PROGS)
 
-static: $(STATIC) ## build/static/sockhop, which needs no shared libraries, and static test programs
+static: $(STATIC) ## build/static/sockhop, which needs no shared libraries; and static test programs
 
 # ---- running ----
 

@@ -274,6 +274,8 @@ static const struct cmd_option options[] = {
 		.max = WORKERS_MAX,
 		.preset = 1,
 		.help = "processes that share the work",
+		.more = "Each that needs the kernel path or *--collapse* has a second one beside it, which "
+			"waits for sockets in its place.",
 	},
 	{
 		.name = "max-connections",

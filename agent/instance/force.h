@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * force.h: SOCKHOP_TEST_FORCE, which takes rules away to show what they protect from (enum hop_force). Only
- * the build for tests knows it (HOP_TEST): the program that `make install` installs refuses to attach with
- * it.
+ * the build for tests knows it (HOP_TEST): the programs of `make install` and `make static` refuse to attach
+ * with it.
  */
 #ifndef SOCKHOP_INSTANCE_FORCE_H
 #define SOCKHOP_INSTANCE_FORCE_H

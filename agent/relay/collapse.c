@@ -93,6 +93,7 @@ static void forget(struct relay_pair *p)
 	if (p->collapse == COLLAPSE_WANTED)
 		TAILQ_REMOVE(&p->worker->wanting, p, want);
 	p->collapse = COLLAPSE_NO;
+	p->asked = false;
 }
 
 void relay_collapse_close(struct relay_worker *w)
@@ -169,6 +170,14 @@ static bool is_chatty(const struct relay_pair *p)
 	return false;
 }
 
+static void be_due(struct relay_worker *w)
+{
+	struct relay_collapse *c = w->collapse;
+
+	if (!c->due)
+		c->due = w->now + COALESCE > c->not_before ? w->now + COALESCE : c->not_before;
+}
+
 void relay_collapse_look(struct relay_pair *p)
 {
 	struct relay_worker *w = p->worker;
@@ -178,8 +187,7 @@ void relay_collapse_look(struct relay_pair *p)
 		return;
 	p->collapse = COLLAPSE_WANTED;
 	TAILQ_INSERT_TAIL(&w->wanting, p, want);
-	if (!c->due)
-		c->due = w->now + COALESCE > c->not_before ? w->now + COALESCE : c->not_before;
+	be_due(w);
 }
 
 uint64_t relay_collapse_due(const struct relay_worker *w)
@@ -254,14 +262,17 @@ static bool both_registered(const struct relay_collapse *c, const struct relay_p
 	       !bpf_map_lookup_elem(c->in.map[MAP_ENDS], &p->end[1], &e);
 }
 
-static void publish_all(struct relay_worker *w)
+/* All that were there when the pass began. */
+static void publish_asked(struct relay_worker *w)
 {
 	struct relay_collapse *c = w->collapse;
 	struct relay_pair *p;
 	bool poke = false;
 
-	while ((p = TAILQ_FIRST(&w->wanting))) {
+	/* the others are behind them */
+	while ((p = TAILQ_FIRST(&w->wanting)) && p->asked) {
 		TAILQ_REMOVE(&w->wanting, p, want);
+		p->asked = false;
 		p->collapse = publish(c, p) ? COLLAPSE_NO : COLLAPSE_PUBLISHED;
 		if (p->collapse == COLLAPSE_NO)
 			p->marked = 0; /* once refused, not asked again */
@@ -275,20 +286,34 @@ static void publish_all(struct relay_worker *w)
 void relay_collapse_clock(struct relay_worker *w)
 {
 	struct relay_collapse *c = w->collapse;
-	uint64_t start;
+	struct relay_pair *p;
 
-	if (!c || !c->due || w->now < c->due)
+	if (!c || !c->due || w->now < c->due || w->walk.busy)
 		return;
 	c->due = 0;
 	if (c->in.config->draining || TAILQ_EMPTY(&w->wanting))
 		return;
+	TAILQ_FOREACH(p, &w->wanting, want)
+	p->asked = true;
 	if (!all_known(w)) {
-		start = cpu_ns();
-		if (instance_iterate(&c->in, ITER_RELAY_ENDS, 1, NULL, NULL))
-			msg_debug("relay: the pass over its sockets failed");
-		c->not_before = now_ns() + (cpu_ns() - start) * PASS_REST;
+		if (!relay_pass_ready(w) &&
+		    !relay_walk_begin(&w->walk, c->in.iter[ITER_RELAY_ENDS], RELAY_WALK_ENDS))
+			return;
+		msg_debug("relay: the pass over its sockets cannot run");
 	}
-	publish_all(w);
+	publish_asked(w);
+}
+
+void relay_collapse_walked(struct relay_worker *w, uint64_t cost)
+{
+	struct relay_collapse *c = w->collapse;
+
+	if (!c) /* the instance was detached meanwhile */
+		return;
+	c->not_before = w->now + cost * PASS_REST;
+	publish_asked(w);
+	if (!TAILQ_EMPTY(&w->wanting))
+		be_due(w);
 }
 
 void relay_collapse_end(struct relay_pair *p)

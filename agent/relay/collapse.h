@@ -34,8 +34,10 @@ void relay_collapse_close(struct relay_worker *w);
 void relay_collapse_mark(struct relay_pair *p, int i, int fd, bool opens);
 /* The pair has moved bytes: is it worth publishing? */
 void relay_collapse_look(struct relay_pair *p);
-/* Publish what waits for that, when it is time. */
+/* Begin the pass that looks for the keys of what waits for that, when it is time; and publish when it is
+ * over. */
 void relay_collapse_clock(struct relay_worker *w);
+void relay_collapse_walked(struct relay_worker *w, uint64_t cost);
 /* When relay_collapse_clock() has something to do next, CLOCK_MONOTONIC ns; 0: nothing. */
 uint64_t relay_collapse_due(const struct relay_worker *w);
 /* The pair ends: take back what was published. */

@@ -20,12 +20,14 @@
 struct relay_kern {
 	struct relay_bpf *skel;
 	struct bpf_link *leave; /* iter/tcp */
+	struct relay_walk *walk;
+	bool leaving; /* a leave pass is under way */
 	struct ring_buffer *ring;
 	struct relay_ep *eps; /* mmap()ed */
 	size_t eps_size;
 	int from, to, slots;
-	int *free; /* stack of even slots */
-	unsigned int n_free;
+	int *free; /* stack of even slots; from its end, those that were released during a leave pass */
+	unsigned int n_free, n_kept, pairs;
 	uint64_t *cookies; /* by slot */
 	void **owners;	   /* by slot / 2 */
 	void (*fn)(const struct relay_ev *ev, void *arg);
@@ -130,6 +132,7 @@ static int set_up(struct relay_kern *k, unsigned int n)
 		return -ENOMEM;
 	for (unsigned int i = n; i >= 2; i -= 2)
 		k->free[k->n_free++] = i - 2;
+	k->pairs = n / 2;
 	k->eps_size = n * sizeof(struct relay_ep);
 	mem = mmap(NULL, k->eps_size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(k->skel->maps.eps), 0);
 	if (mem == MAP_FAILED)
@@ -177,7 +180,7 @@ static int load_quietly(struct relay_kern *k, unsigned int n, const char **why)
 	return err;
 }
 
-int relay_kern_open(struct relay_kern **out, unsigned int pairs, const char **why)
+int relay_kern_open(struct relay_kern **out, unsigned int pairs, struct relay_walk *walk, const char **why)
 {
 	struct relay_kern *k = calloc(1, sizeof(*k));
 	int err;
@@ -187,6 +190,7 @@ int relay_kern_open(struct relay_kern **out, unsigned int pairs, const char **wh
 		*why = strerror(ENOMEM);
 		return -ENOMEM;
 	}
+	k->walk = walk;
 	err = load_quietly(k, pairs * 2, why);
 	err = err ?: set_up(k, pairs * 2);
 	if (err) {
@@ -256,7 +260,10 @@ void relay_kern_release(struct relay_kern *k, int slot)
 	bpf_map_delete_elem(k->slots, &k->cookies[slot]);
 	bpf_map_delete_elem(k->slots, &k->cookies[slot + 1]);
 	k->owners[slot / 2] = NULL;
-	k->free[k->n_free++] = slot;
+	if (k->leaving)
+		k->free[k->pairs - ++k->n_kept] = slot;
+	else
+		k->free[k->n_free++] = slot;
 }
 
 void *relay_kern_owner(const struct relay_kern *k, int slot)
@@ -285,18 +292,19 @@ int relay_kern_kick(int fd)
 	return -errno;
 }
 
-int relay_kern_leave_pass(struct relay_kern *k)
+int relay_kern_leave_begin(struct relay_kern *k)
 {
-	_cleanup_close_ int fd = bpf_iter_create(bpf_link__fd(k->leave));
-	char buf[64];
-	ssize_t n;
+	int err = relay_walk_begin(k->walk, bpf_link__fd(k->leave), RELAY_WALK_LEAVE);
 
-	if (fd < 0)
-		return -errno;
-	do {
-		n = read(fd, buf, sizeof(buf));
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	return n < 0 ? -errno : 0;
+	k->leaving |= !err;
+	return err;
+}
+
+void relay_kern_leave_end(struct relay_kern *k)
+{
+	k->leaving = false;
+	for (; k->n_kept; k->n_kept--)
+		k->free[k->n_free++] = k->free[k->pairs - k->n_kept];
 }
 
 int relay_kern_ring_fd(const struct relay_kern *k)

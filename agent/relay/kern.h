@@ -10,6 +10,7 @@
 #include <linux/types.h>
 
 #include "bpf/relay.h"
+#include "walk.h"
 
 /* A turn of at most this many bytes is chatty; one above RELAY_TURN_LARGE is bulk. */
 #define RELAY_TURN_SMALL (64u << 10)
@@ -26,11 +27,11 @@
 struct relay_kern;
 
 /*
- * Load maps and programs for `pairs` pairs. 0 or -errno, with *why a text that says what is missing: -EPERM
- * (no CAP_BPF, CAP_NET_ADMIN), -EOPNOTSUPP (the kernel cannot). Whether it does what we rely on is not known
- * then: relay_probe_open().
+ * Load maps and programs for `pairs` pairs. `walk`, which outlives it, runs the leave passes. 0 or -errno,
+ * with *why a text that says what is missing: -EPERM (no CAP_BPF, CAP_NET_ADMIN), -EOPNOTSUPP (the kernel
+ * cannot). Whether it does what we rely on is not known then: relay_probe_open().
  */
-int relay_kern_open(struct relay_kern **out, unsigned int pairs, const char **why);
+int relay_kern_open(struct relay_kern **out, unsigned int pairs, struct relay_walk *walk, const char **why);
 void relay_kern_close(struct relay_kern *k);
 
 /*
@@ -59,8 +60,12 @@ int relay_kern_enter(struct relay_kern *k, int slot, int fd);
  * reports an error once, and epoll will not tell again.
  */
 int relay_kern_kick(int fd);
-/* Run the leave pass over this network namespace. 0 or -errno. */
-int relay_kern_leave_pass(struct relay_kern *k);
+/*
+ * Begin the leave pass over this network namespace: as relay_walk_begin(). Tell when it is over: until then
+ * slots that were released are not given to others, since the pass may be about to act on one.
+ */
+int relay_kern_leave_begin(struct relay_kern *k);
+void relay_kern_leave_end(struct relay_kern *k);
 
 /* Ring buffer: its fd for epoll, and its events. */
 int relay_kern_ring_fd(const struct relay_kern *k);

@@ -228,13 +228,31 @@ static int timeout_ms(const struct relay_worker *w)
 		sooner(&at, w->poll_ns);
 	if (w->draining)
 		sooner(&at, w->drain_ns);
-	sooner(&at, relay_collapse_due(w));
+	if (!w->walk.busy)
+		sooner(&at, relay_collapse_due(w));
 	if (at == UINT64_MAX)
 		return -1;
 	if (at <= w->now)
 		return 0;
 	ms = (at - w->now + 999999) / 1000000;
 	return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+/* The process that runs our passes has answered, or is gone: who asked for the pass goes on. */
+static void walk_ready(struct relay_worker *w, struct relay_event *ev, uint32_t events)
+{
+	struct relay_walked r;
+
+	(void)ev;
+	(void)events;
+	if (!relay_walk_end(&w->walk, &r))
+		return;
+	if (r.err)
+		msg_debug("relay: a pass over the TCP sockets failed: %s", strerror(-r.err));
+	if (r.purpose == RELAY_WALK_ENDS)
+		relay_collapse_walked(w, r.cpu);
+	else if (w->kern)
+		relay_watch_left(w, r.cpu);
 }
 
 static void free_dead(struct relay_worker *w)
@@ -304,15 +322,20 @@ static bool all_unix(const struct relay_conf *conf)
 	return conf->mode == RELAY_FORWARD;
 }
 
+static bool wants_kern(const struct relay_conf *conf)
+{
+	return conf->path != RELAY_SPLICE && conf->path != RELAY_COPY && !all_unix(conf);
+}
+
 static int open_kern(struct relay_worker *w)
 {
 	unsigned int pairs = w->conf->max_pairs < KERN_PAIRS_MAX ? w->conf->max_pairs : KERN_PAIRS_MAX;
 	const char *why;
 	int err;
 
-	if (w->conf->path == RELAY_SPLICE || w->conf->path == RELAY_COPY || all_unix(w->conf))
+	if (!wants_kern(w->conf))
 		return 0;
-	err = relay_probe_open(&w->kern, pairs, &why);
+	err = relay_probe_open(&w->kern, pairs, &w->walk, &why);
 	if (!err)
 		return relay_epoll(w, EPOLL_CTL_ADD, relay_kern_ring_fd(w->kern), EPOLLIN, &w->on_ring);
 	if (w->conf->path == RELAY_KERNEL) {
@@ -333,6 +356,8 @@ static int open_worker(struct relay_worker *w)
 	if (!w->scratch || w->epoll_fd < 0)
 		return -ENOMEM;
 	err = open_signals(w);
+	if (!err && (wants_kern(w->conf) || w->conf->collapse))
+		err = relay_pass_ready(w);
 	err = err ?: open_kern(w);
 	if (!err && w->conf->collapse)
 		err = relay_collapse_open(w);
@@ -354,6 +379,7 @@ static void close_worker(struct relay_worker *w)
 	relay_collapse_close(w);
 	relay_state_close(w);
 	relay_kern_close(w->kern);
+	relay_walk_close(&w->walk);
 	util__close(&w->listen_fd);
 	util__close(&w->signal_fd);
 	util__close(&w->epoll_fd);
@@ -373,6 +399,8 @@ int relay_worker_run(const struct relay_conf *conf, unsigned int index, int list
 		.on_signal.ready = signal_ready,
 		.on_state.ready = relay_state_ready,
 		.on_ring.ready = relay_watch_ring,
+		.on_walk.ready = walk_ready,
+		.walk = RELAY_WALK_INIT,
 	};
 	char cut[24];
 	int err;

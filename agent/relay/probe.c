@@ -15,6 +15,8 @@
 
 /* Longest wait for a byte that a working kernel delivers within one scheduling round, ms. */
 #define PATIENCE_MS 2000
+/* Longest wait for a pass over the namespace: milliseconds, on a saturated machine with many sockets more. */
+#define PASS_MS 5000
 
 struct probe {
 	int x, a, b, y;
@@ -54,15 +56,18 @@ static int say(int fd, const char *text)
 }
 
 /* Out of the map, then user space reads what comes later, and no earlier byte is gone. */
-static int leave(struct relay_kern *k, const struct probe *p, int slot)
+static int leave(struct relay_kern *k, struct relay_walk *walk, const struct probe *p, int slot)
 {
 	struct relay_ep *ep = relay_kern_ep(k, slot);
+	struct relay_walked walked;
 	int err;
 
 	ep->leave = 1;
-	err = relay_kern_leave_pass(k);
+	err = relay_kern_leave_begin(k);
+	err = err ?: relay_walk_wait(walk, PASS_MS, &walked);
 	if (err)
 		return err;
+	relay_kern_leave_end(k);
 	if (ep->left != ep->enter)
 		return -EOPNOTSUPP;
 	err = say(p->x, "late");
@@ -72,7 +77,7 @@ static int leave(struct relay_kern *k, const struct probe *p, int slot)
 	return err;
 }
 
-static int forward(struct relay_kern *k, const struct probe *p, int slot)
+static int forward(struct relay_kern *k, struct relay_walk *walk, const struct probe *p, int slot)
 {
 	int err = say(p->x, "early");
 
@@ -85,11 +90,12 @@ static int forward(struct relay_kern *k, const struct probe *p, int slot)
 	err = err ?: relay_kern_enter(k, slot + 1, p->b);
 	err = err ?: say(p->y, "back");
 	err = err ?: expect(p->x, "back");
-	return err ?: leave(k, p, slot);
+	return err ?: leave(k, walk, p, slot);
 }
 
-/* 0, -EOPNOTSUPP when the kernel does not do it, or -errno when it could not be tried. */
-static int prove(struct relay_kern *k)
+/* 0, -EOPNOTSUPP when the kernel does not do it, or -ETIMEDOUT when a socket of the namespace is held, or
+ * -errno when it could not be tried. */
+static int prove(struct relay_kern *k, struct relay_walk *walk)
 {
 	struct probe p = {-1, -1, -1, -1};
 	int err, slot;
@@ -98,7 +104,7 @@ static int prove(struct relay_kern *k)
 	err = err ?: loopback_pair(&p.b, &p.y);
 	slot = err ?: relay_kern_add(k, p.a, p.b, NULL);
 	if (slot >= 0)
-		err = forward(k, &p, slot);
+		err = forward(k, walk, &p, slot);
 	else
 		err = slot;
 	probe_close(&p);
@@ -107,16 +113,25 @@ static int prove(struct relay_kern *k)
 	return err;
 }
 
-int relay_probe_open(struct relay_kern **out, unsigned int pairs, const char **why)
+static const char *failure(int err)
+{
+	if (err == -EOPNOTSUPP)
+		return "the proof on a loopback connection failed";
+	if (err == -ETIMEDOUT)
+		return "somebody holds a socket of this network namespace in a call";
+	return strerror(-err);
+}
+
+int relay_probe_open(struct relay_kern **out, unsigned int pairs, struct relay_walk *walk, const char **why)
 {
 	struct relay_kern *k;
-	int err = relay_kern_open(&k, pairs, why);
+	int err = relay_kern_open(&k, pairs, walk, why);
 
 	if (err)
 		return err;
-	err = prove(k);
+	err = prove(k, walk);
 	if (err) {
-		*why = err == -EOPNOTSUPP ? "the proof on a loopback connection failed" : strerror(-err);
+		*why = failure(err);
 		relay_kern_close(k);
 		return err;
 	}

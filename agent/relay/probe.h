@@ -4,13 +4,15 @@
 #define SOCKHOP_RELAY_PROBE_H
 
 struct relay_kern;
+struct relay_walk;
 
 /*
  * relay_kern_open(), and prove on loopback connections of our own that the kernel does what the relay relies
  * on: early bytes are forwarded, order is kept over entering and leaving, nothing is lost. Takes some
- * milliseconds. 0 or -errno: those of relay_kern_open(), -EOPNOTSUPP also when the proof failed; then *why is
- * a text that says what is missing.
+ * milliseconds, and seconds if a socket of the namespace is held. 0 or -errno: those of relay_kern_open(),
+ * -EOPNOTSUPP also when the proof failed, -ETIMEDOUT when that socket was not let go of; then *why is a text
+ * that says what is missing.
  */
-int relay_probe_open(struct relay_kern **out, unsigned int pairs, const char **why);
+int relay_probe_open(struct relay_kern **out, unsigned int pairs, struct relay_walk *walk, const char **why);
 
 #endif

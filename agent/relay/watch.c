@@ -51,13 +51,18 @@ static bool leave_possible(struct relay_worker *w)
 
 void relay_watch_leave(struct relay_worker *w)
 {
-	uint64_t start = now_ns();
-
-	if (!w->leave_wanted || w->now < w->leave_ns || !leave_possible(w))
+	if (!w->leave_wanted || w->walk.busy || w->now < w->leave_ns || !leave_possible(w))
 		return;
-	if (relay_kern_leave_pass(w->kern))
-		msg_debug("relay: the leave pass failed");
-	w->leave_ns = now_ns() + (now_ns() - start) * LEAVE_REST;
+	if (relay_pass_ready(w) || relay_kern_leave_begin(w->kern)) {
+		msg_debug("relay: the leave pass cannot run");
+		w->leave_ns = w->now + RELAY_NS;
+	}
+}
+
+void relay_watch_left(struct relay_worker *w, uint64_t cost)
+{
+	relay_kern_leave_end(w->kern);
+	w->leave_ns = w->now + cost * LEAVE_REST;
 	w->poll_ms = RELAY_POLL_MIN_MS;
 	w->poll_ns = w->now;
 }

@@ -12,8 +12,10 @@
 
 /* All directions that wait for a check, when it is time. */
 void relay_watch_check(struct relay_worker *w);
-/* The leave pass, when one is wanted and it is time. */
+/* Begin the leave pass, when one is wanted and it is time; and when it is over, having cost ns of CPU time.
+ */
 void relay_watch_leave(struct relay_worker *w);
+void relay_watch_left(struct relay_worker *w, uint64_t cost);
 /* After lost ring buffer events: look at every direction. */
 void relay_watch_lost(struct relay_worker *w);
 /* Ring buffer events. */

@@ -17,6 +17,19 @@ int relay_epoll(struct relay_worker *w, int op, int fd, uint32_t events, struct 
 	return epoll_ctl(w->epoll_fd, op, fd, &e) ? -errno : 0;
 }
 
+int relay_pass_ready(struct relay_worker *w)
+{
+	int err;
+
+	if (w->walk.fd >= 0)
+		return 0;
+	err = relay_walk_open(&w->walk);
+	err = err ?: relay_epoll(w, EPOLL_CTL_ADD, w->walk.fd, EPOLLIN, &w->on_walk);
+	if (err)
+		relay_walk_close(&w->walk);
+	return err;
+}
+
 void relay_warn(struct relay_worker *w, struct relay_limit *l, const char *fmt, ...)
 {
 	char text[512], more[64] = "";

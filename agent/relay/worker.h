@@ -14,6 +14,7 @@
 #include <linux/types.h>
 
 #include "relay.h"
+#include "walk.h"
 #include "bpf/hop.h"
 
 #define RELAY_NS 1000000000ull
@@ -103,6 +104,7 @@ struct relay_pair {
 	enum relay_collapse_state collapse;
 	TAILQ_ENTRY(relay_pair) want; /* worker->wanting */
 	int tag;		      /* in our records: 2 * tag + end */
+	bool asked;		      /* a pass that looks for its keys is under way */
 	unsigned int marked;	      /* sockets, by bit */
 	bool opened[2];		      /* sock[i] is the end that connected */
 	unsigned int skip;	      /* bytes of our own that sock[1] is sent first: a PROXY header */
@@ -132,7 +134,8 @@ struct relay_worker {
 	const struct relay_conf *conf;
 	unsigned int index;
 	int epoll_fd, listen_fd, signal_fd, state_fd;
-	struct relay_event on_listen, on_signal, on_state, on_ring;
+	struct relay_event on_listen, on_signal, on_state, on_ring, on_walk;
+	struct relay_walk walk;	 /* runs the passes over the namespace's sockets */
 	struct relay_kern *kern; /* NULL: user space carries everything */
 	const char *no_kernel;	 /* why --path kernel cannot be had */
 	uint64_t events_lost;
@@ -160,6 +163,9 @@ struct relay_worker {
 
 /* Add, change, or (events 0) remove an fd of the epoll set. */
 int relay_epoll(struct relay_worker *w, int op, int fd, uint32_t events, struct relay_event *ev);
+/* Before each pass over the sockets of the namespace: the process that runs it is there and watched. 0 or
+ * -errno. */
+int relay_pass_ready(struct relay_worker *w);
 /* msg_warn(), limited. */
 void relay_warn(struct relay_worker *w, struct relay_limit *l, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

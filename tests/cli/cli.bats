@@ -571,6 +571,12 @@ pins=/sys/fs/bpf/sockhop
 	run env SOCKHOP_TEST_FORCE=order "$BATS_TEST_TMPDIR/root/usr/sbin/sockhop" attach "$cg" --instance "$instance"
 	expect [ "$status" -eq 5 ]
 	expect contains "$output" "SOCKHOP_TEST_FORCE is set"
+	# nor has the one without shared libraries, where it was built (make static)
+	[ ! -x "$BUILD/static/sockhop" ] || {
+		run env SOCKHOP_TEST_FORCE=order "$BUILD/static/sockhop" attach "$cg" --instance "$instance"
+		expect [ "$status" -eq 5 ]
+		expect contains "$output" "SOCKHOP_TEST_FORCE is set"
+	}
 	run env SOCKHOP_TEST_FORCE=ordr "$sockhop" attach "$cg" --instance "$instance"
 	expect [ "$status" -eq 1 ]
 	expect contains "$output" "no list of test switches"

@@ -6,17 +6,22 @@
 bats_require_minimum_version 1.5.0
 
 KV=$BUILD/tests/e2e/kv
+POSTS=$BUILD/tests/e2e/posts
 # A pass on a busy machine takes long, and the agent waits a multiple of that until the next one.
 JOIN_WAIT=${JOIN_WAIT:-20}
+# So long a program may take that has a certain number of things to do, and does them in seconds on an idle machine.
+LIMIT=${LIMIT:-240}
 export no_proxy='*'
 
-build_kv() {
-	local src=$BATS_TEST_DIRNAME/kv.c
-	[ "$KV" -nt "$src" ] || {
-		mkdir -p "$(dirname "$KV")" && "${CC:-gcc}" -O2 -g -std=gnu11 -D_GNU_SOURCE "$src" -o "$KV.$$" &&
-			mv "$KV.$$" "$KV"
+# build_tool NAME: a program of this folder
+build_tool() {
+	local src=$BATS_TEST_DIRNAME/$1.c out=$BUILD/tests/e2e/$1
+	[ "$out" -nt "$src" ] || {
+		mkdir -p "${out%/*}" && "${CC:-gcc}" -O2 -g -std=gnu11 -D_GNU_SOURCE "$src" -o "$out.$$" &&
+			mv "$out.$$" "$out"
 	}
 }
+build_kv() { build_tool kv; }
 
 attached_cgroup() {
 	new_cgroup
@@ -24,8 +29,8 @@ attached_cgroup() {
 }
 
 # member CMD...: in the attached cgroup, bounded in time; plain CMD...: the same without sockhop, for comparison
-member() { in_cgroup "$CG" timeout -k 5 60 "$@"; }
-plain() { SOCKHOP_PLAIN=1 timeout -k 5 60 "$@"; }
+member() { in_cgroup "$CG" timeout -k 5 "$LIMIT" "$@"; }
+plain() { SOCKHOP_PLAIN=1 timeout -k 5 "$LIMIT" "$@"; }
 
 # spawn_member CMD..., spawn_plain CMD...: in the background, ended with the test
 spawn_member() { spawn -c "$CG" "$@"; }
@@ -63,6 +68,15 @@ wait_hops() {
 	}
 }
 
+# wait_hopped PORT [JQ]: the same of a pair that need not hop any more when it is looked at: answers in many small messages to
+# few requests may be taken for a stream now and then, when others have the CPUs in between.
+wait_hopped() {
+	wait_for "$JOIN_WAIT" _all_is "$(_of_port "$1") | any(.a.messages_hopped > 10 and .b.messages_hopped > 10 and (${2:-true}))" || {
+		show_list
+		return 1
+	}
+}
+
 # between A B: a jq condition for wait_hops: the programs of the two ends
 between() { echo "[.a.program, .b.program] | sort == ([\"$1\", \"$2\"] | sort)"; }
 
@@ -90,6 +104,12 @@ none_hopped() {
 		show_list
 		return 1
 	}
+}
+
+# counted KIND REASON: `status` has counted that reason (KIND: why_not, stay_reasons) at least once. Unlike what `list`
+# shows it does not pass.
+counted() {
+	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -e ".$1 | any(.reason == \"$2\" and .count > 0)" >/dev/null
 }
 
 hopped_messages() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq '.hopped.messages'; }

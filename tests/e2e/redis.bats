@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # redis-server with redis-benchmark, and with a client that checks every byte.
+# timeout: 900
 
 setup_file() {
 	load ../lib
@@ -30,7 +31,7 @@ benchmark() {
 	shift
 	attached_cgroup
 	start_redis member
-	spawn_member timeout 60 redis-benchmark -p "$PORT" -n "$requests" -q -t set,get "$@"
+	spawn_member timeout "$LIMIT" redis-benchmark -p "$PORT" -n "$requests" -q -t set,get "$@"
 	wait_hops "$PORT" "$(between redis-benchmark redis-server)"
 	finish
 	grep -q 'SET: [0-9.]* requests per second' "$SPAWN_LOG"
@@ -55,7 +56,7 @@ store() {
 		pids+=("$SPAWN_PID:$SPAWN_LOG")
 	done
 	if [ "$1" = member ]; then
-		wait_hops "$PORT" "$(between kv redis-server)"
+		wait_hopped "$PORT" "$(between kv redis-server)"
 		kill "${pids[@]%%:*}"
 	fi
 	for seed in "${pids[@]}"; do
@@ -80,7 +81,7 @@ store() {
 	local answer
 	attached_cgroup
 	start_redis member
-	spawn_member bash -c "yes 'ECHO 0123456789' | head -n 400000 | timeout 60 redis-cli -p $PORT | sort | uniq -c"
+	spawn_member bash -c "yes 'ECHO 0123456789' | head -n 400000 | timeout $LIMIT redis-cli -p $PORT | sort | uniq -c"
 	wait_why "$PORT" blocking
 	finish
 	read -r -a answer <"$SPAWN_LOG"
@@ -113,7 +114,7 @@ store() {
 	runner=$!
 	note_pid "$runner"
 	echo "standard input" >"$BATS_TEST_TMPDIR/in"
-	wait_hops "$PORT" "$(between kv redis-server)"
+	wait_hopped "$PORT" "$(between kv redis-server)"
 	kill -USR1 "$runner" # passed on to the command, which ends the client
 	status=0
 	wait "$runner" || status=$?

@@ -201,14 +201,23 @@ relay() {
 	timeout -k 20 500 "$lib_root/tests/lab/memory.sh" "${SOCKHOP_LEAK_CONNECTIONS:-5000}"
 }
 
+# grown KIND: what memory.sh (in $output) says of it is more than it would allow
+grown() {
+	[[ $output =~ (^|$'\n')$1:\ [^$'\n']*growth=(-?[0-9]+)\ at_most=([0-9]+) ]] && [ "${BASH_REMATCH[2]}" -gt "${BASH_REMATCH[3]}" ]
+}
+
+# The slab caches are the whole host's: what others give back meanwhile may hide 200 connections once, not every time.
 @test "members that are still open show in the kernel's memory" {
-	run timeout -k 20 200 "$lib_root/tests/lab/memory.sh" -l 1000
-	echo "$output"
-	[ "$status" -eq 1 ]
-	for kind in ends members storages slab; do
-		[[ $output =~ (^|$'\n')$kind:\ [^$'\n']*growth=([0-9]+)\ at_most=([0-9]+) ]]
-		[ "${BASH_REMATCH[2]}" -gt "${BASH_REMATCH[3]}" ]
+	local kind try
+	for try in 1 2 3 4 5; do
+		run timeout -k 20 200 "$lib_root/tests/lab/memory.sh" -l 1000
+		echo "$output"
+		[ "$status" -eq 1 ]
+		for kind in ends members storages; do grown $kind; done
+		! grown slab || return 0
+		echo "not in the slab caches, try $try"
 	done
+	return 1
 }
 
 # ---- what tests leave behind ----

@@ -4,11 +4,12 @@
  * segment in its queue, which must be cut (SOCKHOP_TEST_FORCE=cut: cannot be). Then the connection must end:
  * no byte may be read that is not the next one, neither by TCP nor by a hop.
  *
- * hole [-s SECONDS] [-p PID]
- *   -p: the agent, which is stopped once the hole is there, so that there is time to look into it
+ * hole [-s SECONDS] [-p PID] [-f]
+ *   -p: the agent, which may join them while nothing is sent and is stopped otherwise, so that there is time
+ * to look into the hole -f: the sender closes behind the hole
  *
- * exit status 0 if the reader got an error and its peer a reset; 1 if bytes were missing, or nothing came any
- * more; 77 if all arrived
+ * exit status 0 if the reader got an error (-f: the end of the stream) and its peer a reset; 1 if bytes were
+ * missing, or nothing came any more; 77 if all arrived
  */
 #include "sock.h"
 #include "pattern.h"
@@ -16,7 +17,13 @@
 #define SIZE   400
 #define CORKED 20000 /* more than the segment that is cut has, less than a segment may have */
 
+/* Round trips that the agent sleeps through, and the pause, in ms, in which it may work. */
+#define BURST 100
+#define PAUSE 300
+
 static uint64_t sent, got;
+static pid_t agent;
+static bool closes;
 
 static int send_next(int fd, size_t n)
 {
@@ -75,12 +82,10 @@ static int answer(int fd, int peer)
  * cut off. Bytes that TCP holds back (TCP_CORK) let the sender's count catch up. Short segments stay in the
  * reader's queue then, and recv() says EAGAIN even after the reset: the error is asked of poll().
  */
-static int look_into(int fd, int reader, pid_t agent)
+static int look_into(int fd, int reader)
 {
 	int on = 1, err = 0;
 
-	if (agent)
-		kill(agent, SIGSTOP);
 	setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
 	for (int i = 0; i < CORKED && !err; i++)
 		err = send_next(fd, 1); /* fails once it is reset */
@@ -88,42 +93,65 @@ static int look_into(int fd, int reader, pid_t agent)
 	setsockopt(fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
 	for (int i = 0; i < 10 && !err; i++)
 		err = send_next(fd, SIZE);
-	err = read_to(reader, sent, 0);
+	if (closes)
+		shutdown(fd, SHUT_WR);
+	err = read_to(reader, sent, agent ? 0.5 : 0);
 	if (agent)
 		kill(agent, SIGCONT);
 	return err == -EAGAIN ? read_to(reader, sent, 5) : err;
+}
+
+/* One message, half of which stays unread; its answer. */
+static int turn(const int pair[2])
+{
+	int err = send_next(pair[0], SIZE);
+
+	err = err ? err : read_to(pair[1], sent - SIZE / 2, agent ? 0.5 : 0);
+	if (err == -EAGAIN)
+		return look_into(pair[0], pair[1]);
+	return err ? err : answer(pair[1], pair[0]);
+}
+
+static int turns(const int pair[2])
+{
+	int err = 0;
+
+	if (!agent)
+		return turn(pair);
+	kill(agent, SIGSTOP);
+	for (int i = 0; i < BURST && !err; i++)
+		err = turn(pair);
+	kill(agent, SIGCONT);
+	msleep(PAUSE);
+	return err;
 }
 
 int main(int argc, char **argv)
 {
 	int c, pair[1][2], err = 0, sender;
 	double secs = 20, until;
-	pid_t agent = 0;
 	char b;
 
-	while ((c = getopt(argc, argv, "s:p:")) != -1) {
+	while ((c = getopt(argc, argv, "s:p:f")) != -1) {
 		if (c == 's')
 			secs = atof(optarg);
 		else if (c == 'p')
 			agent = atoi(optarg);
+		else if (c == 'f')
+			closes = true;
 		else
 			return EXIT_SETUP;
 	}
 	tcp_pairs(pair, 1);
-	for (until = now() + secs; !err && now() < until;) {
-		err = send_next(pair[0][0], SIZE);
-		if (!err)
-			err = read_to(pair[0][1], sent - SIZE / 2, 0);
-		if (err == -EAGAIN)
-			err = look_into(pair[0][0], pair[0][1], agent);
-		else if (!err)
-			err = answer(pair[0][1], pair[0][0]);
-	}
+	for (until = now() + secs; !err && now() < until;)
+		err = turns(pair[0]);
 	wait_for(pair[0][0], POLLIN, 2000);
 	sender = recv(pair[0][0], &b, 1, MSG_DONTWAIT) < 0 ? errno : 0;
 	printf("hole bytes=%llu end=%s sender=%s\n", (unsigned long long)got, err_name(err),
 	       err_name(sender));
 	if (!err)
 		return EXIT_NEVER_JOINED;
-	return err == -EILSEQ || err == -EAGAIN || err == -ENODATA || sender != ECONNRESET;
+	if (err == -EILSEQ || err == -EAGAIN || (err == -ENODATA) != closes)
+		return EXIT_FAULT;
+	return sender == ECONNRESET ? 0 : EXIT_FAULT;
 }

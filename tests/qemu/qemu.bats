@@ -15,7 +15,7 @@ quick() {
 
 @test "Debian's 6.1 kernel: check, join, hop, half-close, detach, cases of the behaviour catalogue, no complaint" {
 	local program
-	for program in sockhop catalogue catalogue_fionread catalogue_splice; do
+	for program in sockhop-test catalogue catalogue_fionread catalogue_splice; do
 		[ -x "$BUILD/static/$program" ] || skip "no build/static/$program: make static"
 	done
 	run timeout -k 5 100 "$here/fetch.sh" 6.1

@@ -57,6 +57,7 @@ initrd() {
 	cp "$(command -v busybox)" "$root/bin/busybox"
 	cp "$here/init" "$root/init"
 	cp "$here/guest.sh" "$BUILD"/static/* "$root/t/"
+	mv "$root/t/sockhop-test" "$root/t/sockhop" # the one with the test switches
 	cp -r "$1/modules" "$root/modules"
 	[ "$suite" = quick ] || with_libraries "$root" nginx
 	(cd "$root" && find . | cpio -o -H newc --quiet -R 0:0) >"$2"
@@ -129,7 +130,7 @@ table() {
 	}' "${files[@]}" | sed 's/ *$//'
 }
 
-[ -x "$BUILD/static/sockhop" ] || { echo "run.sh: make static builds the programs first" >&2; exit 1; }
+[ -x "$BUILD/static/sockhop-test" ] || { echo "run.sh: make static builds the programs first" >&2; exit 1; }
 mkdir -p "$out"
 too_slow=
 for series in "$@"; do

@@ -40,6 +40,20 @@ cannot_cut() {
 		echo "$output"
 	done
 	wait_for 5 no_members
+	# its reader is never done with what came by TCP: whatever hops, hops past the hole
+	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -e '.hopped.messages == 0'
+}
+
+# Only a pass can reset, so what the reader sees before it is up to TCP. This is a limit, not a promise.
+@test "a FIN behind the hole that is read before the reset is the end of the stream; it is counted, the sender is reset" {
+	local round
+	cannot_cut
+	for round in 1 2 3; do
+		run -0 member "$K/hole" -f -p "$(agent_pid)"
+		echo "$output"
+		[ "$(broken_ends)" -ge "$round" ]
+	done
+	wait_for 5 no_members
 }
 
 @test "the same connection joins and goes on where segments can be cut" {

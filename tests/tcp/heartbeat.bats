@@ -84,19 +84,44 @@ stays_for() {
 		jq --arg r "$1" '[.stay_reasons[] | select(.reason == $r).count] | add // 0'
 }
 
+# A pair that hops, until it is ended; how soon it has joined is up to the machine. Sets CLIENT.
+hopping() {
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/rr" "$K/rr" rr -s 120 -w 0.1
+	CLIENT=$SPAWN_PID
+	wait_list "$JOIN_WAIT" 'map(select(.state == "hopping")) | length == 1' "$INSTANCE"
+}
+
+has_stayed() { at_least "$(stays_for "$1")" "$2"; }
+
 @test "one message of each direction takes TCP in each heartbeat, and members stay" {
+	local since before stays passed
 	attached_cgroup --heartbeat 1
 	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .heartbeat)" -eq 1 ]
-	run -0 member "$K/rr" rr -s 6 -w 0.1
-	echo "$output"
+	hopping
+	before=$(stays_for heartbeat) since=${EPOCHREALTIME/./}
+	# six beats; a minute because a program that does not run sends nothing
+	wait_for 60 has_stayed heartbeat $((before + 12)) >/dev/null
+	stays=$(($(stays_for heartbeat) - before))
+	# one a second for each direction, and one that was due when we began
+	passed=$(((${EPOCHREALTIME/./} - since) / 1000000 + 1))
 	"$SOCKHOP" status --instance "$INSTANCE"
-	at_least "$(stays_for heartbeat)" 6 # 2 * 6, less the time that it takes to join
-	at_least 14 "$(stays_for heartbeat)"
+	echo "$stays in less than $passed s"
+	at_least $((2 * passed + 2)) "$stays"
+	# fewer, and only one direction has any
+	at_least "$stays" "$passed"
+	# and nearly all else hopped
+	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -e '.hopped.messages > 100 * .stayed.messages'
 	[ "$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .counters.left)" -eq 0 ]
+	end_pid "$CLIENT"
 }
 
 @test "a heartbeat of 0 sends nothing over TCP" {
+	local before
 	attached_cgroup --heartbeat 0
-	run -0 member "$K/rr" rr -s 3 -w 0.1
+	hopping
+	before=$(hopped)
+	sleep 2 # a span of time is what is looked at
+	at_least "$(hopped)" $((before + 10))
 	[ "$(stays_for heartbeat)" -eq 0 ]
+	end_pid "$CLIENT"
 }
