@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -113,10 +114,24 @@ static int set_number(const char *cmd, const char *name, const char *text, unsig
 	return 0;
 }
 
+static int set_interval(const char *cmd, const struct cmd_option *o, const char *value)
+{
+	unsigned int *s = o->value;
+	int err = set_number(cmd, o->name, value, s);
+
+	if (!err && !*s) {
+		cmd_usage_error(cmd, "option '--%s' wants at least 1 second", o->name);
+		err = PARSE_ERROR;
+	}
+	return err;
+}
+
 static int set_value(const char *cmd, const struct cmd_option *o, const char *value)
 {
 	struct cmd_list *list = o->value;
 
+	if (o->type == CMD_INTERVAL)
+		return set_interval(cmd, o, value);
 	if (o->type == CMD_LIST) {
 		list->word[list->count++] = value;
 		return 0;
@@ -154,6 +169,10 @@ static int long_option(int argc, char **argv, int *i, const struct cmd_option *o
 	}
 	if (*eq)
 		return set_value(argv[0], o, eq + 1);
+	if (o->type == CMD_INTERVAL && (*i + 1 >= argc || !isdigit((unsigned char)argv[*i + 1][0]))) {
+		*(unsigned int *)o->value = CMD_INTERVAL_S;
+		return 0;
+	}
 	if (*i + 1 >= argc) {
 		cmd_usage_error(argv[0], "option '--%s' wants a value", o->name);
 		return PARSE_ERROR;

@@ -44,11 +44,15 @@ void usage_print(FILE *f, const char *cmd);
 /* The command whose name is most like `word` (a typo or two away), or NULL. */
 const char *usage_suggest(const char *word);
 
+#define CMD_INTERVAL_S 2
+
 enum cmd_option_type {
-	CMD_FLAG,   /* bool: set to true */
-	CMD_STRING, /* const char *: points into argv */
-	CMD_NUMBER, /* unsigned int, decimal */
-	CMD_LIST,   /* struct cmd_list: an option that may be given several times */
+	CMD_FLAG,     /* bool: set to true */
+	CMD_STRING,   /* const char *: points into argv */
+	CMD_NUMBER,   /* unsigned int, decimal */
+	CMD_INTERVAL, /* unsigned int, seconds from 1 on; alone, no number behind it, it means CMD_INTERVAL_S
+		       */
+	CMD_LIST,     /* struct cmd_list: an option that may be given several times */
 };
 
 /* Points into argv; the caller gives `word` room for argc words. */

@@ -70,12 +70,22 @@ const struct cmd_usage cmd_usage[] = {
 	},
 	{
 		.name = "list",
-		.args = "[--json] [--all]",
+		.args = "[--json] [--all] [--columns NAMES] [--watch [S]]",
 		.summary = "show the connections, one line per pair",
-		.options =
-			"  --json                 print JSON\n"
-			"  --all                  also connections that do not hop, each with the reason\n",
-		.text = "Connections of running relays follow, unless --instance is given.\n",
+		.options = "  --json                 print JSON\n"
+			   "  --all                  also connections that do not hop, each with the reason\n"
+			   "  --columns NAMES        only these columns, in this order: state,a,b,...\n"
+			   "  --watch [S]            show it anew every S seconds (2)\n",
+		.text = "Connections of running relays follow, unless --instance is given. SERVICE is the "
+			"unit, "
+			"container or\n"
+			"pod that the cgroup of an end belongs to.\n"
+			"Columns: state, a, b, netns, netns-b, program-a, program-b, service-a, service-b, "
+			"container-a,\n"
+			"container-b, cgroup-a, cgroup-b, hops-ab, bytes-ab, stays-ab, hops-ba, bytes-ba, "
+			"stays-ba, "
+			"tcp-bytes,\n"
+			"why, meaning.\n",
 	},
 	{
 		.name = "check",

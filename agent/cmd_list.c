@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <string.h>
-#include <bpf/bpf.h>
 
 #include "cmd.h"
 #include "instance.h"
+#include "list_columns.h"
+#include "names.h"
 #include "output.h"
 #include "reasons.h"
 #include "relay_state.h"
 #include "show.h"
 #include "util.h"
 #include "walk.h"
+#include "watch.h"
 
 #define add(o, key, value) json_object_object_add(o, key, value)
 
@@ -27,6 +29,7 @@ struct pair {
 struct list {
 	const struct instance *in;
 	bool all;
+	struct names *names;
 	struct show show;
 	struct pair *pair;
 	size_t count;
@@ -88,40 +91,24 @@ static const struct reason *pair_reason(const struct pair *p, enum pair_state st
 	return why == HOP_WHY_NONE ? NULL : reason_why(why);
 }
 
-/* The name may have changed since the agent looked (exec); a dead process keeps the old one. */
-static json_object *program_name(const struct hop_vet *vet)
+static void add_program(json_object *o, const struct list *l, __u64 cookie)
 {
-	char path[32], comm[sizeof(vet->comm) + 1];
-	_cleanup_fclose_ FILE *f = NULL;
+	struct program p;
 
-	snprintf(path, sizeof(path), "/proc/%u/comm", vet->pid);
-	f = fopen(path, "re");
-	if (!f || !fgets(comm, sizeof(comm), f))
-		return output_string(vet->comm, sizeof(vet->comm));
-	return output_string(comm, strcspn(comm, "\n"));
+	names_program(l->names, l->in, cookie, &p);
+	add(o, "program", p.pid ? output_string(p.comm, sizeof(p.comm)) : NULL);
+	add(o, "pid", p.pid ? number(p.pid) : NULL);
 }
 
-static void add_program(json_object *o, const struct instance *in, __u64 cookie)
-{
-	struct hop_vet vet = {0};
-
-	if (bpf_map_lookup_elem(in->map[MAP_VETTED], &cookie, &vet) || !vet.pid) {
-		add(o, "program", NULL);
-		add(o, "pid", NULL);
-		return;
-	}
-	add(o, "program", program_name(&vet));
-	add(o, "pid", number(vet.pid));
-}
-
-static json_object *known_end(const struct instance *in, const struct hop_show *s)
+static json_object *known_end(const struct list *l, const struct hop_show *s)
 {
 	json_object *o = json_object_new_object();
 
 	add(o, "local", output_address(s->tuple.local, s->tuple.lport));
 	add(o, "peer", output_address(s->tuple.peer, s->tuple.rport));
 	add(o, "netns", number(s->netns));
-	add_program(o, in, s->cookie);
+	add_program(o, l, s->cookie);
+	names_add_who(o, names_cgroup(l->names, s->cgroup));
 	add(o, "cookie", number(s->cookie));
 	add(o, "cgroup", number(s->cgroup));
 	add(o, "member", json_object_new_boolean(s->flags & HOP_SHOW_MEMBER));
@@ -146,10 +133,11 @@ static json_object *unknown_end(const struct hop_show *s)
 	add(o, "peer", output_address(s->tuple.local, s->tuple.lport));
 	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++)
 		add(o, unknown[i], NULL);
+	names_add_who(o, NULL);
 	return o;
 }
 
-static json_object *pair_object(const struct instance *in, const struct pair *p)
+static json_object *pair_object(const struct list *l, const struct pair *p)
 {
 	enum pair_state state = pair_state(p);
 	const struct reason *why = pair_reason(p, state);
@@ -160,8 +148,8 @@ static json_object *pair_object(const struct instance *in, const struct pair *p)
 	add(o, "meaning", why ? json_object_new_string(why->help) : NULL);
 	/* pid of the relay between the two */
 	add(o, "collapsed_by", p->b && p->a->relay ? number(p->a->relay) : NULL);
-	add(o, "a", known_end(in, p->a));
-	add(o, "b", p->b ? known_end(in, p->b) : unknown_end(p->a));
+	add(o, "a", known_end(l, p->a));
+	add(o, "b", p->b ? known_end(l, p->b) : unknown_end(p->a));
 	return o;
 }
 
@@ -250,63 +238,43 @@ static int list_build(struct list *l, json_object *out)
 		err = load_plain(l);
 		show_sort(&l->show);
 	}
+	l->names = names_new();
 	l->pair = calloc(l->show.count ?: 1, sizeof(*l->pair));
-	if (!l->pair)
+	if (!l->pair || !l->names)
 		return -ENOMEM;
 	show_pairs(&l->show, collect_pair, l);
 	qsort(l->pair, l->count, sizeof(*l->pair), compare_pairs);
 	for (size_t i = 0; i < l->count; i++)
-		json_object_array_add(out, pair_object(l->in, &l->pair[i]));
+		json_object_array_add(out, pair_object(l, &l->pair[i]));
 	return err;
 }
 
-static const struct output_column columns[] = {
-	{"/state", "STATE", OUTPUT_TEXT},
-	{"/a/local", "A", OUTPUT_ADDRESS},
-	{"/b/local", "B", OUTPUT_ADDRESS},
-	{"/a/netns", "NETNS", OUTPUT_COUNT},
-	{"/a", "PROGRAM A", OUTPUT_PROGRAM},
-	{"/b", "PROGRAM B", OUTPUT_PROGRAM},
-	{"/a/messages_hopped", "A>B MSGS", OUTPUT_COUNT},
-	{"/a/bytes_hopped", "A>B BYTES", OUTPUT_BYTES},
-	{"/b/messages_hopped", "B>A MSGS", OUTPUT_COUNT},
-	{"/b/bytes_hopped", "B>A BYTES", OUTPUT_BYTES},
-	{"/reason", "WHY", OUTPUT_TEXT},
-	{"/meaning", "MEANING", OUTPUT_TEXT},
-	{0},
-};
-static const struct output_column relay_columns[] = {
-	{"/state", "STATE", OUTPUT_TEXT},
-	{"/a/peer", "A", OUTPUT_ADDRESS},
-	{"/a/local", "RELAY TO A", OUTPUT_ADDRESS},
-	{"/b/local", "RELAY TO B", OUTPUT_ADDRESS},
-	{"/b/peer", "B", OUTPUT_ADDRESS},
-	{"/relay", "RELAY", OUTPUT_PROGRAM},
-	{"/a_to_b/path", "A>B PATH", OUTPUT_TEXT},
-	{"/a_to_b/bytes", "A>B BYTES", OUTPUT_BYTES},
-	{"/b_to_a/path", "B>A PATH", OUTPUT_TEXT},
-	{"/b_to_a/bytes", "B>A BYTES", OUTPUT_BYTES},
-	{0},
-};
-static const struct output_section view[] = {
-	{OUTPUT_TABLE, "/pairs", NULL, columns},
-	{OUTPUT_TABLE, "/relayed", "relayed connections", relay_columns},
-	{0},
+/* How the list was asked for. */
+struct list_options {
+	const char *instance;
+	bool json, all;
+	unsigned int watch; /* seconds, 0: once */
+	struct output_column *columns;
 };
 
 /* JSON is one array, whatever carries a connection; text is a table for each kind. */
-static int print_list(json_object *pairs, json_object *relayed, bool json, bool attached)
+static int print_list(json_object *pairs, json_object *relayed, const struct list_options *opt, bool attached)
 {
+	const struct output_section view[] = {
+		{OUTPUT_TABLE, "/pairs", NULL, opt->columns},
+		{OUTPUT_TABLE, "/relayed", "relayed connections", list_relay_columns},
+		{0},
+	};
 	_cleanup_json_ json_object *both = json_object_new_object();
 
-	if (json) {
+	if (opt->json) {
 		for (size_t i = 0; i < json_object_array_length(relayed); i++)
 			json_object_array_add(pairs, json_object_get(json_object_array_get_idx(relayed, i)));
-		return output_print(pairs, view, json);
+		return output_print(pairs, view, true);
 	}
 	add(both, "pairs", json_object_get(pairs));
 	add(both, "relayed", json_object_get(relayed));
-	return output_print(both, attached ? view : view + 1, json);
+	return output_print(both, attached ? view : view + 1, false);
 }
 
 /*
@@ -329,6 +297,7 @@ static int list_instance(struct instance *in, bool all, json_object *out)
 	int err = list_build(&list, out);
 
 	free(list.pair);
+	names_free(list.names);
 	show_free(&list.show);
 	return err;
 }
@@ -345,36 +314,63 @@ static int open_instance(struct instance *in, const char *name, bool else_to_lis
 	return cmd_open(in, name, INSTANCE_READ);
 }
 
-int cmd_list(int argc, char **argv)
+static int list_once(void *arg)
 {
-	const char *name = NULL;
-	bool json = false, all = false;
-	const struct cmd_option options[] = {
-		{"instance", CMD_STRING, &name}, {"json", CMD_FLAG, &json}, {"all", CMD_FLAG, &all}, {0}};
-	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), status, printed, err = 0;
-	_cleanup_json_ json_object *pairs = NULL, *relayed = NULL;
+	const struct list_options *opt = arg;
+	_cleanup_json_ json_object *pairs = json_object_new_array(), *relayed = load_relayed(opt->instance);
+	int status, printed, err = 0;
 	struct instance in;
 	bool attached;
+
+	status = open_instance(&in, opt->instance, json_object_array_length(relayed));
+	attached = status == EXIT_OK;
+	if (!attached && status != EXIT_NOT_ATTACHED)
+		return status;
+	if (attached) {
+		err = list_instance(&in, opt->all, pairs);
+		instance_close(&in);
+	} else if (json_object_array_length(relayed)) {
+		status = EXIT_OK;
+	}
+	printed = print_list(pairs, relayed, opt, attached);
+	if (!err)
+		return status ?: printed;
+	msg_error("cannot list all connections: %s", strerror(-err));
+	return exit_status(err);
+}
+
+static int unknown_column(const char *cmd, const char *bad)
+{
+	const char *like = list_columns_like(bad);
+
+	if (like)
+		return cmd_usage_error(cmd, "unknown column '%s', did you mean '%s'?", bad, like);
+	return cmd_usage_error(cmd, "unknown column '%s'", bad);
+}
+
+int cmd_list(int argc, char **argv)
+{
+	struct list_options opt = {0};
+	const char *columns = NULL;
+	const struct cmd_option options[] = {{"instance", CMD_STRING, &opt.instance},
+					     {"json", CMD_FLAG, &opt.json},
+					     {"all", CMD_FLAG, &opt.all},
+					     {"columns", CMD_STRING, &columns},
+					     {"watch", CMD_INTERVAL, &opt.watch},
+					     {0}};
+	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), err, status;
+	char bad[64];
 
 	if (n < 0)
 		return cmd_parse_status(n);
 	if (n)
 		return cmd_usage_error(argv[0], "unexpected argument '%s'", argv[1]);
-	relayed = load_relayed(name);
-	status = open_instance(&in, name, json_object_array_length(relayed));
-	attached = status == EXIT_OK;
-	if (!attached && status != EXIT_NOT_ATTACHED)
-		return status;
-	pairs = json_object_new_array();
-	if (attached) {
-		err = list_instance(&in, all, pairs);
-		instance_close(&in);
-	} else if (json_object_array_length(relayed)) {
-		status = EXIT_OK;
-	}
-	printed = print_list(pairs, relayed, json, attached);
-	if (!err)
-		return status ?: printed;
-	msg_error("cannot list all connections: %s", strerror(-err));
-	return exit_status(err);
+	err = list_columns(columns, &opt.columns, bad, sizeof(bad));
+	if (err == -EINVAL)
+		return unknown_column(argv[0], bad);
+	if (err)
+		return EXIT_FAIL;
+	status = opt.watch ? watch_run(opt.watch, opt.json, list_once, &opt) : list_once(&opt);
+	free(opt.columns);
+	return status;
 }

@@ -11,6 +11,13 @@ _sockhop_instances() {
 	compgen -W "$(ls /sys/fs/bpf/sockhop 2>/dev/null)" -- "$cur"
 }
 
+# The last of the words between commas.
+_sockhop_columns() {
+	local before=${cur%"${cur##*,}"} all
+	all=$(sockhop help list 2>/dev/null | tr '\n' ' ' | sed 's/.*Columns: //;s/[.,]/ /g')
+	mapfile -t COMPREPLY < <(compgen -P "$before" -W "$all" -- "${cur##*,}")
+}
+
 # The options of a command, as `sockhop help COMMAND` shows them.
 _sockhop_options() {
 	local common="--instance --verbose --help"
@@ -19,7 +26,7 @@ _sockhop_options() {
 	detach) echo "--all --timeout $common" ;;
 	run) echo "--policy --max-connections --idle-timeout --heartbeat $common" ;;
 	status | check) echo "--json $common" ;;
-	list) echo "--json --all $common" ;;
+	list) echo "--json --all --columns --watch $common" ;;
 	relay)
 		echo "--listen --once --to --source --proxy-protocol --workers --max-connections --connect-timeout" \
 			"--idle-timeout --drain-timeout --path --collapse --instance --verbose --help"
@@ -49,6 +56,10 @@ _sockhop() {
 			;;
 		--path)
 			mapfile -t COMPREPLY < <(compgen -W "auto kernel splice copy" -- "$cur")
+			return
+			;;
+		--columns)
+			_sockhop_columns
 			return
 			;;
 		--max-connections | --heartbeat | --workers | --*timeout | --at | --listen | --to | --source) return ;;
