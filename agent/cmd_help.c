@@ -88,6 +88,19 @@ const struct cmd_usage cmd_usage[] = {
 			"why, meaning.\n",
 	},
 	{
+		.name = "metrics",
+		.args = "[--listen ADDR] [--openmetrics]",
+		.summary = "print metrics for Prometheus, or serve them",
+		.options = "  --listen ADDR          serve them over HTTP, in the foreground: PORT (on "
+			   "127.0.0.1),\n"
+			   "                         ADDRESS:PORT, unix:PATH, or fd: the socket of the "
+			   "service manager\n"
+			   "  --openmetrics          print OpenMetrics, not the text format of Prometheus\n",
+		.text = "Printed once they are for a textfile collector. Alert rules and a dashboard are "
+			"installed in\n"
+			"share/sockhop.\n",
+	},
+	{
 		.name = "check",
 		.args = "[--json]",
 		.summary = "find out by trying what this host can do",

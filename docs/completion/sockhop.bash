@@ -31,6 +31,7 @@ _sockhop_options() {
 		echo "--listen --once --to --source --proxy-protocol --workers --max-connections --connect-timeout" \
 			"--idle-timeout --drain-timeout --path --collapse --instance --verbose --help"
 		;;
+	metrics) echo "--listen --openmetrics $common" ;;
 	policy) echo "--json --at $common" ;;
 	agent) echo "$common" ;;
 	version) echo "--json --verbose --help" ;;
@@ -40,7 +41,7 @@ _sockhop_options() {
 
 _sockhop() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]} words=
-	local commands="attach detach run agent status list check policy relay help version"
+	local commands="attach detach run agent status list metrics check policy relay help version"
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		words="$commands --help --version"

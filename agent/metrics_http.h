@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* metrics_http.h: metrics over HTTP, by libmicrohttpd. */
+#ifndef SOCKHOP_METRICS_HTTP_H
+#define SOCKHOP_METRICS_HTTP_H
+
+struct metrics;
+
+/*
+ * Answer GET /metrics on a listening socket, which it closes at the end, until SIGTERM or SIGINT. Requests
+ * are answered one at a time, by what was collected less than a second ago where there is something: so a
+ * client that floods it costs no more than one collection a second. 0 or -errno; -EOPNOTSUPP: this build has
+ * no HTTP.
+ */
+int metrics_serve(struct metrics *m, int fd);
+
+#endif
