@@ -88,6 +88,21 @@ const struct cmd_usage cmd_usage[] = {
 			"why, meaning.\n",
 	},
 	{
+		.name = "top",
+		.args = "[--view VIEW] [--sort KEY] [--filter TEXT] [--delay S] [--batch] [--count N]",
+		.summary = "show what hops each second, live",
+		.options =
+			"  --view VIEW            pairs, programs, services or why (pairs); keys 1, 2, 3, w\n"
+			"  --sort KEY             messages, bytes, share, saved, connections or name "
+			"(messages)\n"
+			"  --filter TEXT          only what contains it\n"
+			"  --delay S              seconds between two looks (2); also -d\n"
+			"  --batch                print plain text; also -b\n"
+			"  --count N              with --batch: end after N times; also -n\n",
+		.text = "Key ? shows the keys and what the columns mean. What a hop saves is estimated from "
+			"benchmarks.\n",
+	},
+	{
 		.name = "metrics",
 		.args = "[--listen ADDR] [--openmetrics]",
 		.summary = "print metrics for Prometheus, or serve them",

@@ -7,6 +7,7 @@
 #include "list_columns.h"
 #include "names.h"
 #include "output.h"
+#include "pair.h"
 #include "reasons.h"
 #include "relay_state.h"
 #include "show.h"
@@ -21,11 +22,6 @@ static json_object *number(unsigned long long n)
 	return json_object_new_uint64(n);
 }
 
-/* A connection; b is NULL when the other end is not known. */
-struct pair {
-	const struct hop_show *a, *b;
-};
-
 struct list {
 	const struct instance *in;
 	bool all;
@@ -35,61 +31,6 @@ struct list {
 	size_t count;
 	int err; /* of a namespace that could not be read */
 };
-
-/*
- * What a pair does and why. HOPPING: both ends are members, and more messages hop than stay; STAYING:
- * members, but the TCP path takes most; PLAIN: not even a candidate.
- */
-enum pair_state { PAIR_HOPPING, PAIR_STAYING, PAIR_LEAVING, PAIR_CANDIDATE, PAIR_PLAIN };
-static const char *const state_names[] = {
-	[PAIR_HOPPING] = "hopping",	[PAIR_STAYING] = "staying", [PAIR_LEAVING] = "leaving",
-	[PAIR_CANDIDATE] = "candidate", [PAIR_PLAIN] = "plain",
-};
-
-static enum pair_state pair_state(const struct pair *p)
-{
-	const struct hop_show *a = p->a, *b = p->b;
-	unsigned int flags = a->flags | (b ? b->flags : 0), both = b ? a->flags & b->flags : 0;
-	unsigned int ends = a->end_flags | (b ? b->end_flags : 0);
-
-	if (!(flags & HOP_SHOW_REGISTERED))
-		return PAIR_PLAIN;
-	if (flags & HOP_SHOW_MEMBER && (flags & HOP_SHOW_STOP || ends & HOP_END_LEAVE))
-		return PAIR_LEAVING;
-	if (!(both & HOP_SHOW_MEMBER))
-		return PAIR_CANDIDATE;
-	if (!a->hops && !b->hops)
-		return PAIR_STAYING;
-	return a->hops + b->hops >= a->stays + b->stays ? PAIR_HOPPING : PAIR_STAYING;
-}
-
-/* The end whose why-not says most: not the one that points at the other, or has not seen it yet. */
-static unsigned int pair_why(const struct pair *p)
-{
-	unsigned int a = p->a->why, b = p->b ? p->b->why : HOP_WHY_NONE;
-
-	bool vague = a == HOP_WHY_PEER || a == HOP_WHY_PEER_OUTSIDE;
-
-	return a == HOP_WHY_NONE || (vague && b != HOP_WHY_NONE) ? b : a;
-}
-
-/* NULL: nothing to explain. */
-static const struct reason *pair_reason(const struct pair *p, enum pair_state state)
-{
-	unsigned int why = pair_why(p);
-
-	if (state == PAIR_HOPPING)
-		return NULL;
-	if (state == PAIR_STAYING) {
-		/* the busier end's last stay; before the first message, the peer has not read */
-		const struct hop_show *end = p->b->stays > p->a->stays ? p->b : p->a;
-
-		return reason_stay(end->stays ? end->last_stay : HOP_STAY_NOT_READ);
-	}
-	if (why == HOP_WHY_NONE && state == PAIR_CANDIDATE)
-		why = p->b ? HOP_WHY_WAITING : HOP_WHY_PEER_OUTSIDE;
-	return why == HOP_WHY_NONE ? NULL : reason_why(why);
-}
 
 static void add_program(json_object *o, const struct list *l, __u64 cookie)
 {
@@ -139,11 +80,11 @@ static json_object *unknown_end(const struct hop_show *s)
 
 static json_object *pair_object(const struct list *l, const struct pair *p)
 {
-	enum pair_state state = pair_state(p);
+	enum pair_state state = pair_state_of(p);
 	const struct reason *why = pair_reason(p, state);
 	json_object *o = json_object_new_object();
 
-	add(o, "state", json_object_new_string(state_names[state]));
+	add(o, "state", json_object_new_string(pair_state_name(state)));
 	add(o, "reason", why ? json_object_new_string(why->name) : NULL);
 	add(o, "meaning", why ? json_object_new_string(why->help) : NULL);
 	/* pid of the relay between the two */

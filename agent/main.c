@@ -14,9 +14,10 @@ static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } commands[] = {
-	{"attach", cmd_attach}, {"detach", cmd_detach},	  {"run", cmd_run},	{"agent", cmd_agent},
-	{"status", cmd_status}, {"list", cmd_list},	  {"check", cmd_check}, {"policy", cmd_policy},
-	{"relay", cmd_relay},	{"metrics", cmd_metrics}, {"help", cmd_help},	{"version", cmd_version},
+	{"attach", cmd_attach},	  {"detach", cmd_detach},   {"run", cmd_run},	  {"agent", cmd_agent},
+	{"status", cmd_status},	  {"list", cmd_list},	    {"check", cmd_check}, {"policy", cmd_policy},
+	{"relay", cmd_relay},	  {"metrics", cmd_metrics}, {"top", cmd_top},	  {"help", cmd_help},
+	{"version", cmd_version},
 };
 
 static int unknown(const char *word)

@@ -31,6 +31,7 @@ _sockhop_options() {
 		echo "--listen --once --to --source --proxy-protocol --workers --max-connections --connect-timeout" \
 			"--idle-timeout --drain-timeout --path --collapse --instance --verbose --help"
 		;;
+	top) echo "--view --sort --filter --delay --batch --count $common" ;;
 	metrics) echo "--listen --openmetrics $common" ;;
 	policy) echo "--json --at $common" ;;
 	agent) echo "$common" ;;
@@ -41,7 +42,7 @@ _sockhop_options() {
 
 _sockhop() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cmd=${COMP_WORDS[1]} words=
-	local commands="attach detach run agent status list metrics check policy relay help version"
+	local commands="attach detach run agent status list top metrics check policy relay help version"
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		words="$commands --help --version"
@@ -59,11 +60,19 @@ _sockhop() {
 			mapfile -t COMPREPLY < <(compgen -W "auto kernel splice copy" -- "$cur")
 			return
 			;;
+		--view)
+			mapfile -t COMPREPLY < <(compgen -W "pairs programs services why" -- "$cur")
+			return
+			;;
+		--sort)
+			mapfile -t COMPREPLY < <(compgen -W "messages bytes share saved connections name" -- "$cur")
+			return
+			;;
 		--columns)
 			_sockhop_columns
 			return
 			;;
-		--max-connections | --heartbeat | --workers | --*timeout | --at | --listen | --to | --source) return ;;
+		--max-connections | --heartbeat | --delay | --count | --filter | --workers | --*timeout | --at | --listen | --to | --source) return ;;
 		esac
 		words=$(_sockhop_options "$cmd")
 		case $cmd in
