@@ -39,9 +39,7 @@ static int serve(struct metrics *m, struct listener *l)
 	err = metrics_serve(m, l->fd);
 	if (!err)
 		l->fd = -1; /* closed by the server */
-	if (err == -EOPNOTSUPP)
-		msg_error("this build has no HTTP server: let a textfile collector read `sockhop metrics`");
-	else if (err)
+	if (err)
 		msg_error("cannot serve %s: %s", l->name, strerror(-err));
 	return exit_status(err);
 }
@@ -93,6 +91,10 @@ int cmd_metrics(int argc, char **argv)
 		return cmd_usage_error(argv[0], "unexpected argument '%s'", argv[1]);
 	if (where && openmetrics)
 		return cmd_usage_error(argv[0], "with --listen the client asks for its format");
+	if (where && !metrics_can_serve()) {
+		msg_error("this build has no HTTP server: let a textfile collector read `sockhop metrics`");
+		return EXIT_UNSUPPORTED;
+	}
 	if (where && (err = listener_open(where, &l, &why)))
 		return cannot_listen(argv[0], where, err, why);
 	status = try_open(name, where);

@@ -6,6 +6,11 @@
 #ifdef NO_HTTP /* build/static/sockhop: libmicrohttpd brings GnuTLS, of which not all exists as static \
 		  libraries */
 
+bool metrics_can_serve(void)
+{
+	return false;
+}
+
 int metrics_serve(struct metrics *m, int fd)
 {
 	(void)m;
@@ -110,6 +115,11 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *c, const cha
 	if (!strcmp(url, "/"))
 		return answer_words(c, MHD_HTTP_OK, "sockhop: /metrics\n");
 	return answer_words(c, MHD_HTTP_NOT_FOUND, "sockhop: /metrics\n");
+}
+
+bool metrics_can_serve(void)
+{
+	return true;
 }
 
 int metrics_serve(struct metrics *m, int fd)

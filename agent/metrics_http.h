@@ -3,7 +3,12 @@
 #ifndef SOCKHOP_METRICS_HTTP_H
 #define SOCKHOP_METRICS_HTTP_H
 
+#include <stdbool.h>
+
 struct metrics;
+
+/* Does this build have an HTTP server? */
+bool metrics_can_serve(void);
 
 /*
  * Answer GET /metrics on a listening socket, which it closes at the end, until SIGTERM or SIGINT. Requests
