@@ -110,18 +110,8 @@ static void sort_by(struct top_view *v, int letter)
 	}
 }
 
-enum top_action top_press(struct top_view *v, int key, size_t page)
+static enum top_action command(struct top_view *v, int key)
 {
-	if (v->typing) {
-		type(v, key);
-		return TOP_DRAW;
-	}
-	if (v->help) { /* any key */
-		v->help = false;
-		return TOP_DRAW;
-	}
-	if (scroll(v, key, page))
-		return TOP_DRAW;
 	switch (key) {
 	case 'q':
 	case 'Q':
@@ -159,5 +149,16 @@ enum top_action top_press(struct top_view *v, int key, size_t page)
 	default:
 		sort_by(v, key);
 	}
+	return TOP_DRAW;
+}
+
+enum top_action top_press(struct top_view *v, int key, size_t page)
+{
+	if (v->typing)
+		type(v, key);
+	else if (v->help) /* any key ends it */
+		v->help = false;
+	else if (!scroll(v, key, page))
+		return command(v, key);
 	return TOP_DRAW;
 }

@@ -199,28 +199,37 @@ prometheus_has() {
 	[ "$(cat "$sock")" = precious ]
 }
 
-# As a service manager does: the listening socket is descriptor 3, and LISTEN_PID is who may take it.
-@test "a socket that is handed over" {
-	new_cgroup
-	attach "$CG"
-	port=$(free_port)
-	spawn python3 -c '
+# handed PORT PID COUNT CMD...: becomes CMD, as by a service manager: a listening socket is descriptor 3, LISTEN_PID
+# (self: its own) says who may take it
+handed() {
+	exec timeout 60 python3 -c '
 import os, socket, sys
 s = socket.create_server(("127.0.0.1", int(sys.argv[1])))
 if s.fileno() != 3:
     os.dup2(s.fileno(), 3)
 os.set_inheritable(3, True)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=sys.argv[2])
-os.execv(sys.argv[3], sys.argv[3:])' "$port" 1 "$SOCKHOP" metrics --listen fd --instance "$INSTANCE"
+pid = os.getpid() if sys.argv[2] == "self" else sys.argv[2]
+os.environ.update(LISTEN_PID=str(pid), LISTEN_FDS=sys.argv[3])
+os.execv(sys.argv[4], sys.argv[4:])' "$@"
+}
+
+@test "a socket that is handed over" {
+	new_cgroup
+	attach "$CG"
+	port=$(free_port)
+	local metrics=("$SOCKHOP" metrics --listen fd --instance "$INSTANCE")
+	spawn handed "$port" self 1 "${metrics[@]}"
 	wait_for 10 grep -q 'metrics are at the socket of the service manager' "$SPAWN_LOG"
 	fetch a "http://127.0.0.1:$port/metrics"
 	grep -q '^sockhop_attached{.*} 1$' "$BATS_TEST_TMPDIR/a"
-	run -2 "$SOCKHOP" metrics --listen fd --instance "$INSTANCE"
+	run -2 "${metrics[@]}"
 	[[ $output == *"no service manager has handed a socket over"* ]]
-	# meant for another process
-	run -2 env LISTEN_PID=1 LISTEN_FDS=1 "$SOCKHOP" metrics --listen fd --instance "$INSTANCE" 3</dev/null
-	# not a socket
-	run -2 sh -c 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3</dev/null' - "$SOCKHOP" metrics --listen fd --instance "$INSTANCE"
+	# meant for another process; several of them; not a socket
+	run -2 handed 0 1 1 "${metrics[@]}"
+	[[ $output == *"no service manager has handed a socket over"* ]]
+	run -2 handed 0 self 2 "${metrics[@]}"
+	[[ $output == *"several sockets"* ]]
+	run -2 sh -c 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$@" 3</dev/null' - "${metrics[@]}"
 	[[ $output == *"no listening socket"* ]]
 }
 
