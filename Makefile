@@ -64,18 +64,18 @@ UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*.c))
 # Themes of the behaviour catalogue that keep a whole program out: each is a program of its own.
 LAB_ALONE := splice fionread
 LAB_CASES := $(filter-out $(LAB_ALONE:%=tests/lab/cases_%.c),$(wildcard tests/lab/cases_*.c))
-LAB_H    := $(wildcard tests/lab/*.h tests/kernel/*.h)
+LAB_H    := $(wildcard tests/lab/*.h tests/prog/*.h)
 CATALOGUES := catalogue $(LAB_ALONE:%=catalogue_%)
-PROGS    := $(patsubst %.c,$(B)/%,$(filter-out %.bpf.c,$(wildcard tests/kernel/*.c tests/bench/*.c))) \
+PROGS    := $(patsubst %.c,$(B)/%,$(filter-out %.bpf.c,$(wildcard tests/prog/*.c tests/bench/*.c))) \
             $(patsubst %.c,$(B)/%,$(filter-out tests/lab/cases_% tests/lab/catalogue.c,$(wildcard tests/lab/*.c))) \
             $(CATALOGUES:%=$(B)/tests/lab/%)
 ASAN     := $(B)/asan/sockhop $(UNIT:$(B)/%=$(B)/asan/%)
-# Without shared libraries: for hosts that have none of ours, and for the guests of tests/kernels. The C library warns
+# Without shared libraries: for hosts that have none of ours, and for the guests of tests/qemu. The C library warns
 # of name services: a static sockhop relay takes names only where the same C library is installed, numbers anywhere.
-STATIC   := $(B)/static/sockhop $(patsubst tests/kernel/%.c,$(B)/static/%,$(wildcard tests/kernel/*.c)) \
+STATIC   := $(B)/static/sockhop $(patsubst tests/prog/%.c,$(B)/static/%,$(wildcard tests/prog/*.c)) \
             $(CATALOGUES:%=$(B)/static/%)
 
-.PHONY: all deps asan static test-progs test test-kernels test-suites soak demo bench bench-quick bench-scale \
+.PHONY: all deps asan static test-progs test test-qemu test-suites soak demo bench bench-quick bench-scale \
         bench-cost bench-relay lint format docs install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 # Else make takes the objects of the test programs for intermediate files, and removes them.
@@ -98,7 +98,7 @@ $(B)/.tools:
 
 deps: ## install what building and testing need (Debian)
 	@tests/deps.sh build test lint install
-	@tests/deps.sh kernels || echo "no virtual machines: tests/kernels will be skipped" >&2
+	@tests/deps.sh qemu || echo "no virtual machines: tests/qemu will be skipped" >&2
 
 # After packages were installed make must look again: in a new process.
 again = @+$(MAKE) --no-print-directory
@@ -175,10 +175,10 @@ endef
 $(eval $(call userspace,$(B),))
 $(eval $(call userspace,$(B)/asan,$(ASAN_FLAGS)))
 
-# The switches that take rules away (agent/force.h) are in what tests run, and not in what is installed.
-$(B)/agent/force.o $(B)/asan/agent/force.o: private HOP_CFLAGS += -DHOP_TEST
+# The switches that take rules away (agent/instance/force.h) are in what tests run, and not in what is installed.
+$(B)/agent/instance/force.o $(B)/asan/agent/instance/force.o: private HOP_CFLAGS += -DHOP_TEST
 
-$(B)/release/force.o: agent/force.c $(B)/.flags | $(B)/.tools
+$(B)/release/force.o: agent/instance/force.c $(B)/.flags | $(B)/.tools
 	$(call say,CC)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(HOP_CFLAGS) $(ERRORS) $(DEPFILE) -c $< -o $@
@@ -191,7 +191,7 @@ asan: $(ASAN) ## build/asan/sockhop and unit tests with sanitizers (tests/lab/le
 
 # Without the HTTP server of `sockhop metrics`: libmicrohttpd wants GnuTLS, and that p11-kit, which Debian has as a shared
 # library only.
-HTTP     := $(filter %/metrics_http.o,$(OBJ))
+HTTP     := $(filter %/metrics/http.o,$(OBJ))
 
 $(B)/static/metrics_http.o: $(HTTP:$(B)/%.o=%.c) $(B)/.flags | $(B)/.tools
 	$(call say,CC)
@@ -228,7 +228,7 @@ $(CATALOGUES:%=$1/%): $1/catalogue%: $(LAB_H) $(B)/.flags | $(B)/.tools
 endef
 
 $(eval $(call program,$(B)/tests/%,tests/%.c,))
-$(eval $(call program,$(B)/static/%,tests/kernel/%.c,-static))
+$(eval $(call program,$(B)/static/%,tests/prog/%.c,-static))
 $(eval $(call catalogue,$(B)/tests/lab,))
 $(eval $(call catalogue,$(B)/static,-static))
 
@@ -238,10 +238,10 @@ static: $(STATIC) ## build/static/sockhop, which needs no shared libraries, and 
 
 # ---- running ----
 
-# SUITES="cli kernel": only these (tests/run.sh says which there are)
+# SUITES="cli tcp": only these (tests/run.sh says which there are)
 test: ## all tests on the real kernel (root); prints "N passed, N failed"
 	@tests/deps.sh build test lint install
-	@$(if $(filter kernels,$(or $(SUITES),kernels)),tests/deps.sh kernels || echo "tests/kernels will be skipped" >&2)
+	@$(if $(filter qemu,$(or $(SUITES),qemu)),tests/deps.sh qemu || echo "tests/qemu will be skipped" >&2)
 	$(again) WERROR=1 all test-progs asan static $(B)/sockhop.8.gz
 	@tests/deps.sh fuzz && $(MAKE) --no-print-directory $(FUZZ) || echo "no libFuzzer: tests/fuzz will be skipped" >&2
 	tests/run.sh $(SUITES)
@@ -249,7 +249,7 @@ test: ## all tests on the real kernel (root); prints "N passed, N failed"
 # libFuzzer over the parser of hostile files; clang has the runtime in a package of its own.
 FUZZ     := $(B)/fuzz/elfscan
 
-$(FUZZ): tests/fuzz/fuzz_elfscan.c agent/elfscan.c agent/elfcode.c $(wildcard agent/elf*.h) bpf/hop.h
+$(FUZZ): tests/fuzz/fuzz_elfscan.c agent/program/elf.c agent/program/elf_code.c $(wildcard agent/program/elf*.h) bpf/hop.h
 	$(call say,FUZZ)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(filter-out -O2,$(HOP_CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
@@ -263,11 +263,11 @@ fuzz: ## fuzz the reading of ELF files: SECONDS=60; keeps what it learns in buil
 	tests/fuzz/seeds.py $(B)/fuzz/seeds
 	cd $(B)/fuzz && ./elfscan -max_total_time=$(or $(SECONDS),60) -max_len=8192 -rss_limit_mb=1024 -timeout=10 corpus seeds
 
-test-kernels: ## boot Debian's 6.1, 6.12 and newest 7.x kernels (QEMU) and test in them; prints a table
-	@tests/deps.sh build kernels test
+test-qemu: ## boot Debian's 6.1, 6.12 and newest 7.x kernels (QEMU) and test in them; prints a table
+	@tests/deps.sh build qemu test
 	$(again) static
-	tests/kernels/run.sh
-	tests/kernels/run.sh -c
+	tests/qemu/run.sh
+	tests/qemu/run.sh -c
 
 test-suites: ## test suites of others (CPython, Tornado), whole, plain and under sockhop; prints a table
 	@tests/deps.sh build test
@@ -281,7 +281,7 @@ soak: ## random programs and storms for longer: SECONDS=600 each
 
 demo: ## a real workload, plain and under sockhop, in interleaved rounds (root)
 	@tests/deps.sh build demo
-	$(again) all $(B)/tests/kernel/rr
+	$(again) all $(B)/tests/prog/rr
 	tests/demo.sh
 
 bench: RUN = tests/bench/bench --out docs/bench/bench
@@ -301,7 +301,7 @@ bench bench-quick bench-scale bench-cost bench-relay:
 
 # ---- the sources ----
 
-lint: ## clang-format, cppcheck and shellcheck over the sources
+lint: ## clang-format, cppcheck, shellcheck and tests/arrows.py over the sources
 	@tests/deps.sh build lint
 	tests/lint.sh
 
@@ -341,6 +341,13 @@ uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(MANDIR)/man8/sockhop.8.gz $(DESTDIR)$(COMPDIR)/sockhop \
 		$(UNITS:%=$(DESTDIR)$(UNITDIR)/%) $(DATA:%=$(DESTDIR)$(DATADIR)/%)
 	! [ -d $(DESTDIR)$(DATADIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DATADIR)
+
+.PHONY: deb rpm
+deb: ## a Debian package, in build/deb (packages it needs: tests/deps.sh build install package)
+	docs/packages/build.sh deb $(abspath $(B))/deb
+
+rpm: ## an rpm package, in build/rpm
+	docs/packages/build.sh rpm $(abspath $(B))/rpm
 
 clean: ## remove build/
 	rm -rf $(B)

@@ -6,10 +6,10 @@
 #include <stdio_ext.h>
 #include <string.h>
 
-#include "cmd.h"
-#include "util.h"
+#include "agent/cmd/cmd.h"
+#include "agent/lib/util.h"
 
-/* What help says about each is in cmd_usage[] (cmd_help.c). */
+/* What help says about each is in cmd_usage[] (cmd/help.c). */
 static const struct {
 	const char *name;
 	int (*run)(int argc, char **argv);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * probe.bpf.c: an object of its own, used by agent/probe.c to find out by doing what this kernel does with
- * members of a sockhash. It touches only the two sockets that the probe made.
+ * probe.bpf.c: an object of its own, used by agent/probe/probe.c to find out by doing what this kernel does
+ * with members of a sockhash. It touches only the two sockets that the probe made.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>

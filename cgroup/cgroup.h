@@ -6,6 +6,8 @@
  * All functions return 0 or -errno unless they say otherwise, and leave their out-parameters untouched on
  * failure. Paths are absolute, canonical and NUL-terminated; -ENAMETOOLONG when one does not fit its buffer
  * (PATH_MAX always fits). None of them prints.
+ *
+ * It knows nothing of instances or connections. It may call agent/lib; every other room may call it.
  */
 #ifndef SOCKHOP_CGROUP_H
 #define SOCKHOP_CGROUP_H

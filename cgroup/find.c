@@ -7,7 +7,7 @@
 #include <sys/vfs.h>
 #include <linux/magic.h>
 
-#include "agent/util.h"
+#include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
 #include "cgroup/path.h"
 

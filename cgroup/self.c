@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "agent/util.h"
+#include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
 #include "cgroup/path.h"
 

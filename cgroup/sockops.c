@@ -6,7 +6,7 @@
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 
-#include "agent/util.h"
+#include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
 #include "cgroup/path.h"
 

@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "agent/util.h"
+#include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
 #include "cgroup/path.h"
 

@@ -24,7 +24,7 @@ work=$(mktemp -d /tmp/sockhop-demo.XXXXXX)
 export SOCKHOP_JOURNAL=$work/journal BATS_TEST_TMPDIR=$work
 # shellcheck source=tests/lib.bash
 . "$root/tests/lib.bash"
-rr=$BUILD/tests/kernel/rr
+rr=$BUILD/tests/prog/rr
 
 # shellcheck disable=SC2317
 stop() {

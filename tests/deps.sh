@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# deps.sh [STEP]...: installs the Debian packages that a step (build, test, fuzz, demo, bench, lint, install) needs; silent when
+# deps.sh [STEP]...: installs the Debian packages that a step (build, test, fuzz, demo, bench, lint, install, package) needs; silent when
 # all are there.
 # On a system without apt-get it names what is missing and fails.
 # The lists are read by name, as ${!step}:
@@ -18,11 +18,12 @@ demo="redis-server redis-tools nginx-light wrk iproute2 util-linux jq curl"
 test="libcmocka-dev liburing-dev bats $demo haproxy memcached socat netcat-openbsd postgresql postgresql-contrib
 	apache2-utils nftables openssl openssh-server openssh-client curl python3 jq libelf-dev
 	procps util-linux strace binutils llvm gosu lib$python-testsuite python3-tornado debootstrap spin prometheus tmux $install"
-kernels="qemu-system-x86 busybox-static cpio zstd lz4 xz-utils"
+qemu="qemu-system-x86 busybox-static cpio zstd lz4 xz-utils"
 bench="gnuplot-nox linux-perf redis-server redis-tools nginx-light libnginx-mod-stream wrk haproxy memcached postgresql
 	postgresql-contrib iproute2 nftables python3 bpftool"
 fuzz="libclang-rt-dev python3"
-lint="clang-format cppcheck shellcheck"
+package="dpkg-dev debhelper fakeroot lintian rpm"
+lint="clang-format cppcheck shellcheck python3"
 
 want=
 for step in "$@"; do want="$want ${!step}"; done

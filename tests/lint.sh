@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# lint.sh [CHECK]...: the checks format (clang-format), cppcheck, shellcheck, bats (shellcheck of the bats files) over
-# the sources; all of them without arguments. Fails if one complains or its tool is missing: `make lint` installs them.
+# lint.sh [CHECK]...: the checks format (clang-format), cppcheck, shellcheck, bats (shellcheck of the bats files), arrows
+# (who includes whom: arrows.py) over the sources; all of them without arguments. Fails if one complains or its tool is missing: `make lint` installs them.
 set -uo pipefail
 shopt -s nullglob
 cd "$(dirname "$0")/.." || exit 1
@@ -69,12 +69,13 @@ run_check() {
 	cppcheck) check_cppcheck ;;
 	shellcheck) check_shellcheck ;;
 	bats) check_bats ;;
+	arrows) tests/arrows.py ;;
 	*) echo "lint.sh: no such check: $1" >&2; exit 2 ;;
 	esac
 }
 
 failed=0
-[ $# -gt 0 ] || set -- format cppcheck shellcheck bats
+[ $# -gt 0 ] || set -- format cppcheck shellcheck bats arrows
 for check in "$@"; do
 	if run_check "$check"; then
 		echo "lint: $check: ok"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # run.sh [SUITE|FILE]...: runs the tests; `make test` builds and calls it. Needs root and the real kernel.
 #
-# SUITE is unit (build/tests/unit/*, cmocka) or model (spin), fuzz, repo, cli, kernel, e2e, relay, lab, kernels
+# SUITE is unit (build/tests/unit/*, cmocka) or model (spin), fuzz, repo, cli, tcp, e2e, relay, lab, qemu
 # (tests/SUITE/*.bats); FILE is one
 # of these programs or .bats files. Without arguments all suites that exist are run.
 #
@@ -22,7 +22,7 @@ export BUILD=${BUILD:-$root/build}
 export SOCKHOP=${SOCKHOP:-$BUILD/sockhop}
 export BATS_LIB_PATH=$root/tests
 export LC_ALL=C CMOCKA_MESSAGE_OUTPUT=TAP
-suites="unit model fuzz repo cli kernel e2e relay lab kernels"
+suites="unit model fuzz repo cli tcp e2e relay lab qemu"
 file_limit=300
 run_limit=${RUN_LIMIT:-3600}
 

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 source tests/lib.bash
 
 rounds=${1:-5} size=${2:-64} conns=${3:-1}
-rr=$BUILD/tests/kernel/rr
+rr=$BUILD/tests/prog/rr
 SOCKHOP_JOURNAL=$(mktemp)
 lib_journal=$SOCKHOP_JOURNAL
 out=$(mktemp)

@@ -15,8 +15,8 @@
  *   Ends at end of file.
  * All sockets are non-blocking and watched by epoll.
  */
-#include "../kernel/histogram.h"
-#include "../kernel/sock.h"
+#include "../prog/histogram.h"
+#include "../prog/sock.h"
 
 #include <sys/epoll.h>
 #include <sys/un.h>

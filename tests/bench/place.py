@@ -19,7 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", ROOT / "build"))
 SOCKHOP = os.environ.get("SOCKHOP", str(BUILD / "sockhop"))
-RR = str(BUILD / "tests/kernel/rr")
+RR = str(BUILD / "tests/prog/rr")
 LOAD = str(BUILD / "tests/bench/load")
 NAIVE = str(BUILD / "tests/bench/naive")
 STATS = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")

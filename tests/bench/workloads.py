@@ -82,7 +82,7 @@ TCP = ("plain", "control", "sockhop", "early", "naive")
 
 
 class Rr(Workload):
-    """tests/kernel/rr: client and server are one command, or two in two namespaces."""
+    """tests/prog/rr: client and server are one command, or two in two namespaces."""
 
     def __init__(self, name, args, quick=False, net=None, span=SPAN):
         super().__init__(name, TCP, quick)

@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0
 
 setup() {
 	load ../lib
-	K=$BUILD/tests/kernel
+	K=$BUILD/tests/prog
 	mux=
 }
 teardown() {

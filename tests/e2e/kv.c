@@ -9,7 +9,7 @@
  * the pass is complete. SEED makes keys and values of its own. Prints what was compared; 1 if anything
  * differed.
  */
-#include "../kernel/sock.h"
+#include "../prog/sock.h"
 
 #include <inttypes.h>
 

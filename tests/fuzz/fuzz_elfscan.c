@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "agent/elfscan.h"
+#include "agent/program/elf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """seeds.py DIR: writes small ELF files for the fuzzer: of each class and byte order one that has everything that
-elfscan.c looks at, and hostile variants of it."""
+program/elf.c looks at, and hostile variants of it."""
 import os
 import struct
 import sys

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* cases_common: what the cases of the catalogue note, and how; see lab.h. */
 #include "lab.h"
-#include "../kernel/process.h"
+#include "../prog/process.h"
 
 #include <sched.h>
 

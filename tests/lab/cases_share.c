@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* cases_share: one socket in several hands, other namespaces, a frozen process. */
 #include "lab.h"
-#include "../kernel/process.h"
+#include "../prog/process.h"
 
 #include <sched.h>
 #include <sys/stat.h>

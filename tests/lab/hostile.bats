@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # Hostile neighbours: no byte goes to a socket that TCP would not have given it to, and who is not root can neither
-# attach, detach, read nor steer. (Forged sequence numbers within one cgroup: tests/kernel/join.bats.)
+# attach, detach, read nor steer. (Forged sequence numbers within one cgroup: tests/tcp/join.bats.)
 
 NOBODY=65534
 
@@ -13,7 +13,7 @@ setup() {
 	BIN=$(mktemp -d /tmp/sockhop-lab.XXXXXX)
 	chmod 755 "$BIN"
 	cp "$SOCKHOP" "$BIN/sockhop"
-	cp "$BUILD/tests/kernel/forge" "$BUILD/tests/kernel/stream_check" "$BUILD/tests/lab/catalogue" "$BIN"
+	cp "$BUILD/tests/prog/forge" "$BUILD/tests/prog/stream_check" "$BUILD/tests/lab/catalogue" "$BIN"
 }
 teardown() {
 	lib_teardown

@@ -10,7 +10,7 @@
 #ifndef SOCKHOP_TESTS_LAB_H
 #define SOCKHOP_TESTS_LAB_H
 
-#include "../kernel/sock.h"
+#include "../prog/sock.h"
 
 #include <pthread.h>
 #include <sys/epoll.h>

@@ -9,7 +9,7 @@
 setup() {
 	bats_require_minimum_version 1.5.0
 	load ../lib
-	K=$BUILD/tests/kernel
+	K=$BUILD/tests/prog
 	export JOIN_WAIT=${JOIN_WAIT:-20}
 }
 teardown() { lib_teardown; }
@@ -250,7 +250,7 @@ children_of() { pgrep -P "$1"; }
 has_children() { [ -n "$(children_of "$1")" ]; }
 @test "a test program that is killed takes its other processes with it" {
 	local parent child since children
-	for cmd in "kernel/rr -s 60" "kernel/rr -b -c 3 -s 60" "kernel/stream_check -n 3 -s 60" "lab/random -t 60"; do
+	for cmd in "prog/rr -s 60" "prog/rr -b -c 3 -s 60" "prog/stream_check -n 3 -s 60" "lab/random -t 60"; do
 		# shellcheck disable=SC2086
 		SOCKHOP_PLAIN=1 spawn "$BUILD"/tests/$cmd
 		parent=$SPAWN_PID

@@ -20,7 +20,7 @@ work=$(mktemp -d)
 trap 'end; exit 2' INT TERM
 trap end EXIT
 memcg=()
-rr=$BUILD/tests/kernel/rr
+rr=$BUILD/tests/prog/rr
 
 # A group of the memory controller goes when its last process has gone.
 end() {

@@ -15,8 +15,8 @@
  * A failing seed is printed with what went wrong; `random -s SEED -n 1` (and -c, -e) replays it.
  * SOCKHOP_PLAIN=1: no share. Exit status: 0, 1 a fault, 2 the set-up failed.
  */
-#include "../kernel/pattern.h"
-#include "../kernel/sock.h"
+#include "../prog/pattern.h"
+#include "../prog/sock.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -423,7 +423,8 @@ static void run_seed(struct shared *s, unsigned int seed)
 	char name[16];
 	pid_t peer;
 
-	/* one that turns a member blocking speaks for its program, not for all seeds (agent/flips.h) */
+	/* one that turns a member blocking speaks for its program, not for all seeds (agent/program/flips.h)
+	 */
 	snprintf(name, sizeof(name), "seed %u", seed);
 	prctl(PR_SET_NAME, name);
 	derive(d.script, seed);

@@ -12,7 +12,7 @@ setup() {
 }
 teardown() { lib_teardown; }
 
-K=$BUILD/tests/kernel
+K=$BUILD/tests/prog
 
 attached() {
 	new_cgroup

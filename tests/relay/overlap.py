@@ -7,7 +7,7 @@ import socket
 import sys
 
 sys.dont_write_bytecode = True  # no files beside the tests
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "kernel"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "prog"))
 from rawseg import LO, arrives, overlaps, sequences  # noqa: E402
 
 relay, target = int(sys.argv[1]), int(sys.argv[2])

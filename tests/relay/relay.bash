@@ -2,13 +2,16 @@
 # shellcheck shell=bash
 # relay.bash: what the bats files of this folder share, on top of ../lib.bash.
 
-load_program=$BUILD/tests/kernel/relay_load
+load_program=$BUILD/tests/prog/relay_load
+# A command that runs the relay, see start_relay().
+relay_under=()
 
 _printed_port() { grep -qE '^[][0-9a-f.:]+:[0-9]+$' "$1"; }
 
 # start_relay ARGUMENT...: `sockhop relay` on a port of the kernel's choice; sets RELAY_PID, RELAY_LOG, RELAY_PORT.
+# The array relay_under is a command that runs it, if set.
 start_relay() {
-	spawn "$SOCKHOP" relay "$@"
+	spawn "${relay_under[@]}" "$SOCKHOP" relay "$@"
 	RELAY_PID=$SPAWN_PID RELAY_LOG=$SPAWN_LOG
 	wait_for 10 _printed_port "$RELAY_LOG" || {
 		cat "$RELAY_LOG"

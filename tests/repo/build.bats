@@ -97,11 +97,11 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 }
 
 @test "warnings are errors with WERROR=1 and where CI is set only; V=1 shows the commands" {
-	run -0 make_ -n B="$tmp/b" "$tmp/b/agent/reasons.o" VMLINUX_H="$BUILD/vmlinux.h"
+	run -0 make_ -n B="$tmp/b" "$tmp/b/agent/view/reasons.o" VMLINUX_H="$BUILD/vmlinux.h"
 	lacks '-Werror'
-	run -0 make_ -n B="$tmp/b" "$tmp/b/agent/reasons.o" VMLINUX_H="$BUILD/vmlinux.h" WERROR=1
+	run -0 make_ -n B="$tmp/b" "$tmp/b/agent/view/reasons.o" VMLINUX_H="$BUILD/vmlinux.h" WERROR=1
 	has '-Werror'
-	run -0 env CI=true bash -c "unset MAKEFLAGS MAKELEVEL; make -n -C '$root' B='$tmp/b' VMLINUX_H='$BUILD/vmlinux.h' '$tmp/b/agent/reasons.o'"
+	run -0 env CI=true bash -c "unset MAKEFLAGS MAKELEVEL; make -n -C '$root' B='$tmp/b' VMLINUX_H='$BUILD/vmlinux.h' '$tmp/b/agent/view/reasons.o'"
 	has '-Werror'
 	run -0 make_ B="$tmp/c" "$tmp/c/vmlinux.h" VMLINUX_H="$BUILD/vmlinux.h"
 	lacks '^cp '

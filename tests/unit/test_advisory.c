@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/advisory.h"
+#include "agent/check/advisory.h"
 
 static struct kernel_version version(const char *text)
 {

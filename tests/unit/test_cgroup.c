@@ -20,7 +20,7 @@
 #include <linux/bpf.h>
 #include <cmocka.h>
 
-#include "agent/util.h"
+#include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
 
 static char mount_point[PATH_MAX];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The programs that turn members blocking (agent/flips.h). */
+/* The programs that turn members blocking (agent/program/flips.h). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "agent/flips.h"
+#include "agent/program/flips.h"
 
 static struct flips_program program(unsigned int ino, const char *comm)
 {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "agent/force.h"
+#include "agent/instance/force.h"
 #include "bpf/hop.h"
 
 static void names_and_numbers(void **state)

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/metrics.h"
+#include "agent/metrics/metrics.h"
 
 static char *written(const char *json, enum metrics_format format)
 {

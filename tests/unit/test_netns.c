@@ -10,8 +10,8 @@
 #include <cmocka.h>
 #include <bpf/bpf.h>
 
-#include "agent/instance.h"
-#include "agent/netns.h"
+#include "agent/instance/instance.h"
+#include "agent/instance/netns.h"
 
 #define RECORDS 20000
 

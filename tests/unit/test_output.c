@@ -7,10 +7,10 @@
 #include <cmocka.h>
 #include <linux/types.h>
 
-#include "agent/cmd.h"
-#include "agent/output.h"
-#include "agent/reasons.h"
-#include "agent/util.h"
+#include "agent/cmd/cmd.h"
+#include "agent/view/output.h"
+#include "agent/view/reasons.h"
+#include "agent/lib/util.h"
 #include "bpf/hop.h"
 
 /* Point a standard stream at a temporary file; capture_end() restores it and returns what was written. */

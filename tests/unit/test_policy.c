@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "agent/policy.h"
+#include "agent/policy/policy.h"
 
 static struct hop_rule rule(const char *line)
 {

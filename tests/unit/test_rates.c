@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/rates.h"
+#include "agent/top/rates.h"
 
 #define SECOND 1000000000ull
 

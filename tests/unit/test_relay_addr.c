@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "agent/relay_addr.h"
+#include "agent/relay/addr.h"
 
 static void assert_split(const char *text, const char *host, const char *port)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Hostile files, and what reads them: the budgets of elfscan.c, the sandbox, processes that are given up. */
+/* Hostile files, and what reads them: the budgets of program/elf.c, the sandbox, processes that are given up.
+ */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,11 +20,11 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "agent/filecache.h"
-#include "agent/sandbox.h"
-#include "agent/scanner.h"
-#include "agent/util.h"
-#include "agent/veto.h"
+#include "agent/program/filecache.h"
+#include "agent/program/sandbox.h"
+#include "agent/program/scanner.h"
+#include "agent/lib/util.h"
+#include "agent/program/examiner.h"
 
 #define MB   (1ull << 20)
 #define BODY 4096ull /* where the file's content begins */

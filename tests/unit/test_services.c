@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <linux/types.h>
 
-#include "agent/services.h"
+#include "agent/metrics/services.h"
 
 static void add(struct services *s, const char *path, __u64 cookie, unsigned long long hops)
 {

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "agent/top.h"
+#include "agent/top/top.h"
 
 static enum top_action press(struct top_view *v, const char *keys)
 {

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent/trouble.h"
+#include "agent/daemon/trouble.h"
 
 #define SECOND 1000000000ull
 #define START  (1000 * SECOND)

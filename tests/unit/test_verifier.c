@@ -15,7 +15,7 @@
 #include <bpf/bpf.h>
 #include <cmocka.h>
 
-#include "agent/load.h"
+#include "agent/instance/create.h"
 
 #define ENOUGH 250000
 

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <string.h>
+
+#include "cmd.h"
+#include "agent/instance/instance.h"
+#include "agent/lib/util.h"
+#include "agent/relay/state.h"
+#include "agent/view/output.h"
+#include "agent/view/status.h"
+
+static const struct output_column record[] = {
+	{"/instance", "instance", OUTPUT_TEXT},
+	{"/state", "state", OUTPUT_TEXT},
+	{"/since", "since", OUTPUT_TEXT},
+	{"/uptime", "for", OUTPUT_SECONDS},
+	{"/agent/alive", "agent runs", OUTPUT_YES_NO},
+	{"/agent/pid", "agent pid", OUTPUT_COUNT},
+	{"/agent/blocked", "blocked namespaces", OUTPUT_COUNT},
+	{"/profile/stream_verdict", "stream verdict program", OUTPUT_YES_NO},
+	{"/profile/fionread_counts_hops", "FIONREAD counts hops", OUTPUT_YES_NO},
+	{"/profile/adopts_old_connections", "adopts old connections", OUTPUT_YES_NO},
+	{"/policy_rules", "policy rules", OUTPUT_COUNT},
+	{"/heartbeat", "heartbeat", OUTPUT_SECONDS},
+	{"/other_sockmaps", "sockmaps of others", OUTPUT_COUNT},
+	{"/connections/candidates", "candidates", OUTPUT_COUNT},
+	{"/connections/members", "members", OUTPUT_COUNT},
+	{"/connections/pairs", "pairs", OUTPUT_COUNT},
+	{"/hopped/messages", "messages hopped", OUTPUT_COUNT},
+	{"/hopped/bytes", "bytes hopped", OUTPUT_BYTES},
+	{"/stayed/messages", "messages stayed", OUTPUT_COUNT},
+	{"/stayed/bytes", "bytes stayed", OUTPUT_BYTES},
+	{"/counters/joined", "joined late", OUTPUT_COUNT},
+	{"/counters/joined_early", "joined early", OUTPUT_COUNT},
+	{"/counters/left", "left", OUTPUT_COUNT},
+	{"/counters/closed", "closed", OUTPUT_COUNT},
+	{"/counters/events_lost", "events lost", OUTPUT_COUNT},
+	{"/counters/swept", "swept", OUTPUT_COUNT},
+	{0},
+};
+static const struct output_column cgroup_columns[] = {
+	{"/path", "CGROUP", OUTPUT_TEXT}, {"/id", "ID", OUTPUT_COUNT}, {"/state", "STATE", OUTPUT_TEXT}, {0}};
+static const struct output_column pass_columns[] = {
+	{"/netns", "NETNS", OUTPUT_COUNT},	   {"/name", "NAME", OUTPUT_TEXT},
+	{"/age", "LAST PASS AGO", OUTPUT_SECONDS}, {"/state", "STATE", OUTPUT_TEXT},
+	{"/blocked_for", "FOR", OUTPUT_SECONDS},   {0}};
+static const struct output_column reason_columns[] = {{"/count", "COUNT", OUTPUT_COUNT},
+						      {"/reason", "REASON", OUTPUT_TEXT},
+						      {"/meaning", "MEANING", OUTPUT_TEXT},
+						      {0}};
+static const struct output_column map_columns[] = {{"/map", "MAP", OUTPUT_TEXT},
+						   {"/used", "USED", OUTPUT_COUNT},
+						   {"/max", "MAX", OUTPUT_COUNT},
+						   {"/percent", "FILL", OUTPUT_PERCENT},
+						   {0}};
+static const struct output_column veto_columns[] = {{"", "PROGRAM", OUTPUT_PROGRAM},
+						    {"/sockets", "SOCKETS", OUTPUT_COUNT},
+						    {"/reason", "REASON", OUTPUT_TEXT},
+						    {"/meaning", "MEANING", OUTPUT_TEXT},
+						    {0}};
+static const struct output_column other_columns[] = {{"/instance", "INSTANCE", OUTPUT_TEXT},
+						     {"/state", "STATE", OUTPUT_TEXT},
+						     {"/members", "MEMBERS", OUTPUT_COUNT},
+						     {0}};
+
+static const struct output_column relay_columns[] = {
+	{"/pid", "PID", OUTPUT_COUNT},
+	{"/mode", "MODE", OUTPUT_TEXT},
+	{"/listen", "LISTEN", OUTPUT_TEXT},
+	{"/connections", "PAIRS", OUTPUT_COUNT},
+	{"/collapsed", "COLLAPSED", OUTPUT_COUNT},
+	{"/connections_total", "SINCE START", OUTPUT_COUNT},
+	{"/failed", "FAILED", OUTPUT_COUNT},
+	{"/bytes/kernel", "IN KERNEL", OUTPUT_BYTES},
+	{"/bytes/splice", "SPLICED", OUTPUT_BYTES},
+	{"/bytes/copy", "COPIED", OUTPUT_BYTES},
+	{"/hopped", "HOPPED", OUTPUT_BYTES},
+	{0},
+};
+
+static const struct output_section others_view[] = {
+	{OUTPUT_TABLE, "/other_instances", "other instances", other_columns},
+	{OUTPUT_TABLE, "/relays", "relays", relay_columns},
+	{0},
+};
+static const struct output_section view[] = {
+	{OUTPUT_RECORD, NULL, NULL, record},
+	{OUTPUT_TABLE, "/cgroups", "attached cgroups", cgroup_columns},
+	{OUTPUT_TABLE, "/passes", "network namespaces and their last passes", pass_columns},
+	{OUTPUT_TABLE, "/stay_reasons", "why messages stayed on TCP", reason_columns},
+	{OUTPUT_TABLE, "/why_not", "why ends are no members (times counted)", reason_columns},
+	{OUTPUT_TABLE, "/maps", "maps", map_columns},
+	{OUTPUT_TABLE, "/vetoed", "vetoed programs", veto_columns},
+	{OUTPUT_TABLE, "/other_instances", "other instances", other_columns},
+	{OUTPUT_TABLE, "/relays", "relays", relay_columns},
+	{0},
+};
+
+/* The running relays of this host, whatever the instance. */
+static void add_relays(json_object *o)
+{
+	json_object *list = NULL;
+	int err = relay_list(&list);
+
+	if (err)
+		msg_warn("cannot ask the running relays: %s", strerror(-err));
+	json_object_object_add(o, "relays", list ?: json_object_new_array());
+}
+
+int cmd_status(int argc, char **argv)
+{
+	const char *name = NULL;
+	bool json = false;
+	const struct cmd_option options[] = {{"instance", CMD_STRING, &name}, {"json", CMD_FLAG, &json}, {0}};
+	int n = cmd_parse(argc, argv, options, CMD_PERMUTE), status, printed;
+	const char *shown = name ?: INSTANCE_DEFAULT;
+	_cleanup_json_ json_object *o = NULL;
+	struct instance in;
+
+	if (n < 0)
+		return cmd_parse_status(n);
+	if (n)
+		return cmd_usage_error(argv[0], "unexpected argument '%s'", argv[1]);
+	status = instance_open_explained(&in, name, INSTANCE_READ);
+	if (status != EXIT_OK && status != EXIT_NOT_ATTACHED)
+		return status;
+	o = json_object_new_object();
+	json_object_object_add(o, "attached", json_object_new_boolean(status == EXIT_OK));
+	json_object_object_add(o, "instance", output_string(shown, strlen(shown)));
+	if (status == EXIT_OK) {
+		status_instance(o, &in);
+		instance_close(&in);
+	}
+	status_others(o, shown);
+	add_relays(o);
+	printed = output_print(o, status == EXIT_OK ? view : others_view, json);
+	return status ?: printed;
+}

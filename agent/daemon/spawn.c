@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "spawn.h"
+#include "agent/instance/instance.h"
+#include "agent/lib/util.h"
+
+/* Of the initial pid namespace: PROC_PID_INIT_INO (include/linux/proc_ns.h; the kernel's ABI since 3.8). */
+#define INITIAL_PIDNS 0xeffffffcu
+
+bool agent_names_processes(void)
+{
+	char self[16] = "";
+	struct stat st;
+
+	return !stat("/proc/self/ns/pid", &st) && st.st_ino == INITIAL_PIDNS &&
+	       readlink("/proc/self", self, sizeof(self) - 1) > 0 && atoi(self) == getpid();
+}
+
+/* How agent_spawn() tells its daemon where to report that it is ready. */
+#define READY_ENV "SOCKHOP_AGENT_READY_FD"
+
+int agent_ready_fd(void)
+{
+	const char *env = getenv(READY_ENV);
+	int fd = env ? atoi(env) : -1;
+
+	unsetenv(READY_ENV);
+	if (fd >= 0)
+		log_to_syslog();
+	return fd;
+}
+
+void agent_report_ready(int fd, int err)
+{
+	int null;
+
+	if (fd < 0)
+		return;
+	if (write(fd, &err, sizeof(err)) != sizeof(err))
+		msg_warn("cannot report that the agent is ready");
+	close(fd);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int i = 0; i <= 2 && null >= 0; i++)
+		dup2(null, i);
+	if (null > 2)
+		close(null);
+}
+
+/*
+ * Where sessions are scheduled as groups (autogroup, sched(7)) a nice value counts only within one, and the
+ * daemon has one to itself. Without this it waited for a CPU for 2.5 s of 2.6 while four busy programs of
+ * another session ran on two (Linux 6.18), and no connection joined; with it, 0.06 s. Not there, or not
+ * allowed: then it waits.
+ */
+static void session_nice(void)
+{
+	_cleanup_close_ int fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		dprintf(fd, "%d", AGENT_NICE);
+}
+
+/* The daemon is a new image of ourselves, so that it shows as what it is. */
+static void exec_daemon(const char *instance, int ready)
+{
+	char fd[16];
+
+	/* no descriptor of the caller may stay open in the daemon: its pipes would never end */
+	if (ready != 3 && dup2(ready, 3) < 0)
+		_exit(1);
+	syscall(SYS_close_range, 4u, ~0u, 0u);
+	fcntl(3, F_SETFD, 0);
+	snprintf(fd, sizeof(fd), "%d", 3);
+	setenv(READY_ENV, fd, 1);
+	setsid();
+	session_nice();
+	if (!chdir("/"))
+		execl("/proc/self/exe", "sockhop", "agent", "--instance", instance, NULL);
+	_exit(1);
+}
+
+int agent_spawn(const char *instance)
+{
+	int p[2], err = -EIO;
+	pid_t pid;
+
+	if (pipe2(p, O_CLOEXEC))
+		return -errno;
+	pid = fork();
+	if (pid < 0) {
+		err = -errno;
+	} else if (pid == 0) {
+		/* twice, so that it is nobody's child and no zombie is left to the caller */
+		if (fork() == 0)
+			exec_daemon(instance, p[1]);
+		_exit(0);
+	}
+	close(p[1]);
+	if (pid > 0) {
+		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+			;
+		if (read(p[0], &err, sizeof(err)) != sizeof(err))
+			err = -EIO;
+	}
+	close(p[0]);
+	return err;
+}
+
+int agent_stop(const struct instance *in, unsigned int timeout)
+{
+	enum { LOOK_MS = 2 };
+
+	if (!instance_agent_alive(in, NULL))
+		return 0;
+	instance_poke(in); /* it looks, and finds the instance draining */
+	for (unsigned int ms = 0; instance_agent_alive(in, NULL); ms += LOOK_MS) {
+		if (ms >= timeout)
+			return -ETIMEDOUT;
+		poll(NULL, 0, LOOK_MS);
+	}
+	return 0;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* spawn.h: the agent as a process of its own: where it can be, its start in the background, its end. */
+#ifndef SOCKHOP_DAEMON_SPAWN_H
+#define SOCKHOP_DAEMON_SPAWN_H
+
+#include <stdbool.h>
+
+struct instance;
+
+/* Nice value of the agent, and of the daemon's session. */
+#define AGENT_NICE (-10)
+
+/*
+ * Can an agent work here? The kernel tells it of processes by their numbers in the initial pid namespace, and
+ * iter/task_file shows only those of the reader's own; it examines them in /proc. So it must be in that
+ * namespace, and its /proc of it as well. Elsewhere it would examine strangers, or nobody.
+ */
+bool agent_names_processes(void);
+#define AGENT_WHERE                                                                                          \
+	"it must run in the initial pid namespace, with its own /proc: on the host, or in a container with " \
+	"the host's pid namespace (hostPID, --pid=host)"
+
+/* Start an agent in the background: a daemon that logs to syslog. Returns once it holds the lock, or -errno.
+ */
+int agent_spawn(const char *instance);
+/*
+ * The daemon's side: the fd to report to, and messages go to syslog from now on; or -1: it was started by
+ * hand or by a service manager. agent_report_ready() reports (0 or -errno) and lets go of the caller's
+ * standard streams; nothing with fd -1.
+ */
+int agent_ready_fd(void);
+void agent_report_ready(int fd, int err);
+
+/*
+ * Let the agent of a draining instance end, and wait for it; 0 also when there was none. It is woken, finds
+ * the instance draining and lets go of its lock; a mere agent does that with its last breath. -ETIMEDOUT: it
+ * has not within timeout_ms.
+ */
+int agent_stop(const struct instance *in, unsigned int timeout_ms);
+
+#endif

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <bpf/bpf.h>
+
+#include "attach.h"
+#include "netns.h"
+#include "walk.h"
+#include "agent/lib/util.h"
+#include "cgroup/cgroup.h"
+
+struct covering {
+	struct instance *in;
+	const char *path;
+};
+
+/* An entry whose cgroup is gone covers nothing, whatever has its path now: its link went with it. */
+static int covers(__u64 id, const struct hop_cgroup *cg, void *arg)
+{
+	const struct covering *c = arg;
+
+	if (!cgroup_is_below(c->path, cg->path))
+		return 0;
+	if (instance_cgroup_gone(id, cg)) {
+		instance_unattach(c->in, id);
+		return 0;
+	}
+	return !(cg->flags & HOP_CG_LEAVING);
+}
+
+/* Older connections are looked for in that many network namespaces of a cgroup, for so long. */
+#define COLLECT_NETNS 256
+#define COLLECT_NS    5000000000ull
+
+struct collection {
+	const struct instance *in;
+	const char *path;
+	netns_fn *fn;
+	void *to;
+	unsigned int n;
+	struct netns_list *blocked;
+};
+
+static int collect_netns(int fd, __u32 inum, void *arg)
+{
+	struct collection *c = arg;
+
+	return c->n++ < COLLECT_NETNS ? c->fn(fd, inum, c->to) : 0;
+}
+
+static int collect_each(netns_fn *fn, void *to, void *arg)
+{
+	struct collection *c = arg;
+
+	c->fn = fn;
+	c->to = to;
+	return netns_each(c->in, c->path, NULL, collect_netns, c);
+}
+
+static void collected(__u32 inum, int err, void *arg)
+{
+	struct collection *c = arg;
+
+	if (err == -ETIMEDOUT && c->blocked)
+		netns_list_add(c->blocked, inum);
+}
+
+/* Connections that are older than the attach become candidates. One that is not found stays on TCP. */
+static void collect(const struct instance *in, const char *path, struct netns_list *blocked)
+{
+	struct collection c = {.in = in, .path = path, .blocked = blocked};
+	const struct walk walk = {
+		.iter = ITER_COLLECT, .size = 1, .each = collect_each, .done = collected, .arg = &c};
+	struct walks walks = {};
+
+	walk_run(in, &walks, &walk, now_ns() + COLLECT_NS, NULL);
+	walks_free(&walks);
+}
+
+/* The programs of a cgroup: name of the pinned program, suffix of the link's pin, attach type. */
+static const struct {
+	const char *prog, *suffix;
+	enum bpf_attach_type type;
+} hooks[] = {
+	{"sockops", "", BPF_CGROUP_SOCK_OPS},
+	{"setsockopt", "-setsockopt", BPF_CGROUP_SETSOCKOPT},
+};
+
+static void link_path(const struct instance *in, __u64 id, const char *suffix, char path[INSTANCE_PIN_MAX])
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "cgroup-%llu%s", (unsigned long long)id, suffix);
+	instance_pin(in, name, path);
+}
+
+static int link_hook(const struct instance *in, int cg, __u64 id, unsigned int hook)
+{
+	_cleanup_close_ int prog = -1;
+	_cleanup_close_ int link = -1;
+	char pin[INSTANCE_PIN_MAX], from[INSTANCE_PIN_MAX];
+
+	link_path(in, id, hooks[hook].suffix, pin);
+	if (!access(pin, F_OK))
+		return 0; /* it was leaving, and may stay */
+	instance_pin(in, hooks[hook].prog, from);
+	prog = bpf_obj_get(from);
+	if (prog < 0)
+		return -errno;
+	/* a link allows other programs beside it (BPF_F_ALLOW_MULTI is implied) */
+	link = bpf_link_create(prog, cg, hooks[hook].type, NULL);
+	if (link < 0)
+		return -errno;
+	return bpf_obj_pin(link, pin) ? -errno : 0;
+}
+
+static int link_hooks(const struct instance *in, const char *path, __u64 id)
+{
+	_cleanup_close_ int cg = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = cg < 0 ? -errno : 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(hooks) && !err; i++)
+		err = link_hook(in, cg, id, i);
+	return err;
+}
+
+/*
+ * A detach of this cgroup was given up, and its entry says LEAVING still. Its links are there, so whoever
+ * closed meanwhile was counted out. Those who have left are held back for good, as their cgroup was no longer
+ * attached; they are judged anew, as after a change of policy.
+ */
+static void stay(struct instance *in)
+{
+	__atomic_add_fetch(&in->config->policy_gen, 1, __ATOMIC_RELEASE);
+	instance_poke(in);
+}
+
+/* The kernel's number of our sockops program, or 0. */
+static __u32 own_sockops(const struct instance *in)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	_cleanup_close_ int prog = -1;
+	char pin[INSTANCE_PIN_MAX];
+
+	instance_pin(in, "sockops", pin);
+	prog = bpf_obj_get(pin);
+	return prog < 0 || bpf_obj_get_info_by_fd(prog, &info, &len) ? 0 : info.id;
+}
+
+/*
+ * Other programs may want the round-trip callback: then we never switch it off. For those that came after us
+ * a second attach finds out.
+ */
+static void look_for_others(struct instance *in, const char *path)
+{
+	__u32 ids[64], n = ARRAY_SIZE(ids), own = own_sockops(in);
+
+	if (cgroup_sockops_progs(path, true, ids, &n))
+		return;
+	for (__u32 i = 0; i < n; i++)
+		if (ids[i] != own)
+			in->config->keep_rtt = 1;
+}
+
+int instance_attach(struct instance *in, const char *path, __u32 flags, struct netns_list *blocked)
+{
+	struct covering covering = {in, path};
+	struct hop_cgroup cg = {.flags = flags}, old = {};
+	__u64 id;
+	int err = cgroup_id(path, &id);
+
+	if (err)
+		return err;
+	look_for_others(in, path);
+	if (instance_each_cgroup(in, covers, &covering))
+		return -EALREADY;
+	if ((size_t)snprintf(cg.path, sizeof(cg.path), "%s", path) >= sizeof(cg.path))
+		return -ENAMETOOLONG;
+	bpf_map_lookup_elem(in->map[MAP_CGROUPS], &id, &old);
+	cg.flags |= old.flags & HOP_CG_OWNED;
+	if (bpf_map_update_elem(in->map[MAP_CGROUPS], &id, &cg, BPF_ANY))
+		return -errno;
+	err = link_hooks(in, path, id);
+	if (err) {
+		instance_unattach(in, id);
+		return err;
+	}
+	if (old.flags & HOP_CG_LEAVING)
+		stay(in);
+	if (in->config->setsockopt_iter)
+		collect(in, path, blocked);
+	return 0;
+}
+
+int instance_mark_leaving(struct instance *in, __u64 id)
+{
+	struct hop_cgroup cg;
+
+	if (bpf_map_lookup_elem(in->map[MAP_CGROUPS], &id, &cg))
+		return -errno;
+	cg.flags |= HOP_CG_LEAVING;
+	return bpf_map_update_elem(in->map[MAP_CGROUPS], &id, &cg, BPF_EXIST) ? -errno : 0;
+}
+
+int instance_unattach(struct instance *in, __u64 id)
+{
+	char pin[INSTANCE_PIN_MAX];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(hooks); i++) {
+		link_path(in, id, hooks[i].suffix, pin);
+		if (unlink(pin) && errno != ENOENT)
+			return -errno;
+	}
+	return bpf_map_delete_elem(in->map[MAP_CGROUPS], &id) && errno != ENOENT ? -errno : 0;
+}

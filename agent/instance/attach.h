@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* attach.h: an instance and the cgroups whose connections may hop. */
+#ifndef SOCKHOP_INSTANCE_ATTACH_H
+#define SOCKHOP_INSTANCE_ATTACH_H
+
+#include "instance.h"
+
+struct netns_list;
+
+/*
+ * Attach the open instance to the cgroup at `path` (absolute, resolved) and let older connections in it
+ * become candidates; not those of the network namespaces that are added to `blocked` (may be NULL).
+ * -EALREADY: it is attached there or to an ancestor already. One that is leaving stays. flags: HOP_CG_OWNED.
+ */
+int instance_attach(struct instance *in, const char *path, __u32 flags, struct netns_list *blocked);
+
+/* Mark a cgroup as leaving (its members leave in the next passes), or remove its link and entry. */
+int instance_mark_leaving(struct instance *in, __u64 cgroup_id);
+int instance_unattach(struct instance *in, __u64 cgroup_id);
+
+#endif

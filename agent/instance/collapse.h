@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* collapse.h: records of hop collapse that outlived their relay. */
+#ifndef SOCKHOP_INSTANCE_COLLAPSE_H
+#define SOCKHOP_INSTANCE_COLLAPSE_H
+
+struct instance;
+
+/*
+ * Remove the records of relays that are no more: killed, they could not. Such a record misleads nobody, since
+ * the socket that it vouches with is gone (cross_check() in bpf/visit.bpf.c), but takes its place.
+ */
+void collapse_sweep(const struct instance *in);
+
+#endif

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <bpf/bpf.h>
+
+#include "judge.h"
+#include "examiner.h"
+#include "flips.h"
+#include "agent/instance/instance.h"
+#include "agent/lib/util.h"
+#include "bpf/policy.h"
+
+/* What one process's program says; its sockets come one after the other. */
+struct program {
+	__u32 pid;
+	int err;    /* of veto_process() */
+	bool flips; /* has turned members blocking */
+	struct veto_result veto;
+};
+
+/* The worst that the holders of one socket have said so far. */
+struct judged {
+	__u64 cookie; /* 0: free place */
+	__u32 why, pid;
+	bool pending; /* some program is not examined yet */
+	char comm[16];
+};
+
+struct vetting {
+	struct instance *in;
+	struct veto_cache *cache;
+	struct flips *flips;
+	struct hop_policy policy;
+	__u32 gen;
+	struct judged *judged; /* open addressing */
+	size_t n, room;	       /* a power of two */
+	struct program last;
+	struct judge_result *out;
+};
+
+static struct judged *place_of(struct judged *table, size_t room, __u64 cookie)
+{
+	size_t i = cookie * 0x9e3779b97f4a7c15ull >> 32;
+
+	while (table[i & (room - 1)].cookie && table[i & (room - 1)].cookie != cookie)
+		i++;
+	return &table[i & (room - 1)];
+}
+
+static int grow(struct vetting *v)
+{
+	size_t room = v->room ? 2 * v->room : 1024;
+	struct judged *table = calloc(room, sizeof(*table));
+
+	if (!table)
+		return -ENOMEM;
+	for (size_t i = 0; i < v->room; i++)
+		if (v->judged[i].cookie)
+			*place_of(table, room, v->judged[i].cookie) = v->judged[i];
+	free(v->judged);
+	v->judged = table;
+	v->room = room;
+	return 0;
+}
+
+static const struct program *program_of(struct vetting *v, __u32 pid)
+{
+	struct flips_program p;
+
+	if (v->last.pid != pid) {
+		v->last.pid = pid;
+		v->last.err = veto_process(v->cache, pid, &v->last.veto);
+		v->last.flips =
+			!v->last.err && !flips_program(pid, v->last.veto.comm, &p) && flips_has(v->flips, &p);
+	}
+	return &v->last;
+}
+
+/*
+ * Who holds a member that has turned blocking? Its other sockets may have been judged already: result.flips
+ * asks for another look.
+ */
+static void learn_flips(struct vetting *v, const struct hop_holder *h)
+{
+	struct flips_program p;
+
+	if (h->why != HOP_WHY_FLIPS || v->in->config->force & HOP_FORCE_FLIPS ||
+	    flips_program(h->pid, h->comm, &p) || !flips_add(v->flips, &p))
+		return;
+	v->out->flips++;
+	v->last.pid = 0; /* what is known of it is old */
+}
+
+/* The answer for one holder of one socket. */
+static __u32 judge(struct vetting *v, const struct hop_holder *h, const struct program *p)
+{
+	__u32 action = hop_policy_eval_program(&v->policy, &h->tuple, p->veto.comm, p->veto.exe);
+
+	if (action == HOP_ACTION_NEVER)
+		return HOP_WHY_POLICY;
+	if (p->flips) /* seen, not feared: trust does not overrule it */
+		return HOP_WHY_FLIPS;
+	if (action == HOP_ACTION_TRUST)
+		return HOP_WHY_NONE;
+	if (p->veto.why)
+		return p->veto.why;
+	if (v->in->config->hop_fionread_broken && p->veto.uses_fionread)
+		return HOP_WHY_FIONREAD;
+	return HOP_WHY_NONE;
+}
+
+/* Could a trust rule be about this program? One that names no program is: it matches whatever runs. */
+static bool may_be_trusted(const struct vetting *v, const struct veto_result *veto)
+{
+	for (__u32 i = 0; i < v->policy.count; i++)
+		if (v->policy.rule[i].action == HOP_ACTION_TRUST &&
+		    hop_rule_match_program(&v->policy.rule[i], veto->comm, veto->exe))
+			return true;
+	return false;
+}
+
+/*
+ * Tell the kernel side of a program that may not join, so that its next connections are refused when they
+ * register. Not what depends on the connection, as policy does, nor what may pass, as an examination that
+ * failed.
+ */
+static void remember(struct vetting *v, const struct hop_holder *h, __u32 why, const struct veto_result *veto)
+{
+	struct hop_program p = {.task = h->task, .start = h->start, .trust = may_be_trusted(v, veto)}, old;
+
+	if (!h->cred || (why != HOP_WHY_SPLICE && why != HOP_WHY_GO && why != HOP_WHY_FIONREAD))
+		return;
+	p.vet = (struct hop_vet){.why = why, .pid = h->pid, .gen = v->gen};
+	memcpy(p.vet.comm, veto->comm, sizeof(p.vet.comm));
+	if (bpf_map_lookup_elem(v->in->map[MAP_PROGRAMS], &h->cred, &old) || memcmp(&old, &p, sizeof(p)))
+		bpf_map_update_elem(v->in->map[MAP_PROGRAMS], &h->cred, &p, BPF_ANY);
+}
+
+/* One veto is enough: of all holders of a socket the first with a reason speaks for it. */
+static int add_holder(const void *record, void *arg)
+{
+	const struct hop_holder *h = record;
+	struct vetting *v = arg;
+	const struct program *p;
+	struct judged *j;
+	__u32 why;
+	int err = v->n * 2 >= v->room ? grow(v) : 0;
+
+	if (err)
+		return err;
+	v->out->sockets++;
+	learn_flips(v, h);
+	p = program_of(v, h->pid);
+	if (p->err == -ESRCH) /* its sockets went with it, or others hold them too */
+		return 0;
+	why = p->err ? HOP_WHY_NONE : judge(v, h, p);
+	remember(v, h, why, &p->veto);
+	j = place_of(v->judged, v->room, h->cookie);
+	v->n += !j->cookie;
+	if (!j->cookie || (!j->why && why)) {
+		j->cookie = h->cookie;
+		j->why = why;
+		j->pid = h->pid;
+		memcpy(j->comm, p->err ? h->comm : p->veto.comm, sizeof(j->comm));
+	}
+	j->pending |= p->err != 0;
+	return 0;
+}
+
+static void publish(struct vetting *v, const struct judged *j)
+{
+	struct hop_vet vet = {.why = j->why, .pid = j->pid, .gen = v->gen}, old;
+
+	memcpy(vet.comm, j->comm, sizeof(vet.comm));
+	v->out->vetoed += vet.why != 0;
+	if (!bpf_map_lookup_elem(v->in->map[MAP_VETTED], &j->cookie, &old) &&
+	    !memcmp(&old, &vet, sizeof(vet)))
+		return;
+	v->out->changed++;
+	bpf_map_update_elem(v->in->map[MAP_VETTED], &j->cookie, &vet, BPF_ANY);
+}
+
+static void publish_all(struct vetting *v)
+{
+	for (const struct judged *j = v->judged; j < v->judged + v->room; j++) {
+		if (j->cookie && j->pending && !j->why)
+			v->out->pending++;
+		else if (j->cookie)
+			publish(v, j);
+	}
+}
+
+int judge_all(struct instance *in, struct veto_cache *cache, struct flips *flips, struct judge_result *out)
+{
+	_cleanup_free_ struct vetting *v = calloc(1, sizeof(*v));
+	int err;
+
+	*out = (struct judge_result){};
+	if (!v)
+		return -ENOMEM;
+	v->in = in;
+	v->cache = cache;
+	v->flips = flips;
+	v->out = out;
+	veto_cache_look(cache);
+	/* in this order: it is bumped after a change, so a policy that changes now is judged by again */
+	v->gen = __atomic_load_n(&in->config->policy_gen, __ATOMIC_ACQUIRE);
+	err = instance_policy_get(in, &v->policy);
+	if (!err)
+		err = instance_iterate(in, ITER_HOLDERS, sizeof(struct hop_holder), add_holder, v);
+	if (!err)
+		publish_all(v);
+	free(v->judged);
+	return err;
+}

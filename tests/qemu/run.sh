@@ -1,0 +1,149 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# run.sh [-q|-c|-s STEP] [SERIES]...: boots Debian's current 6.1, 6.12 and newest 7.x cloud kernels (or SERIES) in QEMU, one after the other,
+# with the static programs of build/static, runs guest.sh in each and prints one table, behaviour x kernel.
+#
+#   -q  the quick suite: what fits in CI
+#   -c  the behaviour catalogue (tests/lab), plain and attached; without an option: all but that
+#   -s  one function of guest.sh
+#
+# Output of a run: build/kernels/SERIES.log (the tests), SERIES.console (the kernel). Exit status: 0 all passed,
+# 1 something failed or a kernel complained, 77 no kernel, no QEMU, or a host so slow that the guest did not get to its
+# tests in time (with -q: to the end of them; QUICK_LIMIT seconds, 120).
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+export BUILD=${BUILD:-$here/../../build}
+out=$BUILD/kernels
+suite=full limit=420
+case ${1:-} in
+-q) suite=quick limit=${QUICK_LIMIT:-120} && shift ;;
+-c) suite=catalogue limit=280 && shift ;;
+-s) suite=${2:?STEP} && shift 2 ;;
+esac
+[ $# -gt 0 ] || set -- 6.1 6.12 7
+
+for tool in qemu-system-x86_64 busybox cpio; do
+	command -v $tool >/dev/null || { echo "run.sh: $tool is not installed (tests/deps.sh qemu)" >&2; exit 77; }
+done
+work=$(mktemp -d)
+qemu=
+# shellcheck disable=SC2317
+stop() {
+	[ -z "$qemu" ] || kill "$qemu" 2>/dev/null || true
+	rm -rf "$work"
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
+# with_libraries ROOT PROGRAM: the host's own program, if there is one, and the shared libraries it names
+with_libraries() {
+	local program file
+	program=$(command -v "$2") || return 0
+	cp "$program" "$1/bin/"
+	for file in $(ldd "$program" | grep -oE '/[^ ]+'); do
+		mkdir -p "$1$(dirname "$file")"
+		cp -L "$file" "$1$file"
+	done
+	echo 'root:x:0:0::/root:/bin/sh' >"$1/etc/passwd"
+	echo 'root:x:0:' >"$1/etc/group"
+}
+
+# initrd KERNEL-DIRECTORY FILE
+initrd() {
+	local root=$work/root
+	rm -rf "$root"
+	mkdir -p "$root"/{bin,t,proc,sys,dev,tmp,run,root,etc}
+	cp "$(command -v busybox)" "$root/bin/busybox"
+	cp "$here/init" "$root/init"
+	cp "$here/guest.sh" "$BUILD"/static/* "$root/t/"
+	cp -r "$1/modules" "$root/modules"
+	[ "$suite" = quick ] || with_libraries "$root" nginx
+	(cd "$root" && find . | cpio -o -H newc --quiet -R 0:0) >"$2"
+}
+
+# boot SERIES KERNEL-DIRECTORY: QEMU without KVM takes 6 to 10 s to user space.
+boot() {
+	local append="console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off random.trust_cpu=on suite=$suite"
+	initrd "$2" "$work/initrd"
+	timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max,la57=off -smp 2 -m 768M -nodefaults \
+		-display none -no-reboot -kernel "$2/vmlinux" -initrd "$work/initrd" -append "$append" \
+		-serial "file:$out/$1.console" -serial "file:$out/$1.log" </dev/null >"$work/qemu" 2>&1 &
+	qemu=$!
+	ended=0
+	wait $qemu || ended=$?
+	[ $ended -eq 0 ] || echo "QEMU: exit status $ended $(cat "$work/qemu")" >>"$out/$1.console"
+	qemu=
+}
+
+splat='GUEST splat|Kernel panic|BUG:|WARNING:'
+
+# Rows that the guest could not print itself; sets slow to what was too slow, if anything.
+judge() { # SERIES
+	local log=$out/$1.log console=$out/$1.console
+	slow=
+	if ! grep -aqE "$splat" "$console" && [ "$ended" -eq 124 ]; then
+		grep -aq '^RELEASE' "$log" || slow="the guest did not get to its tests within $limit s"
+		[ "$suite" != quick ] || slow=${slow:-"the guest did not get through its tests within $limit s"}
+	fi
+	if grep -aq '^DONE' "$log"; then
+		echo "ROW all steps ran|pass|" >>"$log"
+	elif [ -n "$slow" ]; then
+		echo "ROW all steps ran|skip|$slow" >>"$log"
+	else
+		echo "ROW all steps ran|FAIL|the guest died or ran out of time" >>"$log"
+	fi
+	if [ -z "$slow" ] && grep -aq "^CATALOGUE plain" "$log"; then
+		"$here/catalogue.py" "$log" >"$work/judged" || echo "ROW behaviour catalogue|FAIL|cannot be judged" >"$work/judged"
+		cat "$work/judged" >>"$log"
+	fi
+	if grep -aqE "$splat" "$console"; then
+		echo "ROW kernel log is clean|FAIL|see $1.console" >>"$log"
+	else
+		echo "ROW kernel log is clean|pass|" >>"$log"
+	fi
+}
+
+# One line a behaviour, in the order of its first appearance: a column a kernel with result and what was seen.
+table() {
+	local series files=()
+	for series in "$@"; do files+=("$out/$series.log"); done
+	awk -F '|' '
+	FNR == 1 { kernels++ }
+	/^RELEASE / { sub(/\r/, ""); release[kernels] = substr($0, 9) }
+	/^ROW / {
+		sub(/\r$/, ""); name = substr($1, 5)
+		if (!(name in seen)) { seen[name] = ++rows; order[rows] = name }
+		cell[name, kernels] = $2 ($3 == "" ? "" : ": " $3)
+	}
+	END {
+		printf "%-38s", "behaviour"
+		for (k = 1; k <= kernels; k++) printf " | %-52s", release[k]
+		print ""
+		for (r = 1; r <= rows; r++) {
+			printf "%-38s", order[r]
+			for (k = 1; k <= kernels; k++)
+				printf " | %-52s", (order[r], k) in cell ? cell[order[r], k] : "-"
+			print ""
+		}
+	}' "${files[@]}" | sed 's/ *$//'
+}
+
+[ -x "$BUILD/static/sockhop" ] || { echo "run.sh: make static builds the programs first" >&2; exit 1; }
+mkdir -p "$out"
+too_slow=
+for series in "$@"; do
+	dir=$("$here/fetch.sh" "$series") || exit
+	rm -f "$out/$series".{log,console}
+	: >"$out/$series.log"
+	start=$SECONDS
+	boot "$series" "$dir"
+	judge "$series"
+	[ -z "$slow" ] || too_slow="$too_slow $series: $slow."
+	echo "$(basename "$dir"): $((SECONDS - start)) s" >&2
+done
+table "$@"
+for series in "$@"; do
+	! grep -aqE '^ROW [^|]*\|FAIL' "$out/$series.log" || exit 1
+done
+[ -z "$too_slow" ] || { echo "run.sh:$too_slow" >&2; exit 77; }

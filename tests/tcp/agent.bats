@@ -1,0 +1,189 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# The agent, and attach and detach, when others misbehave: floods of events, failures that pass, records that leak,
+# cgroups that go and come back.
+
+setup() {
+	load ../lib
+	load tcp
+}
+teardown() { lib_teardown; }
+
+agent_pid() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq -r '.agent.pid'; }
+status_is() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq -e "$1" >/dev/null; }
+pair() { spawn -c "$CG" -o "$BATS_TEST_TMPDIR/rr$1" "$K/rr" -w 0 -s 40; }
+hopping() {
+	[ "$("$SOCKHOP" list --json --instance "$INSTANCE" | jq 'map(select(.state == "hopping")) | length')" -eq "$1" ]
+}
+
+# CPU time of the agent and of the children that it has waited for, in clock ticks
+agent_ticks() { sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 + $14 + $15 }'; }
+
+# cheap SECONDS: what the agent uses in that time is less than 5 % of a CPU
+cheap() {
+	local pid before
+	pid=$(agent_pid)
+	before=$(agent_ticks "$pid")
+	sleep "$1"
+	before=$(($(agent_ticks "$pid") - before))
+	echo "agent: $before ticks in $1 s"
+	[ "$before" -lt $(($1 * $(getconf CLK_TCK) / 20)) ]
+}
+
+# One more pair joins within three seconds: it must show 64 segments first, and this machine may be busy.
+another_joins() {
+	pair another
+	wait_for 3 hopping "$1"
+}
+
+@test "setsockopt() in a loop on a member that cannot leave costs little, and others join" {
+	attached_cgroup
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/flood" "$K/flood" setsockopt -s 20
+	wait_for 20 has "$BATS_TEST_TMPDIR/flood" 'flood ready'
+	sleep 1
+	cheap 4
+	another_joins 1
+}
+
+@test "values of socket options that are harmless do not make a member leave" {
+	attached_cgroup
+	run -0 member "$K/flood" harmless -s 2
+	echo "$output"
+	[ "$(field stayed "$output")" -eq 0 ]
+	status_is '.counters.left == 0 and .counters.joined >= 2'
+}
+
+@test "programs that start in a loop with a connection cost little, and others join" {
+	attached_cgroup
+	pair 1
+	wait_for 20 hopping 1
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/flood" "$K/flood" exec -s 20
+	wait_for 20 has "$BATS_TEST_TMPDIR/flood" 'flood ready'
+	sleep 1
+	cheap 4
+	another_joins 2
+}
+
+@test "an agent without descriptors goes on, and works again when there are some" {
+	local pid
+	attached_cgroup --no-agent
+	spawn -o "$BATS_TEST_TMPDIR/agent" "$SOCKHOP" agent --instance "$INSTANCE"
+	pid=$SPAWN_PID
+	alive() { status_is '.agent.alive'; }
+	wait_for 5 alive
+	prlimit --pid "$pid" --nofile=1:4096
+	pair 1
+	wait_for 10 has "$BATS_TEST_TMPDIR/agent" 'tried again'
+	alive
+	sleep 2
+	[ "$(grep -c 'tried again' "$BATS_TEST_TMPDIR/agent")" -eq 1 ]
+	prlimit --pid "$pid" --nofile=1024:4096
+	wait_for 20 hopping 1
+	kill "$pid"
+	wait "$pid"
+}
+
+# One more cgroup, $one, whose detach is given up: a program in it, $SPAWN_PID, does not read until SIGUSR1.
+given_up() {
+	new_cgroup
+	one=$CG
+	attach "$one"
+	spawn -c "$one" -o "$BATS_TEST_TMPDIR/log" "$K/unread" -s 60
+	wait_for 30 has "$BATS_TEST_TMPDIR/log" 'unread ready'
+	run "$SOCKHOP" detach "$one" --instance "$INSTANCE" --timeout 1
+	echo "$output"
+	[ "$status" -eq 1 ]
+}
+
+@test "attach takes a detach back that was given up" {
+	local one
+	attached_cgroup --no-agent # another one stays attached
+	given_up
+	status_is "any(.cgroups[]; .path == \"$one\" and .state == \"draining\")"
+	attach "$one"
+	status_is 'all(.cgroups[]; .state == "attached")'
+	kill -USR1 "$SPAWN_PID"
+	wait "$SPAWN_PID"
+	all_zero() { status_is '[.maps[].used] | add == 0'; }
+	wait_for 10 all_zero
+	CG=$one
+	pair 1
+	wait_for 20 hopping 1
+}
+
+@test "no early joins in a cgroup whose detach was given up" {
+	local one
+	echo early all >"$BATS_TEST_TMPDIR/policy"
+	attached_cgroup --policy "$BATS_TEST_TMPDIR/policy"
+	"$SOCKHOP" check --json | jq -e '.checks[] | select(.check == "early joins") | .state == "ok"' >/dev/null ||
+		skip "this kernel has no bpf_cast_to_kern_ctx()"
+	given_up
+	local before
+	before=$("$SOCKHOP" status --json --instance "$INSTANCE" | jq .counters.joined_early)
+	in_cgroup "$one" "$K/rr" crc -s 0.5 -w 0
+	status_is ".counters.joined_early == $before"
+	kill -USR1 "$SPAWN_PID"
+	wait "$SPAWN_PID"
+}
+
+@test "a cgroup that was removed and made again is attached again" {
+	attached_cgroup
+	rmdir "$CG"
+	mkdir "$CG"
+	status_is '.cgroups | length == 1 and .[0].state == "gone"'
+	attach "$CG"
+	status_is '.cgroups | length == 1 and .[0].state == "attached"'
+	pair 1
+	wait_for 20 hopping 1
+}
+
+@test "records and places that leak are swept" {
+	attached_cgroup --idle-timeout 1
+	spawn -o "$BATS_TEST_TMPDIR/flags" "${PYTHON:-python3}" "$lib_root/tests/prog/flags.py" "$CG"
+	wait_for 10 has "$BATS_TEST_TMPDIR/flags" attached
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/rr" "$K/rr" -w 0 -s 3
+	wait_for 3 hopping 1
+	wait "$SPAWN_PID"
+	# both ends are gone, and nobody was told
+	status_is '.maps[] | select(.map == "ends") | .used > 0'
+	all_zero() { status_is '[.maps[].used] | add == 0'; }
+	wait_for 15 all_zero
+	status_is '.counters.swept > 0'
+}
+
+# Registered ends have no use for the round-trip callback; who came after us and wants it is found by another attach.
+@test "a sockops program that came later keeps its round-trip callbacks after another attach" {
+	local log=$BATS_TEST_TMPDIR/flags n
+	calls() { tail -n1 "$log" | cut -d' ' -f2; }
+	refused() { status_is '.why_not | any(.reason == "blocking" and .count >= 1)'; }
+	attached_cgroup
+	spawn -o "$log" "${PYTHON:-python3}" "$lib_root/tests/prog/flags.py" "$CG" rtt
+	wait_for 10 has "$log" attached
+	attach "$CG"
+	spawn -c "$CG" "$K/rr" -b -w 0 -s 30 # never joins
+	wait_for "$JOIN_WAIT" refused
+	n=$(calls)
+	more() { [ "$(calls)" -gt $((n + 1000)) ]; }
+	wait_for 5 more
+	end_pid "$SPAWN_PID"
+}
+
+@test "all cgroups of sockhop run go with a detach, also more than eight" {
+	local cgs
+	INSTANCE=$lib_id
+	_lib_note instance "$INSTANCE"
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		spawn "$SOCKHOP" run --instance "$INSTANCE" -- sleep 60
+		eval "running() { status_is '.cgroups | length == $i'; }"
+		wait_for 20 running
+	done
+	cgs=$("$SOCKHOP" status --json --instance "$INSTANCE" | jq -r '.cgroups[].path')
+	# kill -9: nobody takes them out but the detach
+	while read -r kind pid _; do
+		[ "$kind" != pid ] || kill -KILL "$pid"
+	done <"$lib_journal"
+	detach_all 10
+	for cg in $cgs; do
+		[ ! -d "$cg" ] || { echo "left: $cg"; return 1; }
+	done
+}
