@@ -75,7 +75,7 @@ ASAN     := $(B)/asan/sockhop $(UNIT:$(B)/%=$(B)/asan/%)
 STATIC   := $(B)/static/sockhop $(patsubst tests/prog/%.c,$(B)/static/%,$(wildcard tests/prog/*.c)) \
             $(CATALOGUES:%=$(B)/static/%)
 
-.PHONY: all deps asan static test-progs test test-qemu test-suites soak demo bench bench-quick bench-scale \
+.PHONY: all deps asan static test-progs test test-qemu test-suites soak demo bench bench-quick bench-check bench-scale \
         bench-cost bench-relay lint format docs install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 # Else make takes the objects of the test programs for intermediate files, and removes them.
@@ -288,13 +288,16 @@ bench: RUN = tests/bench/bench --out docs/bench/bench
 bench: ## all workloads, plain and sockhop and others, interleaved (55 minutes); writes docs/bench
 bench-quick: RUN = tests/bench/bench --quick --out $(B)/bench-quick
 bench-quick: ## the most important ones (3 minutes); writes build/bench-quick
+bench-check: RUN = tests/bench/bench --variants plain,control,sockhop,naive,unix --no-outside --out $(B)/bench-check && \
+	tests/bench/check.py $(B)/bench-check.json
+bench-check: ## all workloads beside control, naive and Unix socket; fails, with the rows, if one misses its target
 bench-scale: RUN = tests/bench/scale --out docs/bench/scale
 bench-scale: ## memory, verdict and passes by number of connections; writes docs/bench/scale.json
 bench-cost: RUN = tests/bench/cost --out docs/bench/cost
 bench-cost: ## allocations, programs' runs and more per message and connection; writes docs/bench/cost.json
 bench-relay: RUN = tests/bench/relay.sh
 bench-relay: ## `sockhop relay` beside other relays
-bench bench-quick bench-scale bench-cost bench-relay:
+bench bench-quick bench-check bench-scale bench-cost bench-relay:
 	@tests/deps.sh build test bench
 	$(again) all test-progs $(B)/tests/bench/naive.bpf.o
 	$(RUN)

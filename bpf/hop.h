@@ -17,7 +17,7 @@
 #define SOCKHOP_HOP_H
 
 /* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
-#define HOP_ABI 7
+#define HOP_ABI 8
 
 /* Largest number of rules in a policy; the kernel side walks them linearly when an end registers. */
 #define HOP_RULES_MAX 64
@@ -118,6 +118,8 @@ struct hop_sock {
 	__u32 kin;	/* both ends belong to one user and one cgroup: see hop_kin() */
 	__u32 roomy_at; /* jiffies (32 bits) when the peer was last seen to have memory to spare */
 	__u32 sound;	/* own write_seq up to which the peer got every byte: see peer_sound() */
+	/* the peer of the last membership before the socket was connected anew: see old_quiet() */
+	__u64 old_sk, old_cookie;
 };
 
 /*
@@ -307,7 +309,8 @@ enum hop_stay {
 	X(EDGE, "edge-triggered",                                                                           \
 	  "its program waits for it with EPOLLET, and a member has two receive queues on this kernel")      \
 	X(FLIPS, "flips", "its program has turned a member blocking before")                                \
-	X(BROKEN, "broken", "a segment could not be handed over: the connection is reset")
+	X(BROKEN, "broken", "a segment could not be handed over: the connection is reset")                  \
+	X(IN_FLIGHT, "in-flight", "a hop of its socket's last connection is in flight; it is tried again")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,

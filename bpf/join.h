@@ -110,6 +110,8 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 	why = sock_unfit((__u64)(long)tp, 0);
 	if (why)
 		return why;
+	if (!old_quiet(st))
+		return HOP_WHY_IN_FLIGHT;
 	why = program_veto(self->cookie);
 	if (why)
 		return why;
@@ -134,7 +136,7 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 static __always_inline bool passing(__u32 why)
 {
 	return why == HOP_WHY_SLEEPER || why == HOP_WHY_NO_FILE || why == HOP_WHY_IDLE ||
-	       why == HOP_WHY_UNVETTED;
+	       why == HOP_WHY_UNVETTED || why == HOP_WHY_IN_FLIGHT;
 }
 
 static __always_inline void set_why(struct hop_sock *st, struct hop_end *self, __u32 why)

@@ -67,6 +67,25 @@ static __noinline __maybe_unused int known_veto(__u64 addr)
 }
 
 /*
+ * Can the peer that this socket had before it was connected anew have no hop in flight any more? A redirect
+ * takes the psock that its receiver has after the verdict (tcp_bpf_sendmsg_redir(), net/ipv4/tcp_bpf.c), so
+ * one from there would be delivered to a membership of the new connection. Asked twice, as it is without the
+ * old peer's lock: its psock may go out of a map meanwhile, which takes a link and then a reference. Global,
+ * as policy_of() is.
+ */
+__weak __noinline int old_quiet(struct hop_sock *st)
+{
+	struct sock *old;
+
+	if (!st || !st->old_sk)
+		return 1;
+	old = (void *)(long)st->old_sk;
+	if (BPF_CORE_READ(old, __sk_common.skc_cookie.counter) != st->old_cookie)
+		return 1;
+	return sock_quiet(st->old_sk) && sock_quiet(st->old_sk);
+}
+
+/*
  * Enter an end into `ends` under its derived key, under its lock. Returns enum hop_why. `st->gen` is the
  * policy that it was judged by: read before the rules were, which change first.
  */

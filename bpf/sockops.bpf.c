@@ -212,14 +212,14 @@ static __always_inline void on_close(struct hop_sock *st, struct hop_end *self)
  * tcp_disconnect() purges the queues of TCP and knows neither the hop queue nor the sockhash; without this
  * the bytes that waited there would be the first ones of the new connection. (Not at TCP_CLOSE: after a
  * reset, which looks the same there, unread bytes stay readable as on TCP.) With its storage goes all that
- * was known of the old connection.
+ * was known of the old connection, but for a peer that may have a hop in flight: see old_quiet().
  */
 static __always_inline void forget(struct bpf_sock_ops *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct hop_end *self;
 	struct hop_sock *st;
-	__u64 cookie;
+	__u64 cookie, old_sk, old_cookie;
 
 	if (!sk)
 		return;
@@ -233,7 +233,13 @@ static __always_inline void forget(struct bpf_sock_ops *ctx)
 	}
 	if (cookie)
 		bpf_map_delete_elem(&members, &cookie);
-	bpf_sk_storage_delete(&socks, sk);
+	old_sk = st->peer_sk ? st->peer_sk : st->old_sk;
+	old_cookie = st->peer_sk ? st->peer_cookie : st->old_cookie;
+	__builtin_memset(st, 0, sizeof(*st));
+	st->old_sk = old_sk;
+	st->old_cookie = old_cookie;
+	if (old_quiet(st))
+		bpf_sk_storage_delete(&socks, sk);
 }
 
 static __always_inline void on_state(struct bpf_sock_ops *ctx)
@@ -325,7 +331,7 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct bpf_sock
 		return;
 	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	/* below two attached cgroups of one instance the program runs twice */
-	if (!st || st->registered)
+	if (!st || st->registered || !old_quiet(st))
 		return;
 	st->peer = *peer;
 	st->peer_cookie = other ? other->cookie : 0;
@@ -423,8 +429,10 @@ static __always_inline void on_listen(struct bpf_sock_ops *ctx)
 	struct bpf_sock *sk = ctx->sk;
 
 	forget(ctx);
-	if (sk)
-		bpf_sk_storage_delete(&relayed, sk);
+	if (!sk)
+		return;
+	bpf_sk_storage_delete(&socks, sk);
+	bpf_sk_storage_delete(&relayed, sk);
 }
 
 static __always_inline void dispatch(struct bpf_sock_ops *ctx, bool early)

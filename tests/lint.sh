@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # lint.sh [CHECK]...: the checks format (clang-format), cppcheck, shellcheck, bats (shellcheck of the bats files), arrows
-# (who includes whom: arrows.py) over the sources; all of them without arguments. Fails if one complains or its tool is missing: `make lint` installs them.
+# (who includes whom: arrows.py), names (files that comments and documents name exist: names.py) over the sources; all of
+# them without arguments. Fails if one complains or its tool is missing: `make lint` installs them.
 set -uo pipefail
 shopt -s nullglob
 cd "$(dirname "$0")/.." || exit 1
@@ -12,6 +13,7 @@ user=({agent,cgroup}/*.c {agent,cgroup}/*/*.c tests/*/*.c)
 scripts=(tests/*.sh tests/*.bash tests/*/*.sh .ci/run docs/completion/*.bash docs/gen-reasons)
 libraries=(tests/*/*.bash)
 bats=(tests/*/*.bats)
+documents=(*.md docs/*.md docs/*/*.md tests/*.md docs/man/*.scd)
 # Results for files that have not changed; a folder of our own, gone with the build.
 cache=${BUILD:-build}/cppcheck
 
@@ -70,12 +72,13 @@ run_check() {
 	shellcheck) check_shellcheck ;;
 	bats) check_bats ;;
 	arrows) tests/arrows.py ;;
+	names) tests/names.py "${sources[@]}" "${documents[@]}" ;;
 	*) echo "lint.sh: no such check: $1" >&2; exit 2 ;;
 	esac
 }
 
 failed=0
-[ $# -gt 0 ] || set -- format cppcheck shellcheck bats arrows
+[ $# -gt 0 ] || set -- format cppcheck shellcheck bats arrows names
 for check in "$@"; do
 	if run_check "$check"; then
 		echo "lint: $check: ok"

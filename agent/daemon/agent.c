@@ -1,30 +1,262 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <unistd.h>
+#include <linux/types.h>
 #include <bpf/libbpf.h>
 
 #include "agent.h"
 #include "pass.h"
 #include "plan.h"
+#include "seek.h"
 #include "spawn.h"
+#include "sweep.h"
 #include "agent/instance/collapse.h"
 #include "agent/instance/instance.h"
+#include "agent/instance/netns.h"
+#include "agent/instance/walk.h"
 #include "agent/lib/util.h"
+#include "agent/program/flips.h"
+#include "agent/program/judge.h"
 #include "agent/program/examiner.h"
+#include "bpf/hop.h"
+
+/* What an event of the epoll descriptor is about (data.u32). */
+enum { SOURCE_EVENTS, SOURCE_STUCK, SOURCE_EXTRA };
+
+struct agent {
+	struct instance in;
+	int lock_fd, epoll_fd;
+	__u32 pokes; /* config.pokes as last seen */
+	__u32 gen;   /* config.policy_gen when all namespaces of attached cgroups were last looked at */
+	struct ring_buffer *events;
+	struct veto_cache *veto;
+	struct flips flips; /* programs that turn members blocking */
+	struct walks walks; /* namespaces that do not come back from a pass */
+	struct sweep sweep;
+	struct plan plan;
+};
+
+/* It is tried again. Only if the instance is no more, which nobody may have told us, is that the end. */
+static void fail(struct agent *a, const char *what, int err)
+{
+	unsigned int silent;
+
+	if (plan_failed(&a->plan, now_ns(), &silent))
+		msg_warn("%s failed: %s; it is tried again (%u more since the last report)", what,
+			 strerror(-err), silent);
+}
+
+/* A negative return ends ring_buffer__consume(), which else goes on for as long as events come. Nothing is
+ * lost.
+ */
+static int on_event(void *ctx, void *data, size_t size)
+{
+	struct agent *a = ctx;
+
+	if (size < sizeof(struct hop_event))
+		return 0;
+	return plan_event(&a->plan, now_ns(), data) ? 0 : -EAGAIN;
+}
+
+static void take_events(struct agent *a)
+{
+	__u32 pokes;
+
+	ring_buffer__consume(a->events);
+	plan_took_events(&a->plan, now_ns());
+	pokes = __atomic_load_n(&a->in.config->pokes, __ATOMIC_ACQUIRE);
+	if (pokes != a->pokes)
+		plan_changed(&a->plan, now_ns());
+	a->pokes = pokes;
+}
+
+/* A child is back from this namespace. */
+static void on_back(__u32 inum, void *arg)
+{
+	struct agent *a = arg;
+
+	msg_debug("network namespace %u is back", inum);
+	pass_unblock(&a->in, inum);
+	plan_back(&a->plan, now_ns());
+}
+
+/* CPU time of the agent and of the processes that look at programs for it, but for first looks at files. */
+static unsigned long long own_ns(const struct agent *a)
+{
+	return cpu_ns() + veto_cache_cpu_ns(a->veto);
+}
+
+static int add_netns(int fd, __u32 inum, void *arg)
+{
+	(void)fd;
+	return netns_list_add(arg, inum);
+}
+
+/* Where the ends are, and after a change of policy everybody: who was refused before he registered has no
+ * record.
+ */
+static int find_namespaces(struct agent *a, bool all)
+{
+	__u32 gen = __atomic_load_n(&a->in.config->policy_gen, __ATOMIC_ACQUIRE);
+	int err = all ? netns_list_all(&a->plan.dirty, &a->in) : 0;
+
+	if (err || a->gen == gen)
+		return err;
+	err = netns_each(&a->in, NULL, NULL, add_netns, &a->plan.dirty);
+	if (!err)
+		a->gen = gen;
+	return err;
+}
+
+/* What programs are, and where those may be that are sought. */
+static int prepare(struct agent *a, const struct plan_pass *how, struct plan_result *r)
+{
+	unsigned long long start = own_ns(a);
+	int err = find_namespaces(a, how->all);
+
+	if (how->vet && !err) {
+		struct judge_result vetted = {};
+
+		err = judge_all(&a->in, a->veto, &a->flips, &vetted);
+		r->vetted = !err;
+		r->look_again = vetted.pending || vetted.flips;
+		if (!err)
+			msg_debug("examined %u sockets, %u vetoed", vetted.sockets, vetted.vetoed);
+	}
+	if (how->seek && seek_namespaces(&a->in, &a->plan.dirty))
+		msg_debug("cannot tell where all are that are sought");
+	r->prepare_cost = own_ns(a) - start;
+	return err;
+}
+
+/*
+ * What the pass is told is read by whatever pass runs. Another process's is a detach, which does not go by it
+ * (`draining`, `leaving`); one of ours that is late is repeated (plan_back()).
+ */
+static void visit(struct agent *a, struct pass *pass)
+{
+	walks_reap(&a->walks, on_back, a);
+	msg_debug("pass over %zu namespaces begins", a->plan.dirty.n);
+	pass_visit(&a->in, &a->walks, &a->plan.dirty, 0, pass);
+	a->in.config->seek = a->in.config->fresh = 0;
+	msg_debug("pass over: %llu us, again %d, blocked %u", pass->cost / 1000, pass->more, pass->blocked);
+}
+
+/* Those that did not come back this time: say so, and wait for them. */
+static void watch_stuck(struct agent *a)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = SOURCE_STUCK};
+	unsigned int silent;
+	char name[64];
+
+	for (size_t i = 0; i < a->walks.n; i++) {
+		struct walk_stuck *s = &a->walks.stuck[i];
+
+		if (s->told)
+			continue;
+		s->told = 1;
+		if (epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, s->fd, &ev))
+			fail(a, "waiting for a pass", -errno); /* it is found when that is over */
+		if (!plan_blocked(&a->plan, now_ns(), &silent))
+			continue;
+		netns_name(s->inum, name, sizeof(name));
+		msg_warn("network namespace %u%s%s is blocked: a call holds one of its sockets; nobody joins "
+			 "or "
+			 "leaves there before it is over (%u more since the last report)",
+			 s->inum, *name ? " " : "", name, silent);
+	}
+}
+
+static void run_pass(struct agent *a)
+{
+	unsigned long long joined = instance_counter(&a->in, HOP_CNT_JOINED);
+	struct plan_result result = {};
+	struct plan_pass how;
+	struct pass pass;
+	int err;
+
+	plan_pass_begins(&a->plan, now_ns(), &how);
+	a->in.config->fresh = how.fresh;
+	err = prepare(a, &how, &result);
+	a->in.config->seek = how.seek;
+	visit(a, &pass);
+	if (err)
+		fail(a, "looking at programs", err);
+	if (pass.err)
+		fail(a, "a pass", pass.err);
+	result.pass = &pass;
+	result.failed = err || pass.err;
+	result.joined = instance_counter(&a->in, HOP_CNT_JOINED) - joined;
+	result.any_members = a->in.config->members;
+	plan_pass_over(&a->plan, now_ns(), &how, &result);
+	watch_stuck(a);
+}
+
+static void review(struct agent *a)
+{
+	struct plan_review r = {
+		.hops = instance_counter(&a->in, HOP_CNT_HOPS),
+		.lost = instance_counter(&a->in, HOP_CNT_EVENTS_LOST),
+	};
+
+	collapse_sweep(&a->in);
+	r.again = sweep_run(&a->sweep, &a->in);
+	r.any_members = a->in.config->members;
+	plan_reviewed(&a->plan, now_ns(), &r);
+}
+
+/* -ENOENT: the instance is no more, though it never drained. */
+static int retry(struct agent *a)
+{
+	char config[PATH_MAX + 8];
+
+	snprintf(config, sizeof(config), "%s/config", a->in.dir);
+	if (access(config, F_OK) && errno == ENOENT && !a->in.config->draining)
+		return -ENOENT;
+	plan_retried(&a->plan, now_ns());
+	return 0;
+}
+
+/* Do what is due, up to a pass: events may have come by then. */
+static int work(struct agent *a)
+{
+	int err = 0;
+
+	while (!err) {
+		switch (plan_job(&a->plan, now_ns())) {
+		case PLAN_REVIEW:
+			review(a);
+			break;
+		case PLAN_RETRY:
+			err = retry(a);
+			break;
+		case PLAN_PASS:
+			run_pass(a);
+			return 0;
+		default:
+			return 0;
+		}
+	}
+	return err;
+}
+
 static int handle(struct agent *a, int source, int (*extra)(void *arg), void *arg)
 {
 	switch (source) {
 	case SOURCE_EVENTS:
-		plan_take_events(a);
-		plan_poked(a);
+		take_events(a);
 		return 0;
 	case SOURCE_STUCK:
-		walks_reap(&a->walks, plan_back, a);
+		walks_reap(&a->walks, on_back, a);
 		return 0;
 	default:
 		return extra(arg);
@@ -47,16 +279,16 @@ int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 		ret = watch(a, extra_fd, SOURCE_EXTRA);
 	collapse_sweep(&a->in);
 	pass_forget(&a->in);
-	plan_all(a);
+	plan_all(&a->plan, now_ns());
 	while (!ret && !a->in.config->draining) {
-		int n = epoll_wait(a->epoll_fd, ev, ARRAY_SIZE(ev), plan_timeout_ms(a));
+		int n = epoll_wait(a->epoll_fd, ev, ARRAY_SIZE(ev), plan_timeout_ms(&a->plan, now_ns()));
 
 		if (n < 0 && errno != EINTR)
 			ret = -errno;
 		for (int i = 0; i < n && !ret; i++)
 			ret = handle(a, ev[i].data.u32, extra, arg);
 		if (!ret)
-			ret = plan_work(a);
+			ret = work(a);
 	}
 	if (extra_fd >= 0)
 		epoll_ctl(a->epoll_fd, EPOLL_CTL_DEL, extra_fd, NULL);
@@ -84,12 +316,14 @@ static int agent_setup(struct agent *a)
 
 	if (err)
 		return err;
+	a->plan.idle_ns = a->in.config->idle_ns;
+	a->plan.young = a->in.config->force & HOP_FORCE_YOUNG;
 	a->pokes = a->in.config->pokes; /* agent_run() begins with a look at everything */
 	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (a->epoll_fd < 0)
 		return -errno;
 	a->veto = veto_cache_new();
-	a->events = ring_buffer__new(a->in.map[MAP_EVENTS], plan_event, a, NULL);
+	a->events = ring_buffer__new(a->in.map[MAP_EVENTS], on_event, a, NULL);
 	if (!a->veto || !a->events)
 		return -ENOMEM;
 	return watch(a, ring_buffer__epoll_fd(a->events), SOURCE_EVENTS);
@@ -132,7 +366,7 @@ void agent_free(struct agent *a)
 		return;
 	ring_buffer__free(a->events);
 	veto_cache_free(a->veto);
-	netns_list_free(&a->dirty);
+	plan_free(&a->plan);
 	walks_free(&a->walks);
 	sweep_free(&a->sweep);
 	util__close(&a->epoll_fd);

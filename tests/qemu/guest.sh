@@ -435,6 +435,23 @@ full() {
 
 nginx_only() { real_nginx 1000; }
 
+# What an older version attached is detached by this one, under load: run.sh -s upgrade_only, with the static program of
+# that version as build/static/sockhop-old.
+upgrade_only() {
+	run 60 sockhop-old attach "$CG" || { row "attach, older version" FAIL "$(tail -n1 /tmp/out)"; return; }
+	background stream_check -n 10 -s 20 -H 1
+	sleep 8
+	sockhop-old status | grep -E '^(members|messages hopped)' | tee /tmp/members
+	run 10 sockhop status
+	verdict "an older version's instance is refused" $(($? != 1)) "$(tail -n1 /tmp/out | cut -c1-60)"
+	detach
+	code=$?
+	[ ! -e /sys/fs/bpf/sockhop/default ] || code=9
+	verdict "its members are taken out" $code "$(tr -s ' \n' ' ' </tmp/members)"
+	wait $pid
+	verdict "every byte arrived" $? "$(tail -n1 /tmp/log | cut -c1-60)"
+}
+
 broken_only() {
 	check
 	broken

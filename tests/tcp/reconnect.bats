@@ -29,3 +29,20 @@ nothing_known() {
 	kill -USR1 "$SPAWN_PID"
 	wait "$SPAWN_PID"
 }
+
+waits_for_the_hop() {
+	"$SOCKHOP" list --all --json --instance "$INSTANCE" | jq -e '[.. | .why_not? // empty] | index("in-flight")' >/dev/null
+}
+
+@test "a socket that was connected elsewhere joins again only when no hop of its old peer can be in flight" {
+	new_netns_pair
+	attached_cgroup
+	spawn -c "$CG" -n "$NS_B" -o "$BATS_TEST_TMPDIR/log" "$K/reconnect_inflight" "/run/netns/$NS_A" "$ADDR_A"
+	wait_for 30 has "$BATS_TEST_TMPDIR/log" '^reconnect_inflight ready'
+	wait_for 4 waits_for_the_hop
+	wait_for 30 has "$BATS_TEST_TMPDIR/log" '^reconnect_inflight joined' || {
+		cat "$BATS_TEST_TMPDIR/log"
+		return 1
+	}
+	has "$BATS_TEST_TMPDIR/log" 'got=8 hopped=0'
+}
