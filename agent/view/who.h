@@ -3,8 +3,8 @@
  * who.h: names that people know, from the path of a cgroup: a systemd unit, a container, a pod.
  *
  * The path is all that is read: no runtime is asked, so it works on any host and costs nothing. Forms: those
- * of systemd, docker, podman, containerd with nerdctl and CRI, cri-o, LXC, and of the kubelet with both of its
- * cgroup drivers.
+ * of systemd, docker, podman, containerd with nerdctl and CRI, cri-o, LXC, and of the kubelet with both of
+ * its cgroup drivers.
  */
 #ifndef SOCKHOP_VIEW_WHO_H
 #define SOCKHOP_VIEW_WHO_H
