@@ -21,6 +21,7 @@ SBINDIR  ?= $(PREFIX)/sbin
 MANDIR   ?= $(PREFIX)/share/man
 COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR  ?= $(PREFIX)/lib/systemd/system
+DATADIR  ?= $(PREFIX)/share/sockhop
 VERSION  := $(shell cat VERSION)
 VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
 
@@ -32,7 +33,7 @@ Q        := @
 say       = @printf '  %-8s %s\n' '$1' '$@'
 endif
 
-PKGS     := libbpf libelf zlib json-c libcap-ng libseccomp
+PKGS     := libbpf libelf zlib json-c libcap-ng libseccomp libmicrohttpd ncurses
 ARCH     := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
 WERROR   ?= $(if $(filter-out 0 false,$(CI)),1)
 ERRORS   := $(if $(filter 1,$(WERROR)),-Werror)
@@ -189,12 +190,22 @@ $(B)/release/sockhop: $(filter-out %/force.o,$(OBJ)) $(B)/release/force.o
 
 asan: $(ASAN) ## build/asan/sockhop and unit tests with sanitizers (tests/lab/leaks.bats)
 
-$(B)/static/sockhop: $(filter-out %/force.o,$(OBJ)) $(B)/release/force.o
-$(B)/static/sockhop-test: $(OBJ)
+# Without the HTTP server of `sockhop metrics`: libmicrohttpd wants GnuTLS, and that p11-kit, which Debian has as a shared
+# library only.
+HTTP     := $(filter %/metrics/http.o,$(OBJ))
+
+$(B)/static/metrics_http.o: $(HTTP:$(B)/%.o=%.c) $(B)/.flags | $(B)/.tools
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOP_CFLAGS) -DNO_HTTP $(ERRORS) $(DEPFILE) -c $< -o $@
+
+$(B)/static/sockhop: $(filter-out %/force.o $(HTTP),$(OBJ)) $(B)/release/force.o $(B)/static/metrics_http.o
+$(B)/static/sockhop-test: $(filter-out $(HTTP),$(OBJ)) $(B)/static/metrics_http.o
 $(B)/static/sockhop $(B)/static/sockhop-test:
 	$(call say,LINK)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings $^ -o $@ $(shell pkg-config --static --libs $(PKGS)) -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings $^ -o $@ \
+		$(shell pkg-config --static --libs $(filter-out libmicrohttpd,$(PKGS))) -lpthread
 
 # ---- test programs: once as they are, some once without shared libraries ----
 
@@ -331,19 +342,24 @@ $(B)/man/%.gz: docs/man/%.scd
 		"Debian)" >&2; exit 1; }
 	$(Q)scdoc <$< | gzip -9n >$@
 
-$(B)/sockhop-agent.service: docs/examples/sockhop-agent.service FORCE
+UNITS    := sockhop-agent.service sockhop-metrics.service sockhop-metrics.socket
+DATA     := sockhop.rules.yml sockhop.dashboard.json
+
+$(UNITS:%=$(B)/%): $(B)/%: docs/examples/% FORCE
 	@mkdir -p $(@D)
 	@sed 's|/usr/local/sbin|$(SBINDIR)|' $< >$@
 
-install: all $(PAGES) $(B)/sockhop-agent.service ## install program, man pages, completion and systemd unit under PREFIX
+install: all $(PAGES) $(UNITS:%=$(B)/%) ## install program, man pages, completion, systemd units, alerts under PREFIX
 	install -D -m 0755 $(B)/release/sockhop $(DESTDIR)$(SBINDIR)/sockhop
 	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 $(PAGES)
 	install -D -m 0644 docs/completion/sockhop.bash $(DESTDIR)$(COMPDIR)/sockhop
-	install -D -m 0644 $(B)/sockhop-agent.service $(DESTDIR)$(UNITDIR)/sockhop-agent.service
+	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) $(UNITS:%=$(B)/%)
+	install -D -m 0644 -t $(DESTDIR)$(DATADIR) $(DATA:%=docs/examples/%)
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(COMPDIR)/sockhop $(DESTDIR)$(UNITDIR)/sockhop-agent.service \
-		$(PAGES:$(B)/man/%=$(DESTDIR)$(MANDIR)/man8/%)
+	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(COMPDIR)/sockhop $(PAGES:$(B)/man/%=$(DESTDIR)$(MANDIR)/man8/%) \
+		$(UNITS:%=$(DESTDIR)$(UNITDIR)/%) $(DATA:%=$(DESTDIR)$(DATADIR)/%)
+	! [ -d $(DESTDIR)$(DATADIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DATADIR)
 
 .PHONY: deb rpm
 deb: ## a Debian package, in build/deb (packages it needs: tests/deps.sh build install package)

@@ -56,9 +56,13 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	[ "$status" -eq 0 ]
 	diff "$tmp/installed" - <<-END
 		/usr/lib/systemd/system/sockhop-agent.service
+		/usr/lib/systemd/system/sockhop-metrics.service
+		/usr/lib/systemd/system/sockhop-metrics.socket
 		/usr/sbin/sockhop
 		/usr/share/bash-completion/completions/sockhop
 		$(cd "$root/docs/man" && printf '/usr/share/man/man8/%s.gz\n' *.scd | sed 's/\.scd//' | LC_ALL=C sort)
+		/usr/share/sockhop/sockhop.dashboard.json
+		/usr/share/sockhop/sockhop.rules.yml
 	END
 }
 
@@ -66,18 +70,19 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	mkdir -p "$tmp/out/opt/sbin"
 	touch "$tmp/out/opt/sbin/other"
 	make_ install DESTDIR="$tmp/out" PREFIX=/opt
-	[ "$(find "$tmp/out" -type f | wc -l)" -eq $((4 + $(find "$root/docs/man" -name "*.scd" | wc -l))) ]
+	[ "$(find "$tmp/out" -type f | wc -l)" -eq $((8 + $(find "$root/docs/man" -name "*.scd" | wc -l))) ]
 	make_ uninstall DESTDIR="$tmp/out" PREFIX=/opt
 	[ "$(find "$tmp/out" -type f)" = "$tmp/out/opt/sbin/other" ]
+	[ ! -e "$tmp/out/opt/share/sockhop" ]
 }
 
-@test "systemd takes the unit" {
+@test "systemd takes the units" {
 	command -v systemd-analyze >/dev/null || skip "no systemd on this host"
 	make_ install DESTDIR="$tmp/out" >/dev/null
-	sed -i "s|/usr/local/sbin|$tmp/out/usr/local/sbin|" "$tmp/out/usr/local/lib/systemd/system/sockhop-agent.service"
-	run systemd-analyze verify --man=no "$tmp/out/usr/local/lib/systemd/system/sockhop-agent.service"
+	sed -i "s|/usr/local/sbin|$tmp/out/usr/local/sbin|" "$tmp"/out/usr/local/lib/systemd/system/sockhop-*.service
+	run systemd-analyze verify --man=no "$tmp"/out/usr/local/lib/systemd/system/sockhop-*
 	echo "$output"
-	lacks 'sockhop-agent'
+	lacks 'sockhop-(agent|metrics)'
 }
 
 @test "what is built is up to date, and a header rebuilds what includes it" {
@@ -132,7 +137,7 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	local files
 	files=$(cd "$root" && grep -rlE '\b(EXIT_[A-Z]+|exit_status|msg_error|stdout)\b|[^a-z]printf\([^)]' --include='*.[ch]' agent cgroup)
 	grep -q main.c <<<"$files"
-	run -1 grep -vE '^agent/(cmd[/_.]|main\.c)|/(output|util)\.[ch]$' <<<"$files"
+	run -1 grep -vE '^agent/(cmd[/_.]|main\.c)|/(output|util|screen)\.[ch]$' <<<"$files"
 }
 
 @test "the version stands in VERSION alone, and the change log knows it" {
