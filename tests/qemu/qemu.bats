@@ -6,11 +6,11 @@
 
 here=$BATS_TEST_DIRNAME
 export BUILD=${BUILD:-$here/../../build}
-export QUICK_LIMIT=110
+export LIMIT=110
 
 # quick SERIES: boots and tests; skips if that cannot be had here
 quick() {
-	run timeout -k 5 $((QUICK_LIMIT + 30)) "$here/run.sh" -q "$1"
+	run timeout -k 5 $((LIMIT + 30)) "$here/run.sh" -q "$1"
 	echo "$output"
 	[ "$status" -ne 77 ] || skip "$(tail -n1 <<<"$output")"
 }

@@ -102,7 +102,7 @@ def mariadb(tally, port):
     connection = pymysql.connect(
         host="127.0.0.1", port=port, user="root", read_timeout=LIMIT, write_timeout=LIMIT, binary_prefix=True
     )
-    rows(tally, connection.cursor(), "%s")
+    rows(tally, connection.cursor(), "cast(%s as binary) as value")
 
 
 def echo(tally, port):

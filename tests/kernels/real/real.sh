@@ -217,7 +217,7 @@ real_databases() {
 		pgbench_pair "$pg/pgbench"
 	fi
 	stop
-	serve mariadb mariadbd --user=mysql --datadir=/srv/maria --bind-address=127.0.0.1 --port=7503 --socket=/tmp/maria --skip-grant-tables
+	serve mariadb mariadbd --user=mysql --datadir=/srv/maria --bind-address=127.0.0.1 --port=7503 --socket=/tmp/maria --pid-file=/tmp/maria.pid --skip-grant-tables
 	! up mariadb 7503 90 || pair "mariadb, PyMySQL" all python3 /t/client.py mariadb 7503
 	stop
 }
