@@ -10,7 +10,8 @@
 #   -t  boots nothing: what the last runs of all suites found (but -i), on SERIES or all, as a table for docs/kernels.md
 #   -s  one function of guest.sh, or of real/real.sh (real_nginx, real_proxies, real_echoes, real_databases)
 #
-# ICOUNT=1: by instructions rather than by the host's clock, for busy hosts; LIMIT: seconds for a guest, instead of 120 (-q) to 2400.
+# ICOUNT=1 (or 3): an instruction takes 2 (8) ns of the guest's clock, so that nothing is late however busy the host is. LIMIT: seconds
+# for a guest, instead of 120 (-q) to 2400.
 # Output of a run: build/kernels/SERIES-SUITE.log (the tests) and .console (the kernel). Exit status: 0 all passed,
 # 1 something failed or a kernel complained, 77 no kernel, no QEMU, or a host so slow that the guest did not get to its
 # tests in time (with -q: to the end of them; LIMIT).
@@ -74,16 +75,15 @@ initrd() {
 	(cd "$root" && find . | cpio -o -H newc --quiet -R 0:0) >"$2"
 }
 
-# machine: what QEMU gets beyond a kernel. Real programs come on a disk that keeps nothing. With ICOUNT an instruction takes 2 ns of
-# the guest's clock (8 where they are counted), and idle time none of the host's, so that nothing is late however busy the host is;
-# its CPUs then take turns.
+# machine: what QEMU gets beyond a kernel. Real programs come on a disk that keeps nothing. Where instructions make the time, waiting
+# takes none of the host's, and the guest's CPUs take turns.
 machine() {
-	local cpus=2 memory=768M shift=1
+	local cpus=2 memory=768M shift=${ICOUNT:-}
 	case $suite in
 	real*) memory=2G && echo -drive "file=$image,if=none,id=tree,format=raw,snapshot=on" -device nvme,drive=tree,serial=tree ;;
-	cost) cpus=1 shift=3 ICOUNT=1 ;;
+	cost) cpus=1 shift=3 ;;
 	esac
-	if [ -n "${ICOUNT:-}" ]; then echo -accel tcg,thread=single -icount "shift=$shift,sleep=off"; else echo -accel tcg,thread=multi; fi
+	if [ -n "$shift" ]; then echo -accel tcg,thread=single -icount "shift=$shift,sleep=off"; else echo -accel tcg,thread=multi; fi
 	echo -smp $cpus -m $memory
 }
 
