@@ -12,7 +12,7 @@ if [ $# -eq 0 ]; then
 	set -- "${all[@]}"
 fi
 for series in "$@"; do
-	for suite in full quick catalogue real real_nginx real_proxies real_echoes real_databases; do
+	for suite in full quick catalogue check real real_nginx real_proxies real_echoes real_databases; do
 		# the quick suite is a part of the full one, and later ones overwrite earlier ones
 		[ $suite != quick ] || [ ! -s "$out/$series-full.log" ] || continue
 		[ ! -s "$out/$series-$suite.log" ] || files+=("$out/$series-$suite.log")
