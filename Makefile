@@ -266,11 +266,14 @@ fuzz: ## fuzz the reading of ELF files: SECONDS=60; keeps what it learns in buil
 	tests/fuzz/seeds.py $(B)/fuzz/seeds
 	cd $(B)/fuzz && ./elfscan -max_total_time=$(or $(SECONDS),60) -max_len=8192 -rss_limit_mb=1024 -timeout=10 corpus seeds
 
-test-qemu: ## boot Debian's 6.1, 6.12 and newest 7.x kernels (QEMU) and test in them; prints a table
+test-qemu: ## boot Debian's 6.1, 6.12 and newest 7.x kernels (QEMU) and test in them, with real programs too; prints tables
 	@tests/deps.sh build qemu test
-	$(again) static
+	$(again) all static
 	tests/qemu/run.sh
 	tests/qemu/run.sh -c
+	tests/qemu/run.sh -r
+	tests/qemu/real/host.sh
+	tests/qemu/run.sh -t
 
 test-suites: ## test suites of others (CPython, Tornado), whole, plain and under sockhop; prints a table
 	@tests/deps.sh build test
