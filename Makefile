@@ -238,7 +238,7 @@ test: ## all tests on the real kernel (root); prints "N passed, N failed"
 # libFuzzer over the parser of hostile files; clang has the runtime in a package of its own.
 FUZZ     := $(B)/fuzz/elfscan
 
-$(FUZZ): tests/fuzz/fuzz_elfscan.c agent/program/elf.c agent/program/elf_code.c $(wildcard agent/program/elf*.h) bpf/hop.h
+$(FUZZ): tests/fuzz/fuzz_elfscan.c agent/program/elf.c agent/program/elf_code.c $(wildcard agent/program/elf*.h) bpf/reasons.h
 	$(call say,FUZZ)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(filter-out -O2,$(HOP_CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
@@ -299,7 +299,7 @@ format: ## rewrite the sources in the house style
 
 docs: docs/reasons.md ## rewrite the documents that are generated
 
-docs/reasons.md: bpf/hop.h docs/gen-reasons
+docs/reasons.md: bpf/reasons.h docs/gen-reasons
 	$(call say,DOC)
 	$(Q)docs/gen-reasons >$@
 

@@ -6,17 +6,8 @@
 #ifndef SOCKHOP_JOIN_H
 #define SOCKHOP_JOIN_H
 
-#include "facts.h"
+#include "callback.h"
 #include "pair.h"
-
-/* bpf_setsockopt() with TCP_BPF_SOCK_OPS_CB_FLAGS (include/uapi/linux/bpf.h): 6.12 can, 6.1 cannot; probed.
- */
-static __always_inline long cb_flags_add(struct tcp_sock *tp, __u32 add)
-{
-	int flags = BPF_CORE_READ(tp, bpf_sock_ops_cb_flags) | add;
-
-	return bpf_setsockopt(tp, 6 /* SOL_TCP */, TCP_BPF_SOCK_OPS_CB_FLAGS, &flags, sizeof(flags));
-}
 
 /* The record of the other end, if there is exactly one that mirrors us and it is still the one we know. */
 static __always_inline struct hop_end *peer_of(struct hop_sock *st)

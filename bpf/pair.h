@@ -5,7 +5,7 @@
 #ifndef SOCKHOP_PAIR_H
 #define SOCKHOP_PAIR_H
 
-#include "facts.h"
+#include "ksock.h"
 #include "policy.h"
 
 static __always_inline struct hop_policy *live_policy(void)

@@ -4,7 +4,7 @@
  * registered socket (the program veto), the keys of a relay's sockets, and an event when a program starts in
  * an attached cgroup.
  */
-#include "facts.h"
+#include "ksock.h"
 
 static __always_inline void show_sock(struct hop_show *s, struct sock *sk)
 {

@@ -4,7 +4,7 @@
  * before the kernel acts and without the socket lock, so it only leaves a note and wakes the agent; meanwhile
  * the verdict sees the option itself and sends nothing more to that socket.
  */
-#include "facts.h"
+#include "ksock.h"
 
 #define HOP_SOL_SOCKET		1
 #define HOP_SO_OOBINLINE	10
@@ -19,7 +19,6 @@
 #define HOP_SO_MAX_PACING_RATE	47
 #define HOP_SO_TIMESTAMP_NEW	63
 #define HOP_SO_TIMESTAMPING_NEW 65
-#define HOP_SOL_TCP		6
 #define HOP_TCP_REPAIR		19
 #define HOP_TCP_ULP		31
 #define HOP_TCP_INQ		36

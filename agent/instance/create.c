@@ -73,10 +73,10 @@ static void set_defaults(struct hop_config *c, const struct probe *probe, unsign
 	c->hop_fionread_broken = !probe->fionread_hop || !probe->fionread_tcp;
 	c->setsockopt_iter = probe->iter_setsockopt;
 	c->keep_rtt = !probe->iter_setsockopt; /* once off, no pass could switch it on again */
-	c->min_segs = 64;
-	c->large = 24576;
-	c->min_rate = 30;
-	c->max_burst = 512;
+	c->min_segs = HOP_MIN_SEGS;
+	c->large = HOP_LARGE;
+	c->min_rate = HOP_MIN_RATE;
+	c->max_burst = HOP_MAX_BURST;
 	c->memory_room = HOP_MEMORY_ROOM / sysconf(_SC_PAGESIZE);
 	c->max_members = 2 * max_connections;
 	c->attached_ns = now_ns();

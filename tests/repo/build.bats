@@ -87,7 +87,7 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	run -0 make_ -n -W bpf/relay.h all
 	has 'bpf/relay\.bpf\.o'
 	lacks 'bpf/sockops\.bpf\.o'
-	run -0 make_ -n -W bpf/hop.h all
+	run -0 make_ -n -W bpf/abi.h all
 	has 'bpf/sockops\.bpf\.o'
 }
 
@@ -105,11 +105,11 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	has '^cp '
 }
 
-@test "docs/reasons.md is what docs/gen-reasons makes of bpf/hop.h" {
+@test "docs/reasons.md is what docs/gen-reasons makes of bpf/reasons.h" {
 	"$root/docs/gen-reasons" | diff "$root/docs/reasons.md" -
 	# each has its row, whatever gen-reasons makes of the header; "none" has none
 	diff <(grep -oE '^\| `[a-z-]+`' "$root/docs/reasons.md" | tr -d '|` ' | sort) \
-		<(sed -n '/define HOP_STAYS/,/^enum hop_why /p' "$root/bpf/hop.h" | grep -oE '"[a-z-]+"' | tr -d '"' |
+		<(sed -n '/define HOP_STAYS/,/^enum hop_why /p' "$root/bpf/reasons.h" | grep -oE '"[a-z-]+"' | tr -d '"' |
 			grep -vx none | sort)
 }
 
