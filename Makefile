@@ -297,11 +297,15 @@ lint: ## clang-format, cppcheck and shellcheck over the sources
 format: ## rewrite the sources in the house style
 	clang-format -i $(wildcard bpf/*.[ch] bpf/*/*.[ch] agent/*.[ch] agent/*/*.[ch] cgroup/*.[ch] tests/*/*.[ch])
 
-docs: docs/reasons.md ## rewrite the documents that are generated
+docs: docs/reasons.md docs/design.md ## rewrite the documents that are generated
 
 docs/reasons.md: bpf/reasons.h docs/gen-reasons
 	$(call say,DOC)
 	$(Q)docs/gen-reasons >$@
+
+docs/design.md: bpf/end.h docs/gen-states
+	$(call say,DOC)
+	$(Q)docs/gen-states >$@.new && mv $@.new $@
 
 # ---- installing ----
 

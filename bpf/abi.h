@@ -7,7 +7,7 @@
 #define SOCKHOP_ABI_H
 
 /* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
-#define HOP_ABI 7
+#define HOP_ABI 8
 
 /* Largest number of rules in a policy; the kernel side walks them linearly when an end registers. */
 #define HOP_RULES_MAX 64
@@ -23,19 +23,16 @@ struct hop_key {
 	__u32 a, b;
 };
 
-/* hop_end.flags, written by the end's own programs, under its own socket lock. */
+/* hop_end.flags: what is true of an end besides its state (end.h). Written by the end's own programs, under
+ * its own socket lock. */
 enum hop_end_flags {
-	HOP_END_MEMBER = 1 << 0,    /* is in the sockhash */
-	HOP_END_LEAVE = 1 << 1,	    /* asks both ends to leave; cleared when this end is out and settled */
-	HOP_END_QUIET = 1 << 2,	    /* no redirect out of this end is in flight, none will start */
-	HOP_END_EARLY = 1 << 3,	    /* was inserted at ESTABLISHED */
-	HOP_END_CLOSED = 1 << 4,    /* was closed with unread hop bytes: the peer must fail promptly */
-	HOP_END_DEAD = 1 << 5,	    /* refused: no join attempt until its traffic or the policy asks again */
-	HOP_END_WANT = 1 << 6,	    /* chatty: joins as soon as its peer wants to as well */
-	HOP_END_IDLE = 1 << 7,	    /* a member that has sent nothing for config.idle_ns */
-	HOP_END_COLLAPSED = 1 << 8, /* a member whose peer is beyond a relay: see struct hop_collapse */
-	HOP_END_SEEK = 1 << 9,	    /* looks for a peer that sends nothing and so cannot register itself */
-	HOP_END_BROKEN = 1 << 10, /* a segment could not be handed over: it gets none after it, but a reset */
+	HOP_END_QUIET = 1 << 0,	    /* leaving: no redirect out of this end is in flight, none will start */
+	HOP_END_EARLY = 1 << 1,	    /* a member that was inserted at ESTABLISHED */
+	HOP_END_UNREAD = 1 << 2,    /* was closed with unread hop bytes: the peer must fail promptly */
+	HOP_END_IDLE = 1 << 3,	    /* a member that has sent nothing for config.idle_ns */
+	HOP_END_COLLAPSED = 1 << 4, /* a member whose peer is beyond a relay: see struct hop_collapse */
+	HOP_END_SEEK = 1 << 5,	    /* looks for a peer that sends nothing and so cannot register itself */
+	HOP_END_BROKEN = 1 << 6, /* a segment could not be handed over: it gets none after it, but a reset */
 };
 
 /*
@@ -51,14 +48,14 @@ struct hop_end {
 	__u32 netns;   /* inode number of the network namespace, as in /proc/PID/ns/net */
 	__u32 flags;   /* enum hop_end_flags */
 	__u32 cseq;    /* copied_seq when it joined: it is ready for hops once copied_seq has moved on */
-	__u32 why;     /* enum hop_why: why it is no member, or why it leaves */
+	__u32 why;     /* enum hop_why: why it is no member, or why it leaves; written by end_why() */
 	__u64 userns;  /* struct user_namespace * that owns its network namespace; compared only */
 	__u32 gen;     /* config.policy_gen that it was last judged by */
 	__u32 dup;     /* a second socket claimed this key: never pairs (written by the claimer) */
 	__u32 ask;     /* enum hop_why: it must leave (written by hop_setsockopt and by the peer's hop_msg) */
 	__u32 next;    /* stream verdict program: sequence number of the first byte not handed over yet */
 	__u32 reviews; /* HOP_REVIEWs of its messages as a member */
-	__u32 pad;
+	__u32 state;   /* enum hop_state: written by end_move() alone */
 };
 
 /* hop_sock.hopper: more than one thread. No thread has this number. */
@@ -73,11 +70,9 @@ struct hop_sock {
 	__u64 cookie, peer_cookie;
 	__u64 peer_sk;	  /* struct tcp_sock * of the peer, for probe reads; 0 until known */
 	__u64 peer_file;  /* struct file * of the peer, cached when the peer was found ready; 0 until then */
-	__u32 member;	  /* is in the sockhash */
-	__u32 stop;	  /* no hop may start from this end any more: it or its peer leaves */
+	__u32 state;	  /* enum hop_state: written by end_move() alone; hop_end.state is a copy */
 	__u32 burst;	  /* small messages hopped since the peer's queue was last seen empty */
 	__u32 contention; /* leaky count of hops that found the peer's socket held: HOP_CONTENTION_* */
-	__u32 registered; /* has a record in `ends` */
 	/* 0 for the two ends of one TCP connection; else from the own record in `collapse` */
 	__u32 delta;  /* added to the peer's copied_seq, makes it comparable with the own write_seq */
 	__u32 relay;  /* owner of the record */
@@ -93,16 +88,14 @@ struct hop_sock {
 	__u32 win_in, pad_win; /* of win_segs, those received */
 	/* sequence numbers at registration: an end joins only when the connection has moved on since */
 	__u32 reg_una, reg_rcv;
-	__u32 tries;		  /* passes that could not let it join for a passing reason */
-	__u32 joins;		  /* how often it became a member: hysteresis */
-	__u32 why;		  /* enum hop_why */
+	__u32 tries;		  /* passes that could not let this candidate join for a passing reason */
+	__u32 why;		  /* enum hop_why; hop_end.why is a copy */
 	__u32 last_stay;	  /* enum hop_stay of its latest stay */
 	__u64 seen_msgs, seen_ns; /* messages as a member, and when a pass first saw that number */
-	__u64 hold_ns;		  /* held back until then (CLOCK_MONOTONIC); 0: not, or for good */
-	__u32 holds;
-	__u32 places;	 /* of config.members that it has taken: the first end of a pair takes two */
-	__u32 relay_tag; /* of the record */
-	__u32 say;	 /* enum hop_say: what the present visit found; nothing between visits */
+	__u64 hold_ns;		  /* HELD: until then (CLOCK_MONOTONIC) */
+	__u32 holds;		  /* how often it was held back: each time is twice as long */
+	__u32 places;		  /* of config.members that it has taken: the first end of a pair takes two */
+	__u32 relay_tag;	  /* of the record */
 	/* of the verdict, too */
 	__u32 gen;	/* config.policy_gen under which both ends may hop; under another one all stays */
 	__u32 kin;	/* both ends belong to one user and one cgroup: see hop_kin() */
@@ -153,6 +146,7 @@ enum hop_counter {
 	HOP_CNT_STAY_BYTES,  /* bytes of messages that stayed */
 	HOP_CNT_SOUGHT,	     /* ends registered by a pass because their peer was looking for them */
 	HOP_CNT_TRIMMED,     /* bytes of retransmitted segments that had been received before */
+	HOP_CNT_BAD_MOVES,   /* moves of an end that end.h does not know: a defect */
 	HOP_CNT_STAY = 16,
 	HOP_CNT_WHY = HOP_CNT_STAY + 32,
 	HOP_CNT_COUNT = HOP_CNT_WHY + 64
@@ -168,10 +162,9 @@ enum hop_event_type {
 };
 
 struct hop_event {
-	__u32 type, why;
-	__u64 cookie, peer_cookie;
+	__u32 type;
+	__u32 why; /* LEAVE: enum hop_why */
 	__u32 netns, peer_netns;
-	__u32 pid, pad;
 };
 
 /* What the agent found out about the program(s) that hold a socket: map `vetted`, keyed by socket cookie. */
@@ -241,8 +234,8 @@ struct hop_config {
 };
 
 /*
- * What hop_visit writes with bpf_seq_write() for an end that wants another visit: so it belongs to one pass
- * over one namespace, whatever other passes run at the same time.
+ * What hop_visit writes with bpf_seq_write() for an end that wants another visit: an answer belongs to one
+ * pass over one namespace, whatever other passes run at the same time.
  */
 enum hop_say {
 	HOP_SAY_JOIN = 1 << 0,	/* it could not join for a passing reason */
@@ -324,20 +317,13 @@ struct hop_tuple {
 struct hop_show {
 	__u64 cookie, peer_cookie;
 	struct hop_tuple tuple;
-	__u32 family, netns, state, flags; /* flags: enum hop_show_flags */
-	__u32 why, last_stay, end_flags, segs;
+	__u32 netns, state; /* enum hop_state */
+	__u32 why, last_stay, end_flags, tcp_state;
 	__u64 bytes; /* TCP-path bytes both ways */
 	__u64 hops, hop_bytes, stays;
 	__u64 cgroup;
 	__u32 relay, relay_tag; /* of struct hop_sock */
 	__u32 places, pad;	/* of struct hop_sock */
-};
-enum hop_show_flags {
-	HOP_SHOW_REGISTERED = 1 << 0,
-	HOP_SHOW_MEMBER = 1 << 1,
-	HOP_SHOW_READY = 1 << 2,
-	HOP_SHOW_STOP = 1 << 3,
-	HOP_SHOW_NONBLOCK = 1 << 4,
 };
 
 /* The context of hop_show_end: which end, and what was found. */

@@ -65,13 +65,13 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct bpf_sock
 		return;
 	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	/* below two attached cgroups of one instance the program runs twice */
-	if (!st || st->registered)
+	if (!st || st->state != HOP_NEW)
 		return;
 	st->peer = *peer;
 	st->peer_cookie = other ? other->cookie : 0;
 	st->peer_sk = other ? other->sk : 0;
 	st->gen = gen;
-	if (register_as(tp, st, bpf_get_socket_cookie(ctx), HOP_END_EARLY))
+	if (register_as(tp, st, bpf_get_socket_cookie(ctx)))
 		return;
 	flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG, 0);
 	self = bpf_map_lookup_elem(&ends, &st->self);
@@ -83,14 +83,11 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct bpf_sock
 		count(HOP_CNT_WHY + HOP_WHY_ERROR);
 		return;
 	}
-	__sync_fetch_and_add(&cfg.members, 1);
 	st->places = 1;
-	st->member = 1;
-	st->joins++;
 	self->cseq = tp->copied_seq;
-	self->flags |= HOP_END_MEMBER;
+	self->flags |= HOP_END_EARLY;
+	end_move(st, self, HOP_MEMBER, HOP_WHY_NONE);
 	flags_set(ctx, 0, BPF_SOCK_OPS_RTT_CB_FLAG);
-	count(HOP_CNT_EARLY);
 }
 
 static __always_inline void early_active(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct tcp_sock *tp)
@@ -128,7 +125,7 @@ static __always_inline void early_passive(struct bpf_sock_ops *ctx, struct bpf_s
 	key = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
 	peer_key = hop_key_peer(&key, false);
 	peer = bpf_map_lookup_elem(&ends, &peer_key);
-	if (!peer || !(peer->flags & HOP_END_MEMBER) || !(peer->flags & HOP_END_EARLY) ||
+	if (!peer || !hop_in(peer->state) || !(peer->flags & HOP_END_EARLY) ||
 	    peer->userns != sock_userns((struct sock *)tp))
 		return;
 	join_early(ctx, sk, tp, &peer_key, peer, peer->gen);

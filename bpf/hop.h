@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * hop.h: what the kernel side and user space share: records (abi.h), reasons (reasons.h), constants
- * (tuning.h).
+ * hop.h: what the kernel side and user space share: records (abi.h), reasons (reasons.h),
+ * constants (tuning.h).
  *
  * Included by BPF programs (after vmlinux.h) and by user space (after <linux/types.h>), and by unit tests on
  * the host, so it holds plain data and constants only.
@@ -9,8 +9,7 @@
  * Vocabulary (docs/design.md has the long form):
  *   end        one of the two sockets of a TCP connection
  *   pair       both ends, both on this host, both in an attached cgroup
- *   candidate  an end that has proven chatty and is registered in the map `ends`
- *   member     an end that is in the sockhash `members`
+ *   candidate, member, ...: the states of an end, in end.h
  *   hop        one redirect by sk_msg; stay: a message that takes the TCP path, with a counted reason
  *   why-not    the reason why an end is no member
  */

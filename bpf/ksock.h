@@ -179,8 +179,8 @@ static __noinline __maybe_unused int sock_unshared(__u64 addr)
 /*
  * No redirect out of this socket is in flight. tcp_bpf_sendmsg() holds a psock reference from before the
  * verdict until the bytes are queued at the other end; so does a sleeping reader, which is told apart by its
- * wait queue entry. Exact only under the socket's lock, with `stop` set: then no new redirect can start and
- * no sleeper can leave (research: refcount latch).
+ * wait queue entry. Exact only under the socket's lock, of an end that is LEAVING: then no new redirect can
+ * start and no sleeper can leave (docs/design.md, I17).
  */
 static __noinline __maybe_unused int sock_quiet(__u64 addr)
 {

@@ -199,7 +199,7 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 
 	if (cfg.draining)
 		return HOP_STAY_DRAINING;
-	if (st->stop)
+	if (st->state != HOP_MEMBER)
 		return HOP_STAY_STOPPED;
 	if (st->gen != cfg.policy_gen)
 		return HOP_STAY_POLICY;
@@ -269,7 +269,7 @@ static __always_inline __u32 stay_to_why(enum hop_stay stay)
 
 /*
  * A thread does one thing at a time: when it comes here again, its last redirect is over. So where all hops
- * came from one thread, and it is back with `stop` set, none is in flight and none can start. (The refcount
+ * came from one thread, and it is back while it leaves, none is in flight and none can start. (The refcount
  * latch alone never sees that of a thread that is always inside send(): a pass gets the lock while it waits
  * for it.)
  */
@@ -283,7 +283,7 @@ static __always_inline void thread_hops(struct hop_sock *st)
 
 static __always_inline void thread_stays(struct hop_sock *st)
 {
-	if (st->stop && st->hopper && st->hopper == (__u32)bpf_get_current_pid_tgid())
+	if (st->state != HOP_MEMBER && st->hopper && st->hopper == (__u32)bpf_get_current_pid_tgid())
 		st->hopper = 0;
 }
 
@@ -311,7 +311,7 @@ static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 	if (!sk)
 		return;
 	st = bpf_sk_storage_get(&socks, sk, 0, 0);
-	if (!st || !st->member)
+	if (!st || !hop_in(st->state))
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)

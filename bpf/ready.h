@@ -5,6 +5,7 @@
 #ifndef SOCKHOP_READY_H
 #define SOCKHOP_READY_H
 
+#include "end.h"
 #include "ksock.h"
 
 /*
@@ -23,7 +24,7 @@ static __noinline int become_ready(struct hop_sock *st)
 		return HOP_STAY_PEER_OUT;
 	key = st->peer;
 	e = bpf_map_lookup_elem(&ends, &key);
-	if (!e || !(e->flags & HOP_END_MEMBER))
+	if (!e || !hop_in(e->state))
 		return HOP_STAY_PEER_OUT;
 	if (!st->peer_cookie && (e->flags & HOP_END_EARLY))
 		st->peer_cookie = e->cookie; /* an early client joined before its peer existed */

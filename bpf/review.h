@@ -6,7 +6,7 @@
 #ifndef SOCKHOP_REVIEW_H
 #define SOCKHOP_REVIEW_H
 
-#include "maps.h"
+#include "end.h"
 
 /*
  * The peer was non-blocking when it joined. What it did once it does again, with each request as a rule, so
@@ -14,7 +14,7 @@
  */
 static __always_inline void turned_blocking(struct hop_end *peer)
 {
-	if ((peer->flags & (HOP_END_MEMBER | HOP_END_EARLY)) == HOP_END_MEMBER)
+	if (hop_in(peer->state) && !(peer->flags & HOP_END_EARLY))
 		peer->ask = HOP_WHY_FLIPS;
 }
 
@@ -25,18 +25,15 @@ static __noinline int request_leave(struct hop_sock *st, __u32 why)
 	struct hop_end *e;
 	struct hop_key key;
 
-	if (!st || st->stop)
+	if (!st || st->state != HOP_MEMBER)
 		return 0;
-	st->stop = 1;
-	st->why = why;
 	key = st->self;
 	e = bpf_map_lookup_elem(&ends, &key);
-	if (!e || e->cookie != st->cookie)
+	if (e && e->cookie != st->cookie)
+		e = NULL;
+	end_move(st, e, HOP_LEAVING, why);
+	if (!e)
 		return 0;
-	e->why = why;
-	e->flags |= HOP_END_LEAVE;
-	ev.cookie = st->cookie;
-	ev.peer_cookie = st->peer_cookie;
 	ev.netns = e->netns;
 	key = st->peer;
 	e = bpf_map_lookup_elem(&ends, &key);

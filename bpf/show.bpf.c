@@ -4,23 +4,19 @@
  * registered socket (the program veto), the keys of a relay's sockets, and an event when a program starts in
  * an attached cgroup.
  */
+#include "end.h"
 #include "ksock.h"
 
 static __always_inline void show_sock(struct hop_show *s, struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;
-	struct file *file = sock_file(sk);
 
 	sock_tuple(sk, &s->tuple);
 	s->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-	s->family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	s->netns = sock_netns(sk);
-	s->state = BPF_CORE_READ(sk, __sk_common.skc_state);
-	s->segs = BPF_CORE_READ(tp, data_segs_in) + BPF_CORE_READ(tp, data_segs_out);
+	s->tcp_state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	s->bytes = BPF_CORE_READ(tp, bytes_received) + BPF_CORE_READ(tp, bytes_acked);
 	s->cgroup = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
-	if (file && file_nonblock(file))
-		s->flags |= HOP_SHOW_NONBLOCK;
 }
 
 static __always_inline void show_end(struct hop_show *s, struct hop_sock *st)
@@ -36,15 +32,9 @@ static __always_inline void show_end(struct hop_show *s, struct hop_sock *st)
 	s->relay = st->relay;
 	s->relay_tag = st->relay_tag;
 	s->places = st->places;
-	if (st->member)
-		s->flags |= HOP_SHOW_MEMBER;
-	if (st->peer_file)
-		s->flags |= HOP_SHOW_READY;
-	if (st->stop)
-		s->flags |= HOP_SHOW_STOP;
-	if (!st->registered)
+	s->state = st->state;
+	if (!hop_registered(st->state))
 		return;
-	s->flags |= HOP_SHOW_REGISTERED;
 	struct hop_key key = st->self;
 
 	self = bpf_map_lookup_elem(&ends, &key);
@@ -79,7 +69,7 @@ int hop_show_end(struct hop_show_call *ctx)
 		return 1;
 	show_sock(&s, (struct sock *)(long)e->sk);
 	/* memory that was freed keeps its cookie until it is used again; a socket is closed before it goes */
-	if (s.cookie != st.cookie || s.state == BPF_TCP_CLOSE)
+	if (s.cookie != st.cookie || s.tcp_state == BPF_TCP_CLOSE)
 		return 1;
 	show_end(&s, &st);
 	ctx->show = s;
@@ -140,7 +130,8 @@ int hop_holders(struct bpf_iter__task_file *ctx)
 	if (!sock || !sock->sk)
 		return 0;
 	st = bpf_sk_storage_get(&socks, sock->sk, 0, 0);
-	if (!st || !st->registered || (st->member && cfg.fresh && st->gen == cfg.policy_gen))
+	if (!st || !hop_registered(st->state) ||
+	    (hop_in(st->state) && cfg.fresh && st->gen == cfg.policy_gen))
 		return 0;
 	h.cookie = st->cookie;
 	h.pid = task->tgid;
@@ -267,7 +258,6 @@ int BPF_PROG(hop_exec, struct task_struct *task)
 	cgrp = (__u64)(long)BPF_CORE_READ(task, cgroups, dfl_cgrp);
 	if (cgroup_attached(cgrp) < 0 || !inherits_tcp(task))
 		return 0;
-	ev.pid = BPF_CORE_READ(task, tgid);
 	emit(&ev);
 	return 0;
 }

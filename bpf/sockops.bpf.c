@@ -33,17 +33,15 @@ static __always_inline bool sent_within_host(struct tcp_sock *tp)
  * left or was refused since. While it is held back a pass for it would be in vain: one comes when that is
  * over.
  */
-static __always_inline void seek(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
-				 const struct hop_end *peer)
+static __always_inline void seek(struct tcp_sock *tp, struct hop_end *self, const struct hop_end *peer)
 {
 	struct hop_event ev = {.type = HOP_EV_SEEK};
 
 	if (!cfg.setsockopt_iter || cfg.keep_rtt || !sent_within_host(tp))
 		return;
 	self->flags |= HOP_END_SEEK;
-	if (peer && peer->flags & HOP_END_DEAD)
+	if (peer && (peer->state == HOP_HELD || peer->state == HOP_REFUSED))
 		return;
-	ev.cookie = st->cookie;
 	ev.netns = self->netns;
 	emit(&ev);
 }
@@ -55,23 +53,15 @@ static __always_inline void want(struct tcp_sock *tp, struct hop_sock *st, struc
 	struct hop_event ev = {.type = HOP_EV_PAIRED};
 	struct hop_end *peer;
 
-	self->flags &= ~HOP_END_DEAD;
 	st->tries = 0;
-	/*
-	 * Both ends may do this at the same time on two CPUs; each sets its flag and then looks at the
-	 * other's, and one must see the other. The value of the atomic operation is used, so that it is a
-	 * full barrier.
-	 */
-	if (__sync_fetch_and_or(&self->flags, HOP_END_WANT) & HOP_END_MEMBER)
-		return;
+	/* the peer may do the same now on another CPU: one of the two sees the other */
+	end_move(st, self, HOP_CANDIDATE, HOP_WHY_PEER_OUTSIDE);
 	peer = find_peer(st);
 	/* one that has left, or was refused, is watched again, but who sends nothing asks no more */
-	if (silent && (!peer || !(peer->flags & (HOP_END_WANT | HOP_END_MEMBER))))
-		seek(tp, st, self, peer);
-	if (!peer || !(peer->flags & (HOP_END_WANT | HOP_END_MEMBER)))
+	if (silent && (!peer || !hop_eager(peer->state)))
+		seek(tp, self, peer);
+	if (!peer || !hop_eager(peer->state))
 		return;
-	ev.cookie = st->cookie;
-	ev.peer_cookie = peer->cookie;
 	ev.netns = self->netns;
 	ev.peer_netns = peer->netns;
 	count(HOP_CNT_PAIRED);
@@ -82,7 +72,7 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 				  __u32 segs)
 {
 	__u32 n = segs - st->win_segs, in = ctx->data_segs_in - st->win_in, why;
-	bool first = !st->registered;
+	bool first = st->state == HOP_NEW;
 	struct hop_end *e;
 
 	if (!st->win_len) { /* the first look */
@@ -100,7 +90,7 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 		return HOP_WHY_POLICY;
 	}
 	if (first) {
-		why = register_as(tp, st, bpf_get_socket_cookie(ctx), 0);
+		why = register_as(tp, st, bpf_get_socket_cookie(ctx));
 		if (why) {
 			st->win_len = HOP_WINDOW << HOP_WINDOW_SHIFT;
 			return why;
@@ -120,15 +110,13 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 }
 
 /*
- * With keep_rtt the callback comes although nobody asked for it: while an end wants to join, leaves or is
- * held back it must change nothing. Where passes cannot set the flag (6.1), this is how a refused end is
- * watched again.
+ * The callback also comes where nobody has asked for it: always with keep_rtt, by other programs' wish, and
+ * at ends that a pass has found. Then it must change nothing; only a candidate that was found may ask for
+ * itself. Where passes cannot set the flag (6.1), this is how a refused end is watched again.
  */
-static __always_inline bool not_watched(struct hop_sock *st)
+static __always_inline bool not_watched(__u32 state)
 {
-	struct hop_end *e = bpf_map_lookup_elem(&ends, &st->self);
-
-	return e && e->cookie == st->cookie && (e->flags & (HOP_END_WANT | HOP_END_LEAVE | HOP_END_DEAD));
+	return state != HOP_NEW && state != HOP_WATCHED && (cfg.keep_rtt || state != HOP_CANDIDATE);
 }
 
 static __always_inline void on_rtt(struct bpf_sock_ops *ctx)
@@ -144,18 +132,13 @@ static __always_inline void on_rtt(struct bpf_sock_ops *ctx)
 	if (!sk)
 		return;
 	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!st || st->member)
-		return;
-	if (cfg.keep_rtt && st->registered && not_watched(st))
+	if (!st || not_watched(st->state))
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return;
 	why = look(ctx, tp, st, segs);
-	if (why != st->why) {
-		st->why = why;
-		count(HOP_CNT_WHY + (why & 63));
-	}
+	end_why(st, NULL, why);
 }
 
 /*
@@ -170,7 +153,7 @@ static __always_inline void on_fin_wait(struct tcp_sock *tp, struct hop_end *sel
 
 	if (cfg.verdict && BPF_CORE_READ(sk, sk_shutdown) == HOP_BOTH_SHUTDOWN &&
 	    BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter) && !BPF_CORE_READ(sk, sk_user_data))
-		self->flags |= HOP_END_CLOSED;
+		self->flags |= HOP_END_UNREAD;
 }
 
 /* Bounds how long unacknowledged data may wait: the sender fails in about 0.4 s. */
@@ -181,7 +164,7 @@ static __always_inline void on_close_wait(struct bpf_sock_ops *ctx, struct hop_s
 	struct hop_end *peer = bpf_map_lookup_elem(&ends, &st->peer);
 	int ms = CLOSE_GUARD_MS;
 
-	if (!peer || !(peer->flags & HOP_END_CLOSED))
+	if (!peer || !(peer->flags & HOP_END_UNREAD))
 		return;
 	bpf_setsockopt(ctx, HOP_SOL_TCP, HOP_TCP_USER_TIMEOUT, &ms, sizeof(ms));
 	count(HOP_CNT_CLOSE_GUARD);
@@ -189,13 +172,7 @@ static __always_inline void on_close_wait(struct bpf_sock_ops *ctx, struct hop_s
 
 static __always_inline void on_close(struct hop_sock *st, struct hop_end *self)
 {
-	if (st->member) {
-		st->member = 0;
-		__sync_fetch_and_sub(&cfg.members, st->places);
-		st->places = 0;
-		count(HOP_CNT_CLOSED);
-	}
-	st->registered = 0;
+	end_move(st, self, HOP_CLOSED, st->why);
 	if (self) {
 		bpf_map_delete_elem(&ends, &st->self);
 		if (st->relay) /* the relay does so, too, unless it was killed */
@@ -223,7 +200,7 @@ static __always_inline void forget(struct bpf_sock_ops *ctx)
 	if (!st)
 		return;
 	cookie = st->cookie;
-	if (st->registered) { /* somebody else has cleared the flag of the STATE callback */
+	if (hop_registered(st->state)) { /* somebody else has cleared the flag of the STATE callback */
 		self = bpf_map_lookup_elem(&ends, &st->self);
 		on_close(st, self && self->cookie == cookie ? self : NULL);
 	}
@@ -248,7 +225,7 @@ static __always_inline void on_state(struct bpf_sock_ops *ctx)
 		return;
 	}
 	st = bpf_sk_storage_get(&socks, sk, 0, 0);
-	if (!st || !st->registered)
+	if (!st || !hop_registered(st->state))
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
@@ -258,7 +235,7 @@ static __always_inline void on_state(struct bpf_sock_ops *ctx)
 		self = NULL;
 	if (state == BPF_TCP_CLOSE)
 		on_close(st, self);
-	else if (state == BPF_TCP_FIN_WAIT1 && st->member && self)
+	else if (state == BPF_TCP_FIN_WAIT1 && hop_in(st->state) && self)
 		on_fin_wait(tp, self);
 	else if (state == BPF_TCP_CLOSE_WAIT) /* also of one that has left before its peer could */
 		on_close_wait(ctx, st);

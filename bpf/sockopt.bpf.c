@@ -4,6 +4,7 @@
  * before the kernel acts and without the socket lock, so it only leaves a note and wakes the agent; meanwhile
  * the verdict sees the option itself and sends nothing more to that socket.
  */
+#include "end.h"
 #include "ksock.h"
 
 #define HOP_SOL_SOCKET		1
@@ -87,7 +88,7 @@ static __noinline int ask_to_leave(struct hop_sock *st, __u32 why)
 	struct hop_end *self, *peer;
 	struct hop_key key;
 
-	if (!st || !st->member)
+	if (!st || !hop_in(st->state))
 		return 0;
 	key = st->self;
 	self = bpf_map_lookup_elem(&ends, &key);
@@ -95,8 +96,6 @@ static __noinline int ask_to_leave(struct hop_sock *st, __u32 why)
 	if (!self || self->cookie != st->cookie || self->ask)
 		return 0;
 	self->ask = why;
-	ev.cookie = st->cookie;
-	ev.peer_cookie = st->peer_cookie;
 	ev.netns = self->netns;
 	key = st->peer;
 	peer = bpf_map_lookup_elem(&ends, &key);
@@ -115,7 +114,7 @@ static __noinline int tls_too_early(struct hop_sock *st)
 	struct hop_end *self;
 	struct hop_key key;
 
-	if (!st || !st->member)
+	if (!st || !hop_in(st->state))
 		return 0;
 	key = st->self;
 	self = bpf_map_lookup_elem(&ends, &key);

@@ -13,54 +13,54 @@
 extern int bpf_sock_destroy(struct sock_common *sock) __ksym __weak;
 
 /* Held back for a reason that may have passed: is it time to look again? */
-static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self, __u32 *say)
 {
-	if (!st->hold_ns) {
-		if (is_veto(self->why) && !program_veto(st->cookie))
-			watch_again(tp, st, self); /* it was passed on to another program */
-		return;
-	}
 	if (bpf_ktime_get_ns() >= st->hold_ns)
 		watch_again(tp, st, self);
 	else
-		st->say |= HOP_SAY_HELD;
+		*say |= HOP_SAY_HELD;
+}
+
+/* For good, unless it was passed on to another program. (A new policy has been seen to.) */
+static __always_inline void refused(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	if (is_veto(self->why) && !program_veto(st->cookie))
+		watch_again(tp, st, self);
 }
 
 /*
  * A pass has found the silent end of a pair: the end that seeks may have been visited before, and be in
  * another network namespace.
  */
-static __always_inline void tell_found(struct hop_sock *st, const struct hop_end *peer, __u32 netns)
+static __always_inline void tell_found(const struct hop_end *peer, __u32 netns, __u32 *say)
 {
 	struct hop_event ev = {.type = HOP_EV_PAIRED};
 
-	st->say |= HOP_SAY_JOIN;
-	ev.cookie = st->cookie;
-	ev.peer_cookie = peer->cookie;
+	*say |= HOP_SAY_JOIN;
 	ev.netns = netns;
 	ev.peer_netns = peer->netns;
 	emit(&ev);
 }
 
 /*
- * It has a record, and neither wants to join nor is held back. Who sends nothing gets no round-trip callback
+ * It is watched (again). Who sends nothing gets no round-trip callback
  * to ask again: its peer asks for both.
  */
-static __always_inline void be_found_again(struct hop_sock *st, struct hop_end *self)
+static __always_inline void be_found_again(struct hop_sock *st, struct hop_end *self, __u32 *say)
 {
 	struct hop_end *peer = find_peer(st);
 
-	if (!peer || !(peer->flags & HOP_END_SEEK) || !(peer->flags & HOP_END_WANT))
+	if (!peer || !(peer->flags & HOP_END_SEEK) || peer->state != HOP_CANDIDATE)
 		return;
-	self->flags |= HOP_END_WANT;
-	tell_found(st, peer, self->netns);
+	end_move(st, self, HOP_CANDIDATE, st->why);
+	tell_found(peer, self->netns, say);
 }
 
 /*
  * Somebody looks for a peer that sends nothing, and so never comes by to register itself. Is it this socket?
  * The STATE callback must be set, or the record would outlive the socket.
  */
-static __always_inline void be_found(struct tcp_sock *tp)
+static __always_inline void be_found(struct tcp_sock *tp, __u32 *say)
 {
 	struct sock *sk = (struct sock *)tp;
 	struct hop_key key, peer_key;
@@ -86,16 +86,14 @@ static __always_inline void be_found(struct tcp_sock *tp)
 	if (!st || cb_flags_add(tp, BPF_SOCK_OPS_STATE_CB_FLAG))
 		return;
 	st->gen = gen;
-	if (register_as(tp, st, bpf_get_socket_cookie(tp), HOP_END_WANT))
+	if (register_as(tp, st, bpf_get_socket_cookie(tp)))
 		return;
 	count(HOP_CNT_SOUGHT);
 	self = bpf_map_lookup_elem(&ends, &st->self);
-	if (self && refuse_known(tp, st, self)) {
-		st->why = self->why;
-		count(HOP_CNT_WHY + (st->why & 63));
+	if (!self || refuse_known(tp, st, self))
 		return;
-	}
-	tell_found(st, peer, sock_netns(sk));
+	end_move(st, self, HOP_CANDIDATE, st->why);
+	tell_found(peer, sock_netns(sk), say);
 }
 
 /* Sockets without a record: refused by an earlier policy before they registered. */
@@ -109,13 +107,13 @@ static __always_inline void visit_unregistered(struct tcp_sock *tp, struct hop_s
 }
 
 /* Its cgroup is being detached: nobody will call us when it closes, so its record goes now. */
-static __always_inline bool unregister(struct tcp_sock *tp, struct hop_sock *st)
+static __always_inline bool unregister(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	int cg = sock_cgroup_attached((struct sock *)tp);
 
 	if (cg >= 0 && !(cg & HOP_CG_LEAVING))
 		return false;
-	st->registered = 0;
+	end_move(st, self, HOP_NEW, st->why);
 	bpf_map_delete_elem(&ends, &st->self);
 	return true;
 }
@@ -130,19 +128,40 @@ static __always_inline void reset(struct sock_common *skc)
 		bpf_sock_destroy(skc);
 }
 
-static __always_inline void visit(struct sock_common *skc, struct tcp_sock *tp)
+/* One step of an end that is not in the sockhash. */
+static __always_inline void step(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self, __u32 *say)
 {
-	struct hop_sock *st = bpf_sk_storage_get(&socks, tp, 0, 0);
+	if (self->gen != cfg.policy_gen)
+		new_policy(tp, st, self, say);
+	switch (st->state) {
+	case HOP_CANDIDATE:
+		join(tp, st, self, say);
+		break;
+	case HOP_HELD:
+		held(tp, st, self, say);
+		break;
+	case HOP_REFUSED:
+		refused(tp, st, self);
+		break;
+	}
+	if (st->state == HOP_WATCHED)
+		be_found_again(st, self, say);
+}
+
+static __always_inline void visit(struct sock_common *skc, struct tcp_sock *tp, struct hop_sock *st,
+				  __u32 *say)
+{
 	struct hop_end *self, *peer;
 	__u32 why;
 
-	if (st && st->member && cfg.fresh && st->gen == cfg.policy_gen && !cfg.draining && !cfg.leaving)
+	if (st && hop_in(st->state) && cfg.fresh && st->gen == cfg.policy_gen && !cfg.draining &&
+	    !cfg.leaving)
 		return;
-	if (!st || !st->registered) {
+	if (!st || !hop_registered(st->state)) {
 		if (st)
 			visit_unregistered(tp, st);
 		if (cfg.seek && !cfg.draining)
-			be_found(tp);
+			be_found(tp, say);
 		return;
 	}
 	self = bpf_map_lookup_elem(&ends, &st->self);
@@ -152,50 +171,25 @@ static __always_inline void visit(struct sock_common *skc, struct tcp_sock *tp)
 		reset(skc);
 		return;
 	}
-	if (st->member) {
+	if (hop_in(st->state)) {
 		peer = peer_of(st);
-		why = leave_reason(tp, st, self, peer);
+		why = leave_reason(tp, st, self, peer, say);
 		if (why)
-			leave(tp, st, self, peer, why);
+			leave(tp, st, self, peer, why, say);
 		return;
 	}
-	if (self->flags & HOP_END_LEAVE) {
-		settle(tp, st, self, peer_of(st));
-		return;
-	}
-	if (cfg.draining)
-		return;
-	if (cfg.leaving && unregister(tp, st))
-		return;
-	if (self->gen != cfg.policy_gen)
-		new_policy(tp, st, self);
-	if (self->flags & HOP_END_WANT)
-		join(tp, st, self);
-	else if (self->flags & HOP_END_DEAD)
-		held(tp, st, self);
-	if (!(self->flags & (HOP_END_WANT | HOP_END_DEAD | HOP_END_MEMBER)))
-		be_found_again(st, self);
-}
-
-/* What the agent must know of this visit. Should the buffer of seq_file be full, the socket is visited again.
- */
-static __always_inline void tell(struct seq_file *seq, struct tcp_sock *tp)
-{
-	struct hop_sock *st = bpf_sk_storage_get(&socks, tp, 0, 0);
-	struct hop_said said = {};
-
-	if (!st || !st->say)
-		return;
-	said.say = st->say;
-	said.hold_ns = st->hold_ns;
-	st->say = 0;
-	bpf_seq_write(seq, &said, sizeof(said));
+	if (st->state == HOP_LEFT)
+		settle(tp, st, self, peer_of(st), say);
+	else if (!cfg.draining && !(cfg.leaving && unregister(tp, st, self)))
+		step(tp, st, self, say);
 }
 
 SEC("iter/tcp")
 int hop_visit(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *skc = ctx->sk_common;
+	struct hop_said said = {};
+	struct hop_sock *st;
 	struct tcp_sock *tp;
 
 	if (!skc)
@@ -203,8 +197,13 @@ int hop_visit(struct bpf_iter__tcp *ctx)
 	tp = bpf_skc_to_tcp_sock(skc); /* NULL for TIME_WAIT and request sockets */
 	if (!tp)
 		return 0;
-	visit(skc, tp);
-	tell(ctx->meta->seq, tp);
+	st = bpf_sk_storage_get(&socks, tp, 0, 0);
+	visit(skc, tp, st, &said.say);
+	if (!said.say)
+		return 0;
+	said.hold_ns = st ? st->hold_ns : 0;
+	/* should the buffer of seq_file be full, the socket is visited again */
+	bpf_seq_write(ctx->meta->seq, &said, sizeof(said));
 	return 0;
 }
 

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.." || exit 1
 sources=({bpf,agent,cgroup}/*.[ch] {bpf,agent,cgroup}/*/*.[ch] tests/*/*.[ch])
 # BPF programs need vmlinux.h and clang's view of things: cppcheck understands neither
 user=({agent,cgroup}/*.c {agent,cgroup}/*/*.c tests/*/*.c)
-scripts=(tests/*.sh tests/*.bash tests/*/*.sh .ci/run docs/completion/*.bash docs/gen-reasons)
+scripts=(tests/*.sh tests/*.bash tests/*/*.sh .ci/run docs/completion/*.bash docs/gen-reasons docs/gen-states)
 libraries=(tests/*/*.bash)
 bats=(tests/*/*.bats)
 # Results for files that have not changed; a folder of our own, gone with the build.

@@ -46,14 +46,14 @@ static const char *const state_names[] = {
 static enum pair_state pair_state(const struct pair *p)
 {
 	const struct hop_show *a = p->a, *b = p->b;
-	unsigned int flags = a->flags | (b ? b->flags : 0), both = b ? a->flags & b->flags : 0;
-	unsigned int ends = a->end_flags | (b ? b->end_flags : 0);
+	unsigned int x = a->state, y = b ? b->state : HOP_NEW;
 
-	if (!(flags & HOP_SHOW_REGISTERED))
+	if (!hop_registered(x) && !hop_registered(y))
 		return PAIR_PLAIN;
-	if (flags & HOP_SHOW_MEMBER && (flags & HOP_SHOW_STOP || ends & HOP_END_LEAVE))
+	if (x == HOP_LEAVING || y == HOP_LEAVING || (x == HOP_LEFT && y == HOP_MEMBER) ||
+	    (x == HOP_MEMBER && y == HOP_LEFT))
 		return PAIR_LEAVING;
-	if (!(both & HOP_SHOW_MEMBER))
+	if (!hop_in(x) || !hop_in(y))
 		return PAIR_CANDIDATE;
 	if (!a->hops && !b->hops)
 		return PAIR_STAYING;
@@ -124,7 +124,8 @@ static json_object *known_end(const struct instance *in, const struct hop_show *
 	add_program(o, in, s->cookie);
 	add(o, "cookie", number(s->cookie));
 	add(o, "cgroup", number(s->cgroup));
-	add(o, "member", json_object_new_boolean(s->flags & HOP_SHOW_MEMBER));
+	add(o, "state", json_object_new_string(reason_state(s->state)->name));
+	add(o, "member", json_object_new_boolean(hop_in(s->state)));
 	add(o, "why_not", s->why == HOP_WHY_NONE ? NULL : json_object_new_string(reason_why(s->why)->name));
 	add(o, "messages_hopped", number(s->hops));
 	add(o, "bytes_hopped", number(s->hop_bytes));
@@ -138,8 +139,9 @@ static json_object *known_end(const struct instance *in, const struct hop_show *
 static json_object *unknown_end(const struct hop_show *s)
 {
 	static const char *const unknown[] = {
-		"netns",   "program",	      "pid",	      "cookie",		 "cgroup",    "member",
-		"why_not", "messages_hopped", "bytes_hopped", "messages_stayed", "last_stay", "tcp_bytes"};
+		"netns",	   "program",	"pid",	    "cookie",	       "cgroup",
+		"state",	   "member",	"why_not",  "messages_hopped", "bytes_hopped",
+		"messages_stayed", "last_stay", "tcp_bytes"};
 	json_object *o = json_object_new_object();
 
 	add(o, "local", output_address(s->tuple.peer, s->tuple.rport));
@@ -168,9 +170,8 @@ static json_object *pair_object(const struct instance *in, const struct pair *p)
 static void collect_pair(const struct hop_show *a, const struct hop_show *b, void *arg)
 {
 	struct list *l = arg;
-	unsigned int flags = a->flags | (b ? b->flags : 0);
 
-	if (!l->all && (!b || !(flags & HOP_SHOW_REGISTERED)))
+	if (!l->all && (!b || (!hop_registered(a->state) && !hop_registered(b->state))))
 		return;
 	l->pair[l->count++] = (struct pair){a, b};
 }
@@ -271,6 +272,8 @@ static const struct output_column columns[] = {
 	{"/a/bytes_hopped", "A>B BYTES", OUTPUT_BYTES},
 	{"/b/messages_hopped", "B>A MSGS", OUTPUT_COUNT},
 	{"/b/bytes_hopped", "B>A BYTES", OUTPUT_BYTES},
+	{"/a/state", "END A", OUTPUT_TEXT},
+	{"/b/state", "END B", OUTPUT_TEXT},
 	{"/reason", "WHY", OUTPUT_TEXT},
 	{"/meaning", "MEANING", OUTPUT_TEXT},
 	{0},

@@ -149,11 +149,8 @@ static int count_member(const void *record, void *arg)
 	const struct hop_show *s = record;
 	struct left *left = arg;
 
-	if (!(s->flags & HOP_SHOW_MEMBER))
-		return 0;
-	/* a member that is asked to leave for whatever reason, or simply any */
-	if (left->all || s->flags & HOP_SHOW_STOP)
-		left->n++;
+	/* a member that leaves for whatever reason, or simply any */
+	left->n += s->state == HOP_LEAVING || (left->all && s->state == HOP_MEMBER);
 	return 0;
 }
 

@@ -15,7 +15,6 @@ struct veto_cache;
 struct judge_result {
 	unsigned int sockets; /* (process, socket) records seen */
 	unsigned int vetoed;  /* sockets with a veto */
-	unsigned int changed; /* sockets whose answer is not what the map said before */
 	unsigned int pending; /* sockets that keep the answer they had, since a program is not examined yet */
 	unsigned int flips; /* programs that were found to turn members blocking, and were not known for it */
 };

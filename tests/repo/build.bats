@@ -113,6 +113,17 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 			grep -vx none | sort)
 }
 
+# rows_of TABLE: how many rows an X macro of bpf/end.h has
+rows_of() { sed -n "/define $1(X)/,/^$/p" "$root/bpf/end.h" | grep -c '^	X('; }
+
+@test "the states in docs/design.md are what docs/gen-states makes of bpf/end.h" {
+	"$root/docs/gen-states" | diff "$root/docs/design.md" -
+	# each state and each move has its row, whatever gen-states makes of the header
+	[ "$(grep -cE '^    [A-Z]+ --> [A-Z]+: .' "$root/docs/design.md")" -eq "$(rows_of HOP_MOVES)" ]
+	[ "$(sed -n '/^<!-- states/,/mermaid/p' "$root/docs/design.md" | grep -cE '^\| [a-z]+ \|')" -eq \
+		$(($(rows_of HOP_STATES) + 1)) ]
+}
+
 @test "the version stands in VERSION alone, and the change log knows it" {
 	local version
 	version=$(cat "$root/VERSION")
