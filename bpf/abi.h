@@ -48,7 +48,7 @@ struct hop_end {
 	__u32 netns;   /* inode number of the network namespace, as in /proc/PID/ns/net */
 	__u32 flags;   /* enum hop_end_flags */
 	__u32 cseq;    /* copied_seq when it joined: it is ready for hops once copied_seq has moved on */
-	__u32 why;     /* enum hop_why: why it is no member, or why it leaves; written by end_why() */
+	__u32 why;     /* enum hop_why, when it was last moved: why it is no member, or why it leaves */
 	__u64 userns;  /* struct user_namespace * that owns its network namespace; compared only */
 	__u32 gen;     /* config.policy_gen that it was last judged by */
 	__u32 dup;     /* a second socket claimed this key: never pairs (written by the claimer) */
@@ -89,7 +89,7 @@ struct hop_sock {
 	/* sequence numbers at registration: an end joins only when the connection has moved on since */
 	__u32 reg_una, reg_rcv;
 	__u32 tries;		  /* passes that could not let this candidate join for a passing reason */
-	__u32 why;		  /* enum hop_why; hop_end.why is a copy */
+	__u32 why;		  /* enum hop_why: of the present */
 	__u32 last_stay;	  /* enum hop_stay of its latest stay */
 	__u64 seen_msgs, seen_ns; /* messages as a member, and when a pass first saw that number */
 	__u64 hold_ns;		  /* HELD: until then (CLOCK_MONOTONIC) */
@@ -218,9 +218,7 @@ struct hop_config {
 	__u32 min_rate;	       /* segments per second below which traffic is too slow to gain */
 	__u32 max_burst;       /* bound of the peer's backlog in small messages (less than `large` bytes) */
 	__u32 force;	       /* TEST ONLY: HOP_FORCE_* */
-	__u32 seek;  /* 1: passes register silent receivers whose sender has HOP_END_SEEK. Set by the agent */
-	__u32 fresh; /* 1: passes and hop_holders leave out members, others want to join. Set by the agent */
-	__u32 members; /* members: a pair takes both places when its first end joins */
+	__u32 members;	       /* members: a pair takes both places when its first end joins */
 	__u32 max_members;
 	__u32 leaving; /* number of cgroups that are being detached while others stay */
 	__u32 agent_pid;
@@ -231,6 +229,19 @@ struct hop_config {
 	__u32 beat;	   /* the same in jiffies, what the verdict compares with */
 	__u32 memory_room; /* HOP_MEMORY_ROOM in pages */
 	__u32 pokes;	   /* counts the commands that asked the agent to look at everything */
+};
+
+/*
+ * What a pass (hop_visit), or a look at who holds the sockets (hop_holders), is asked for: map `modes`.
+ * Whoever runs one says so first, by hop_begin, in the same thread; so it belongs to that thread's iterators
+ * alone.
+ */
+enum hop_mode {
+	HOP_MODE_JOINS = 1 << 0, /* leave out members: others want to join */
+	HOP_MODE_SEEK = 1 << 1,	 /* register silent receivers whose sender has HOP_END_SEEK */
+};
+struct hop_begin {
+	__u32 mode; /* enum hop_mode */
 };
 
 /*

@@ -9,8 +9,6 @@
 
 #include "maps.h"
 
-#define __maybe_unused __attribute__((unused))
-
 #define HOP_O_NONBLOCK	     04000
 #define HOP_S_IFMT	     0170000
 #define HOP_S_IFSOCK	     0140000

@@ -113,7 +113,8 @@ static __always_inline void made_by(struct hop_holder *h, struct task_struct *le
 	h->start = BPF_CORE_READ(leader, start_time);
 }
 
-/* Who holds the registered sockets (not those of members if `fresh`): one record per (process, socket). */
+/* Who holds the registered sockets (not those of members with HOP_MODE_JOINS): one record per (process,
+ * socket). */
 SEC("iter/task_file")
 int hop_holders(struct bpf_iter__task_file *ctx)
 {
@@ -130,8 +131,9 @@ int hop_holders(struct bpf_iter__task_file *ctx)
 	if (!sock || !sock->sk)
 		return 0;
 	st = bpf_sk_storage_get(&socks, sock->sk, 0, 0);
-	if (!st || !hop_registered(st->state) ||
-	    (hop_in(st->state) && cfg.fresh && st->gen == cfg.policy_gen))
+	if (!st || !hop_registered(st->state))
+		return 0;
+	if (hop_in(st->state) && st->gen == cfg.policy_gen && pass_mode() & HOP_MODE_JOINS)
 		return 0;
 	h.cookie = st->cookie;
 	h.pid = task->tgid;
@@ -171,6 +173,16 @@ int hop_relay_ends(struct bpf_iter__tcp *ctx)
 	r->via.userns = sock_userns(sk);
 	r->known = 1;
 	return 0;
+}
+
+/* What the iterators that this thread runs from here on are asked for: by BPF_PROG_TEST_RUN. */
+SEC("syscall")
+int hop_begin(struct hop_begin *ctx)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	__u32 mode = ctx->mode;
+
+	return bpf_map_update_elem(&modes, &thread, &mode, BPF_ANY) != 0;
 }
 
 /*

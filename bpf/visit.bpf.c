@@ -43,8 +43,7 @@ static __always_inline void tell_found(const struct hop_end *peer, __u32 netns, 
 }
 
 /*
- * It is watched (again). Who sends nothing gets no round-trip callback
- * to ask again: its peer asks for both.
+ * It is watched (again). Who sends nothing gets no round-trip callback to ask again: its peer asks for both.
  */
 static __always_inline void be_found_again(struct hop_sock *st, struct hop_end *self, __u32 *say)
 {
@@ -154,13 +153,13 @@ static __always_inline void visit(struct sock_common *skc, struct tcp_sock *tp, 
 	struct hop_end *self, *peer;
 	__u32 why;
 
-	if (st && hop_in(st->state) && cfg.fresh && st->gen == cfg.policy_gen && !cfg.draining &&
-	    !cfg.leaving)
+	if (st && hop_in(st->state) && st->gen == cfg.policy_gen && !cfg.draining && !cfg.leaving &&
+	    pass_mode() & HOP_MODE_JOINS)
 		return;
 	if (!st || !hop_registered(st->state)) {
 		if (st)
 			visit_unregistered(tp, st);
-		if (cfg.seek && !cfg.draining)
+		if (!cfg.draining && pass_mode() & HOP_MODE_SEEK)
 			be_found(tp, say);
 		return;
 	}

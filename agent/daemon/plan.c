@@ -185,7 +185,7 @@ static int add_netns(int fd, __u32 inum, void *arg)
  * Where the ends are, and after a change of policy everybody: who was refused before he registered has no
  * record. What their programs are, and where those may be that are sought.
  */
-static int prepare(struct agent *a, bool vet, struct judge_result *vetted)
+static int prepare(struct agent *a, __u32 mode, bool vet, struct judge_result *vetted)
 {
 	unsigned long long start = own_ns(a);
 	__u32 gen = __atomic_load_n(&a->in.config->policy_gen, __ATOMIC_ACQUIRE);
@@ -200,7 +200,7 @@ static int prepare(struct agent *a, bool vet, struct judge_result *vetted)
 	}
 	a->all = false;
 	if (vet && !err) {
-		err = judge_all(&a->in, a->veto, &a->flips, vetted);
+		err = judge_all(&a->in, mode, a->veto, &a->flips, vetted);
 		if (!err) {
 			a->vet_by = 0;
 			msg_debug("examined %u sockets, %u vetoed", vetted->sockets, vetted->vetoed);
@@ -274,23 +274,18 @@ static void run_pass(struct agent *a)
 	unsigned long long joined = instance_counter(&a->in, HOP_CNT_JOINED);
 	/* whoever leaves does not wait for that; but where somebody always leaves, others want to join */
 	bool unvetted = a->vet_by && a->leaves && now_ns() < a->vet_by;
+	__u32 mode = a->members ? 0 : HOP_MODE_JOINS;
 	struct judge_result vetted = {};
 	struct pass pass;
 	int err;
 
 	a->due = 0;
-	/*
-	 * These two are read by whatever pass runs. Another process's is a detach, which does not go by them
-	 * (`draining`, `leaving`); one of ours that is late is repeated (plan_back()).
-	 */
-	a->in.config->fresh = !a->members;
-	err = prepare(a, a->vet_by && !unvetted, &vetted);
-	a->in.config->seek = a->seeks;
+	err = prepare(a, mode, a->vet_by && !unvetted, &vetted);
+	mode |= a->seeks ? HOP_MODE_SEEK : 0;
 	a->seeks = false;
 	walks_reap(&a->walks, plan_back, a);
 	msg_debug("pass over %zu namespaces begins", a->dirty.n);
-	pass_visit(&a->in, &a->walks, &a->dirty, 0, &pass);
-	a->in.config->seek = a->in.config->fresh = 0;
+	pass_visit(&a->in, &a->walks, &a->dirty, mode, 0, &pass);
 	msg_debug("pass over: %llu us, again %d, blocked %u", pass.cost / 1000, pass.more, pass.blocked);
 	plan_next(a, pass.more, pass.cost, instance_counter(&a->in, HOP_CNT_JOINED) - joined);
 	if (unvetted && !a->leaves)

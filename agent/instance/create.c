@@ -181,6 +181,9 @@ static int pin_programs(struct hop_bpf *skel, const char *dir, bool early)
 	snprintf(path, sizeof(path), "%s/" INSTANCE_POKE, dir);
 	if (bpf_program__pin(skel->progs.hop_poke, path))
 		return -errno;
+	snprintf(path, sizeof(path), "%s/" INSTANCE_BEGIN, dir);
+	if (bpf_program__pin(skel->progs.hop_begin, path))
+		return -errno;
 	return pin_link(bpf_program__attach(skel->progs.hop_exec), dir, "exec");
 }
 

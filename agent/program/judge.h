@@ -7,6 +7,7 @@
 #define SOCKHOP_PROGRAM_JUDGE_H
 
 #include <stdbool.h>
+#include <linux/types.h>
 
 struct flips;
 struct instance;
@@ -20,9 +21,11 @@ struct judge_result {
 };
 
 /*
- * Examine the holders of all registered sockets; `flips` remembers, from one time to the next. Walks the
- * descriptors of all processes of the host (iter/task_file): some milliseconds. 0 or -errno.
+ * Examine the holders of all registered sockets, of those of members unless `mode` has HOP_MODE_JOINS;
+ * `flips` remembers, from one time to the next. Walks the descriptors of all processes of the host
+ * (iter/task_file): some milliseconds. 0 or -errno.
  */
-int judge_all(struct instance *in, struct veto_cache *cache, struct flips *flips, struct judge_result *out);
+int judge_all(struct instance *in, __u32 mode, struct veto_cache *cache, struct flips *flips,
+	      struct judge_result *out);
 
 #endif

@@ -289,7 +289,7 @@ void relay_collapse_clock(struct relay_worker *w)
 		return;
 	if (!all_known(w)) {
 		start = cpu_ns();
-		if (instance_iterate(&c->in, ITER_RELAY_ENDS, 1, NULL, NULL))
+		if (instance_iterate(&c->in, ITER_RELAY_ENDS, 0, 1, NULL, NULL))
 			msg_debug("relay: the pass over its sockets failed");
 		c->not_before = now_ns() + (cpu_ns() - start) * PASS_REST;
 	}
