@@ -240,11 +240,11 @@ moves_are_good() {
 }
 
 _lib_detach() {
-	local status=0
-	moves_are_good "$1" || return
+	local status=0 moves=0
+	moves_are_good "$1" || moves=1
 	"$SOCKHOP" detach --all --instance "$1" --timeout 10 >/dev/null 3>&- || status=$?
 	# 3: not attached (any more)
-	[ "$status" -eq 0 ] || [ "$status" -eq 3 ]
+	[ "$moves" -eq 0 ] && { [ "$status" -eq 0 ] || [ "$status" -eq 3 ]; }
 }
 
 # ---- teardown ----
