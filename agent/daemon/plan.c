@@ -238,9 +238,7 @@ static void watch_stuck(struct agent *a)
 	}
 }
 
-/*
- * That pass was not finished, and what it was told to leave out may have changed while it slept (`fresh`,
- * `seek`): so everything is looked at there, after a while.
+/* That pass was not finished, and for something else perhaps: everything is looked at there, after a while.
  */
 void plan_back(__u32 inum, void *arg)
 {
