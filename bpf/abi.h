@@ -96,6 +96,12 @@ struct hop_sock {
 	__u32 holds;		  /* how often it was held back: each time is twice as long */
 	__u32 places;		  /* of config.members that it has taken: the first end of a pair takes two */
 	__u32 relay_tag;	  /* of the record */
+	/*
+	 * enum hop_say: what the present visit found; nothing between visits. Here and not on the stack,
+	 * where the verifier would follow each value (hop_visit on 6.1: 660 000 instructions, 410 000 like
+	 * this).
+	 */
+	__u32 say;
 	/* of the verdict, too */
 	__u32 gen;	/* config.policy_gen under which both ends may hop; under another one all stays */
 	__u32 kin;	/* both ends belong to one user and one cgroup: see hop_kin() */

@@ -81,13 +81,23 @@ static inline bool hop_eager(__u32 state)
 	return state == HOP_CANDIDATE || state == HOP_MEMBER;
 }
 
+/* The table as a matrix of bits, in two words: a lookup is one path for the verifier, not one for each row.
+ */
 static inline bool hop_may_move(__u32 from, __u32 to)
 {
-#define X(a, b, how) | (from == HOP_##a) << HOP_##b
-	__u32 next = 0 HOP_MOVES(X);
+	const __u32 bit = from * HOP_STATE_COUNT + to;
+#define AT(a, b)     (HOP_##a * HOP_STATE_COUNT + HOP_##b)
+#define X(a, b, how) | (__u64)(AT(a, b) < 64) << (AT(a, b) & 63)
+	const __u64 low = 0 HOP_MOVES(X);
 #undef X
+#define X(a, b, how) | (__u64)(AT(a, b) >= 64) << (AT(a, b) & 63)
+	const __u64 high = 0 HOP_MOVES(X);
+#undef X
+#undef AT
 
-	return from == to || next >> (to & 31) & 1;
+	if (from >= HOP_STATE_COUNT || to >= HOP_STATE_COUNT)
+		return false;
+	return from == to || (bit < 64 ? low : high) >> (bit & 63) & 1;
 }
 
 #ifdef __bpf__
@@ -101,17 +111,20 @@ static __always_inline void end_why(struct hop_sock *st, struct hop_end *self, _
 		self->why = why;
 }
 
-/* What a move is counted as. */
-static __always_inline void end_count(__u32 from, __u32 to)
+/* What a move is counted as, HOP_CNT_COUNT: nothing. */
+static __always_inline __u32 end_counter(__u32 from, __u32 to)
 {
+	if (!hop_may_move(from, to))
+		return HOP_CNT_BAD_MOVES;
+	if (from == to)
+		return HOP_CNT_COUNT;
 	if (from == HOP_NEW)
-		count(HOP_CNT_REGISTERED);
-	else if (to == HOP_MEMBER)
-		count(from == HOP_WATCHED ? HOP_CNT_EARLY : HOP_CNT_JOINED);
-	else if (to == HOP_LEFT)
-		count(HOP_CNT_LEFT);
-	else if (to == HOP_CLOSED && hop_in(from))
-		count(HOP_CNT_CLOSED);
+		return HOP_CNT_REGISTERED;
+	if (to == HOP_MEMBER)
+		return from == HOP_WATCHED ? HOP_CNT_EARLY : HOP_CNT_JOINED;
+	if (to == HOP_LEFT)
+		return HOP_CNT_LEFT;
+	return to == HOP_CLOSED && hop_in(from) ? HOP_CNT_CLOSED : HOP_CNT_COUNT;
 }
 
 /*
@@ -128,18 +141,15 @@ __weak __noinline int end_move(struct hop_sock *st, struct hop_end *self, __u32 
 	if (!st)
 		return 0;
 	from = st->state;
-	if (!hop_may_move(from, to))
-		count(HOP_CNT_BAD_MOVES);
+	count(end_counter(from, to)); /* beyond the last one there is none */
 	end_why(st, self, why);
-	if (from != to) {
-		end_count(from, to);
+	if (from != to)
 		st->tries = 0;
-	}
-	if (!hop_in(from) && hop_in(to))
-		__sync_fetch_and_add(&cfg.members, st->places);
 	if (hop_in(from) && !hop_in(to)) {
 		__sync_fetch_and_sub(&cfg.members, st->places);
 		st->places = 0;
+	} else if (!hop_in(from) && hop_in(to)) {
+		__sync_fetch_and_add(&cfg.members, st->places);
 	}
 	st->state = to;
 	return self ? __sync_lock_test_and_set(&self->state, to) : from;

@@ -146,18 +146,15 @@ static __always_inline bool final(__u32 why)
  * Out for now: no callbacks, no attempts. Unless the reason is final, a later pass (the agent's review) lets
  * the end prove itself again, each time after twice as long.
  */
-static __always_inline void hold(struct hop_sock *st, struct hop_end *self, __u32 why, __u32 *say)
+static __always_inline void hold(struct hop_sock *st, struct hop_end *self, __u32 why)
 {
 	__u32 shift = st->holds < HOP_HOLD_SHIFT ? st->holds : HOP_HOLD_SHIFT;
+	bool for_good = final(why);
 
 	st->holds++;
-	if (final(why)) {
-		end_move(st, self, HOP_REFUSED, why);
-		return;
-	}
 	st->hold_ns = bpf_ktime_get_ns() + (HOP_HOLD_NS << shift);
-	end_move(st, self, HOP_HELD, why);
-	*say |= HOP_SAY_HELD;
+	st->say |= for_good ? 0 : HOP_SAY_HELD;
+	end_move(st, self, for_good ? HOP_REFUSED : HOP_HELD, why);
 }
 
 /* Watch the traffic again: the round-trip callback opens a new window. */
@@ -170,7 +167,7 @@ static __always_inline void watch_again(struct tcp_sock *tp, struct hop_sock *st
 
 /* Not now, or not at all. While it waits for its peer, an end costs nothing. */
 static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, struct hop_end *peer,
-				    __u32 why, __u32 *say)
+				    __u32 why)
 {
 	bool soon = passing(why);
 
@@ -181,24 +178,24 @@ static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, s
 	if (why == HOP_WHY_PEER)
 		soon = peer && peer->state == HOP_CANDIDATE && !is_veto(program_veto(peer->cookie));
 	if (soon && ++st->tries < HOP_TRIES) {
-		*say |= HOP_SAY_JOIN;
+		st->say |= HOP_SAY_JOIN;
 		return;
 	}
 	if (why == HOP_WHY_PEER)
 		return;
-	hold(st, self, why, say);
+	hold(st, self, why);
 	if (peer && hop_in(peer->state)) /* it is alone now, and must go */
-		*say |= HOP_SAY_LEAVE;
+		st->say |= HOP_SAY_LEAVE;
 }
 
-static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self, __u32 *say)
+static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	struct hop_end *peer = peer_of(st);
 	__u32 why = unfit(tp, st, self, peer);
 	__u64 cookie = st->cookie;
 
 	if (why) {
-		put_off(st, self, peer, why, say);
+		put_off(st, self, peer, why);
 		return;
 	}
 	st->peer_cookie = peer->cookie;
@@ -214,7 +211,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	 */
 	self->next = tp->copied_seq;
 	if (bpf_map_update_elem(&members, &cookie, (struct sock *)tp, BPF_NOEXIST)) {
-		put_off(st, self, peer, HOP_WHY_ERROR, say);
+		put_off(st, self, peer, HOP_WHY_ERROR);
 		return;
 	}
 	/*
@@ -223,7 +220,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	 */
 	if (!(cfg.force & HOP_FORCE_BLOCKING) && !file_nonblock(sock_file((struct sock *)tp))) {
 		bpf_map_delete_elem(&members, &cookie);
-		put_off(st, self, peer, HOP_WHY_BLOCKING, say);
+		put_off(st, self, peer, HOP_WHY_BLOCKING);
 		return;
 	}
 	st->places = hop_in(peer->state) ? 0 : 2;

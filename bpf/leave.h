@@ -47,8 +47,7 @@ static __always_inline __u32 objection(struct hop_end *e)
  * Since the policy changed nothing hops (HOP_STAY_POLICY). It may again when neither end has anything against
  * it any more. The peer is asked here as well: its own turn in the pass may come later.
  */
-static __always_inline void resume(struct hop_sock *st, struct hop_end *self, struct hop_end *peer, __u32 gen,
-				   __u32 *say)
+static __always_inline void resume(struct hop_sock *st, struct hop_end *self, struct hop_end *peer, __u32 gen)
 {
 	__u32 why;
 
@@ -60,12 +59,12 @@ static __always_inline void resume(struct hop_sock *st, struct hop_end *self, st
 	if (!why)
 		st->gen = gen;
 	else if (why == HOP_WHY_UNVETTED)
-		*say |= HOP_SAY_JOIN;
+		st->say |= HOP_SAY_JOIN;
 }
 
 /* Must this member go? Returns enum hop_why. */
 static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
-					  struct hop_end *peer, __u32 *say)
+					  struct hop_end *peer)
 {
 	__u32 gen = cfg.policy_gen; /* before the rules are read, which change first */
 	int cg;
@@ -93,7 +92,7 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 	cg = program_veto(st->cookie);
 	if (cg == HOP_WHY_POLICY || (cg && cg != HOP_WHY_UNVETTED && !(self->flags & HOP_END_EARLY)))
 		return cg;
-	resume(st, self, peer, gen, say);
+	resume(st, self, peer, gen);
 	/* while hop bytes are unread nothing may go behind them by TCP: see peer_edge() in msg.bpf.c */
 	if (!cfg.verdict && !(cfg.force & HOP_FORCE_EDGE) && sock_hop_queue_empty((__u64)(long)tp) &&
 	    sock_edge((__u64)(long)tp) && sock_edge((__u64)(long)tp))
@@ -123,7 +122,7 @@ static __always_inline bool peer_quiet(struct hop_sock *st, struct hop_end *peer
  * a non-blocking file that is under way may give EAGAIN, and the bytes that it missed wake its caller.)
  */
 static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
-				  struct hop_end *peer, __u32 why, __u32 *say)
+				  struct hop_end *peer, __u32 why)
 {
 	__u64 cookie = st->cookie;
 
@@ -133,23 +132,22 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 	if (!(cfg.force & HOP_FORCE_LATCH)) {
 		if (!(self->flags & HOP_END_QUIET) || !peer_quiet(st, peer) ||
 		    !sock_hop_queue_empty((__u64)(long)tp) || sock_reader_sleeps((__u64)(long)tp)) {
-			*say |= HOP_SAY_LEAVE;
+			st->say |= HOP_SAY_LEAVE;
 			return;
 		}
 	}
 	bpf_map_delete_elem(&members, &cookie); /* ENOENT: close() was first, which is as good */
 	end_move(st, self, HOP_LEFT, why);
 	self->flags &= ~(HOP_END_EARLY | HOP_END_COLLAPSED);
-	*say |= HOP_SAY_LEAVE; /* the next pass settles it */
+	st->say |= HOP_SAY_LEAVE; /* the next pass settles it */
 }
 
 /* A new policy: a refusal that came from the old one is taken back. */
-static __always_inline void new_policy(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
-				       __u32 *say)
+static __always_inline void new_policy(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	self->gen = cfg.policy_gen;
 	if (policy_action((__u64)(long)tp) == HOP_ACTION_NEVER) {
-		hold(st, self, HOP_WHY_POLICY, say);
+		hold(st, self, HOP_WHY_POLICY);
 	} else if (st->state == HOP_HELD || st->state == HOP_REFUSED ||
 		   (st->state == HOP_WATCHED && st->why == HOP_WHY_POLICY)) {
 		st->holds = 0;
@@ -159,10 +157,10 @@ static __always_inline void new_policy(struct tcp_sock *tp, struct hop_sock *st,
 
 /* Out. When the other end is out as well, this one becomes an ordinary candidate again, after a while. */
 static __always_inline void settle(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
-				   struct hop_end *peer, __u32 *say)
+				   struct hop_end *peer)
 {
 	if (peer && hop_in(peer->state)) {
-		*say |= HOP_SAY_LEAVE;
+		st->say |= HOP_SAY_LEAVE;
 		return;
 	}
 	self->flags &= ~(HOP_END_QUIET | HOP_END_IDLE);
@@ -177,9 +175,9 @@ static __always_inline void settle(struct tcp_sock *tp, struct hop_sock *st, str
 	st->peer_sk = st->peer_file = 0;
 	st->reg_una = tp->snd_una;
 	st->reg_rcv = tp->rcv_nxt;
-	hold(st, self, self->why, say);
+	hold(st, self, self->why);
 	if (self->gen != cfg.policy_gen) /* it changed while this end was leaving */
-		new_policy(tp, st, self, say);
+		new_policy(tp, st, self);
 }
 
 #endif

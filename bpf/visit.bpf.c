@@ -13,12 +13,12 @@
 extern int bpf_sock_destroy(struct sock_common *sock) __ksym __weak;
 
 /* Held back for a reason that may have passed: is it time to look again? */
-static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self, __u32 *say)
+static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	if (bpf_ktime_get_ns() >= st->hold_ns)
 		watch_again(tp, st, self);
 	else
-		*say |= HOP_SAY_HELD;
+		st->say |= HOP_SAY_HELD;
 }
 
 /* For good, unless it was passed on to another program. (A new policy has been seen to.) */
@@ -32,11 +32,11 @@ static __always_inline void refused(struct tcp_sock *tp, struct hop_sock *st, st
  * A pass has found the silent end of a pair: the end that seeks may have been visited before, and be in
  * another network namespace.
  */
-static __always_inline void tell_found(const struct hop_end *peer, __u32 netns, __u32 *say)
+static __always_inline void tell_found(struct hop_sock *st, const struct hop_end *peer, __u32 netns)
 {
 	struct hop_event ev = {.type = HOP_EV_PAIRED};
 
-	*say |= HOP_SAY_JOIN;
+	st->say |= HOP_SAY_JOIN;
 	ev.netns = netns;
 	ev.peer_netns = peer->netns;
 	emit(&ev);
@@ -45,21 +45,21 @@ static __always_inline void tell_found(const struct hop_end *peer, __u32 netns, 
 /*
  * It is watched (again). Who sends nothing gets no round-trip callback to ask again: its peer asks for both.
  */
-static __always_inline void be_found_again(struct hop_sock *st, struct hop_end *self, __u32 *say)
+static __always_inline void be_found_again(struct hop_sock *st, struct hop_end *self)
 {
 	struct hop_end *peer = find_peer(st);
 
 	if (!peer || !(peer->flags & HOP_END_SEEK) || peer->state != HOP_CANDIDATE)
 		return;
 	end_move(st, self, HOP_CANDIDATE, st->why);
-	tell_found(peer, self->netns, say);
+	tell_found(st, peer, self->netns);
 }
 
 /*
  * Somebody looks for a peer that sends nothing, and so never comes by to register itself. Is it this socket?
  * The STATE callback must be set, or the record would outlive the socket.
  */
-static __always_inline void be_found(struct tcp_sock *tp, __u32 *say)
+static __always_inline void be_found(struct tcp_sock *tp)
 {
 	struct sock *sk = (struct sock *)tp;
 	struct hop_key key, peer_key;
@@ -92,7 +92,7 @@ static __always_inline void be_found(struct tcp_sock *tp, __u32 *say)
 	if (!self || refuse_known(tp, st, self))
 		return;
 	end_move(st, self, HOP_CANDIDATE, st->why);
-	tell_found(peer, sock_netns(sk), say);
+	tell_found(st, peer, sock_netns(sk));
 }
 
 /* Sockets without a record: refused by an earlier policy before they registered. */
@@ -128,28 +128,28 @@ static __always_inline void reset(struct sock_common *skc)
 }
 
 /* One step of an end that is not in the sockhash. */
-static __always_inline void step(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self, __u32 *say)
+static __always_inline void step(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	if (self->gen != cfg.policy_gen)
-		new_policy(tp, st, self, say);
+		new_policy(tp, st, self);
 	switch (st->state) {
 	case HOP_CANDIDATE:
-		join(tp, st, self, say);
-		break;
+		join(tp, st, self);
+		return;
 	case HOP_HELD:
-		held(tp, st, self, say);
+		held(tp, st, self);
 		break;
 	case HOP_REFUSED:
 		refused(tp, st, self);
 		break;
 	}
 	if (st->state == HOP_WATCHED)
-		be_found_again(st, self, say);
+		be_found_again(st, self);
 }
 
-static __always_inline void visit(struct sock_common *skc, struct tcp_sock *tp, struct hop_sock *st,
-				  __u32 *say)
+static __always_inline void visit(struct sock_common *skc, struct tcp_sock *tp)
 {
+	struct hop_sock *st = bpf_sk_storage_get(&socks, tp, 0, 0);
 	struct hop_end *self, *peer;
 	__u32 why;
 
@@ -160,7 +160,7 @@ static __always_inline void visit(struct sock_common *skc, struct tcp_sock *tp, 
 		if (st)
 			visit_unregistered(tp, st);
 		if (!cfg.draining && pass_mode() & HOP_MODE_SEEK)
-			be_found(tp, say);
+			be_found(tp);
 		return;
 	}
 	self = bpf_map_lookup_elem(&ends, &st->self);
@@ -172,23 +172,36 @@ static __always_inline void visit(struct sock_common *skc, struct tcp_sock *tp, 
 	}
 	if (hop_in(st->state)) {
 		peer = peer_of(st);
-		why = leave_reason(tp, st, self, peer, say);
+		why = leave_reason(tp, st, self, peer);
 		if (why)
-			leave(tp, st, self, peer, why, say);
+			leave(tp, st, self, peer, why);
 		return;
 	}
 	if (st->state == HOP_LEFT)
-		settle(tp, st, self, peer_of(st), say);
+		settle(tp, st, self, peer_of(st));
 	else if (!cfg.draining && !(cfg.leaving && unregister(tp, st, self)))
-		step(tp, st, self, say);
+		step(tp, st, self);
+}
+
+/* What the agent must know of this visit. Should the buffer of seq_file be full, the socket is visited again.
+ */
+static __always_inline void tell(struct seq_file *seq, struct tcp_sock *tp)
+{
+	struct hop_sock *st = bpf_sk_storage_get(&socks, tp, 0, 0);
+	struct hop_said said = {};
+
+	if (!st || !st->say)
+		return;
+	said.say = st->say;
+	said.hold_ns = st->hold_ns;
+	st->say = 0;
+	bpf_seq_write(seq, &said, sizeof(said));
 }
 
 SEC("iter/tcp")
 int hop_visit(struct bpf_iter__tcp *ctx)
 {
 	struct sock_common *skc = ctx->sk_common;
-	struct hop_said said = {};
-	struct hop_sock *st;
 	struct tcp_sock *tp;
 
 	if (!skc)
@@ -196,13 +209,8 @@ int hop_visit(struct bpf_iter__tcp *ctx)
 	tp = bpf_skc_to_tcp_sock(skc); /* NULL for TIME_WAIT and request sockets */
 	if (!tp)
 		return 0;
-	st = bpf_sk_storage_get(&socks, tp, 0, 0);
-	visit(skc, tp, st, &said.say);
-	if (!said.say)
-		return 0;
-	said.hold_ns = st ? st->hold_ns : 0;
-	/* should the buffer of seq_file be full, the socket is visited again */
-	bpf_seq_write(ctx->meta->seq, &said, sizeof(said));
+	visit(skc, tp);
+	tell(ctx->meta->seq, tp);
 	return 0;
 }
 

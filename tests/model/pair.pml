@@ -36,6 +36,7 @@
 #define SEQ(m) ((m) & 15)
 #define FROM(m) (((m) & 127) >> 4)
 
+/* As in bpf/end.h. HELD, REFUSED and WATCHED are CANDIDATE here: when an end asks again is not of interest. */
 mtype = { CANDIDATE, MEMBER, LEAVING, LEFT };
 
 mtype state[2] = CANDIDATE;
