@@ -252,7 +252,7 @@ test: ## all tests on the real kernel (root); prints "N passed, N failed"
 # libFuzzer over the parser of hostile files; clang has the runtime in a package of its own.
 FUZZ     := $(B)/fuzz/elfscan
 
-$(FUZZ): tests/fuzz/fuzz_elfscan.c agent/program/elf.c agent/program/elf_code.c $(wildcard agent/program/elf*.h) bpf/hop.h
+$(FUZZ): tests/fuzz/fuzz_elfscan.c agent/program/elf.c agent/program/elf_code.c $(wildcard agent/program/elf*.h) bpf/reasons.h
 	$(call say,FUZZ)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(filter-out -O2,$(HOP_CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
@@ -317,9 +317,9 @@ lint: ## clang-format, cppcheck, shellcheck and tests/arrows.py over the sources
 format: ## rewrite the sources in the house style
 	clang-format -i $(wildcard bpf/*.[ch] bpf/*/*.[ch] agent/*.[ch] agent/*/*.[ch] cgroup/*.[ch] docs/*.c tests/*/*.[ch])
 
-docs: docs/reasons.md docs-commands ## rewrite the documents that are generated
+docs: docs/reasons.md docs/design.md docs-commands ## rewrite the documents that are generated
 
-docs/reasons.md: bpf/hop.h docs/gen-reasons
+docs/reasons.md: bpf/reasons.h docs/gen-reasons
 	$(call say,DOC)
 	$(Q)docs/gen-reasons >$@
 
@@ -333,6 +333,10 @@ docs-commands: $(B)/docs/gen-commands
 	@for c in $$($< names); do page=docs/man/sockhop-$$c.8.scd; [ -e $$page ] || $< $$c >$$page; done
 	@for f in docs/man/*.scd docs/completion/sockhop.bash; do \
 		$< <$$f >$(B)/docs/part || exit 1; cmp -s $(B)/docs/part $$f || cat $(B)/docs/part >$$f; done
+
+docs/design.md: bpf/end.h docs/gen-states
+	$(call say,DOC)
+	$(Q)docs/gen-states >$@.new && mv $@.new $@
 
 # ---- installing ----
 

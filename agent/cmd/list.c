@@ -52,7 +52,8 @@ static json_object *known_end(const struct list *l, const struct hop_show *s)
 	names_add_who(o, names_cgroup(l->names, s->cgroup));
 	add(o, "cookie", number(s->cookie));
 	add(o, "cgroup", number(s->cgroup));
-	add(o, "member", json_object_new_boolean(s->flags & HOP_SHOW_MEMBER));
+	add(o, "state", json_object_new_string(reason_state(s->state)->name));
+	add(o, "member", json_object_new_boolean(hop_in(s->state)));
 	add(o, "why_not", s->why == HOP_WHY_NONE ? NULL : json_object_new_string(reason_why(s->why)->name));
 	add(o, "messages_hopped", number(s->hops));
 	add(o, "bytes_hopped", number(s->hop_bytes));
@@ -66,8 +67,9 @@ static json_object *known_end(const struct list *l, const struct hop_show *s)
 static json_object *unknown_end(const struct hop_show *s)
 {
 	static const char *const unknown[] = {
-		"netns",   "program",	      "pid",	      "cookie",		 "cgroup",    "member",
-		"why_not", "messages_hopped", "bytes_hopped", "messages_stayed", "last_stay", "tcp_bytes"};
+		"netns",	   "program",	"pid",	    "cookie",	       "cgroup",
+		"state",	   "member",	"why_not",  "messages_hopped", "bytes_hopped",
+		"messages_stayed", "last_stay", "tcp_bytes"};
 	json_object *o = json_object_new_object();
 
 	add(o, "local", output_address(s->tuple.peer, s->tuple.rport));
@@ -97,9 +99,8 @@ static json_object *pair_object(const struct list *l, const struct pair *p)
 static void collect_pair(const struct hop_show *a, const struct hop_show *b, void *arg)
 {
 	struct list *l = arg;
-	unsigned int flags = a->flags | (b ? b->flags : 0);
 
-	if (!l->all && (!b || !(flags & HOP_SHOW_REGISTERED)))
+	if (!l->all && (!b || (!hop_registered(a->state) && !hop_registered(b->state))))
 		return;
 	l->pair[l->count++] = (struct pair){a, b};
 }

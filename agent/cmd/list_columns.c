@@ -34,6 +34,8 @@ static const struct named_column all[] = {
 	{"bytes-ba", {"/b/bytes_hopped", "B>A BYTES", OUTPUT_BYTES}, false},
 	{"stays-ba", {"/b/messages_stayed", "B>A STAYED", OUTPUT_COUNT}, true},
 	{"tcp-bytes", {"/a/tcp_bytes", "TCP BYTES", OUTPUT_BYTES}, true},
+	{"end-a", {"/a/state", "END A", OUTPUT_TEXT}, false},
+	{"end-b", {"/b/state", "END B", OUTPUT_TEXT}, false},
 	{"why", {"/reason", "WHY", OUTPUT_TEXT}, false},
 	{"meaning", {"/meaning", "MEANING", OUTPUT_TEXT}, false},
 };

@@ -125,7 +125,7 @@ static int look_at_end(const void *record, void *arg)
 		.hops = s->hops,
 		.stays = s->stays,
 		.hop_bytes = s->hop_bytes,
-		.member = s->flags & HOP_SHOW_MEMBER,
+		.member = hop_in(s->state),
 	};
 	unsigned int why = s->why == HOP_WHY_NONE ? HOP_WHY_WAITING : s->why;
 

@@ -62,7 +62,7 @@ static void collect_pair(const struct hop_show *a, const struct hop_show *b, voi
 		/* either end sees both directions */
 		.tcp_bytes = a->bytes,
 		.segs = a->segs,
-		.member = b && a->flags & b->flags & HOP_SHOW_MEMBER,
+		.member = b && hop_in(a->state) && hop_in(b->state),
 		.why = why ? why->name : NULL,
 	};
 
@@ -80,7 +80,7 @@ static void count_out(const struct snapshot *show, struct sample *s)
 	for (size_t i = 0; i < show->count; i++) {
 		unsigned int why = show->record[i].why;
 
-		if (!(show->record[i].flags & HOP_SHOW_MEMBER) && why < HOP_WHY_COUNT)
+		if (!hop_in(show->record[i].state) && why < HOP_WHY_COUNT)
 			s->out[why == HOP_WHY_NONE ? HOP_WHY_WAITING : why]++;
 	}
 }

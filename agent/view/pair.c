@@ -4,6 +4,7 @@
 
 #include "pair.h"
 #include "reasons.h"
+#include "bpf/end.h"
 
 static const char *const state_names[] = {
 	[PAIR_HOPPING] = "hopping",	[PAIR_STAYING] = "staying", [PAIR_LEAVING] = "leaving",
@@ -18,14 +19,14 @@ const char *pair_state_name(enum pair_state state)
 enum pair_state pair_state_of(const struct pair *p)
 {
 	const struct hop_show *a = p->a, *b = p->b;
-	unsigned int flags = a->flags | (b ? b->flags : 0), both = b ? a->flags & b->flags : 0;
-	unsigned int ends = a->end_flags | (b ? b->end_flags : 0);
+	unsigned int x = a->state, y = b ? b->state : HOP_NEW;
 
-	if (!(flags & HOP_SHOW_REGISTERED))
+	if (!hop_registered(x) && !hop_registered(y))
 		return PAIR_PLAIN;
-	if (flags & HOP_SHOW_MEMBER && (flags & HOP_SHOW_STOP || ends & HOP_END_LEAVE))
+	if (x == HOP_LEAVING || y == HOP_LEAVING || (x == HOP_LEFT && y == HOP_MEMBER) ||
+	    (x == HOP_MEMBER && y == HOP_LEFT))
 		return PAIR_LEAVING;
-	if (!(both & HOP_SHOW_MEMBER))
+	if (!hop_in(x) || !hop_in(y))
 		return PAIR_CANDIDATE;
 	if (!a->hops && !b->hops)
 		return PAIR_STAYING;
