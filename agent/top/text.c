@@ -127,8 +127,8 @@ static void put_settings(struct page *p, const struct top_view *v, size_t rows)
 	if (v->what == TOP_WHYS)
 		snprintf(line, sizeof(line), "%zu reasons", rows);
 	else
-		snprintf(line, sizeof(line), "%zu %s by %s%s", rows, top_whats[v->what],
-			 top_keys[v->key], v->reverse ? " (reversed)" : "");
+		snprintf(line, sizeof(line), "%zu %s by %s%s", rows, top_whats[v->what], top_keys[v->key],
+			 v->reverse ? " (reversed)" : "");
 	snprintf(line + strlen(line), sizeof(line) - strlen(line), ", every %u s%s%s", v->delay,
 		 v->paused ? ", held" : "", filter);
 	put_line(p, TOP_ROW, line);
