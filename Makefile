@@ -50,9 +50,9 @@ BPFFLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wno-unkno
 ASAN_FLAGS := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
             -static-libasan -static-libubsan
 
-# The relay's and the probe's programs are objects of their own; all others are linked into one.
+# The programs of the relay, the probe and the guard are objects of their own; all others are linked into one.
 BPF_SRC  := $(wildcard bpf/*.bpf.c bpf/*/*.bpf.c)
-ALONE    := $(filter %/relay.bpf.c %/probe.bpf.c,$(BPF_SRC))
+ALONE    := $(filter %/relay.bpf.c %/probe.bpf.c %/guard.bpf.c,$(BPF_SRC))
 BPF_OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out $(ALONE),$(BPF_SRC)))
 SKELS    := $(B)/hop.skel.h $(patsubst %.bpf.c,$(B)/%.skel.h,$(notdir $(ALONE)))
 SRC      := $(wildcard agent/*.c agent/*/*.c cgroup/*.c cgroup/*/*.c)
@@ -144,9 +144,11 @@ $(B)/hop.bpf.o: $(BPF_OBJ)
 
 $(B)/hop.skel.h: $(B)/hop.bpf.o
 $(foreach s,$(ALONE),$(eval $(B)/$(notdir $(s:.bpf.c=.skel.h)): $(B)/$(s:.c=.o)))
+# Linked once more, alone as well: that leaves the debug information behind, which is most of it.
 $(SKELS): $(B)/%.skel.h:
 	$(call say,SKEL)
-	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+	$(Q)$(BPFTOOL) gen object $(B)/$*.skel.o $<
+	$(Q)$(BPFTOOL) gen skeleton $(B)/$*.skel.o name $*_bpf >$@
 
 $(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c
 	$(call say,BPF)
