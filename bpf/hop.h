@@ -17,7 +17,7 @@
 #define SOCKHOP_HOP_H
 
 /* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
-#define HOP_ABI 7
+#define HOP_ABI 8
 
 /* Largest number of rules in a policy; the kernel side walks them linearly when an end registers. */
 #define HOP_RULES_MAX 64
@@ -285,8 +285,10 @@ enum hop_stay {
 	X(ADDRESS, "address", "the addresses of the two ends do not mirror within one network namespace")   \
 	X(IDLE, "idle", "no traffic for a while")                                                           \
 	X(POLICY, "policy", "a policy rule says never")                                                     \
-	X(SPLICE, "splice-capable", "its program can splice(2): see `sockhop status`")                      \
-	X(GO, "go-program", "its program is written in Go, which splices between sockets")                  \
+	X(SPLICE, "splice-capable",                                                                         \
+	  "its program can splice(2), and no guard has seen all that it did with this socket")              \
+	X(GO, "go-program",                                                                                 \
+	  "its program is written in Go, which splices, and no guard has seen all that it did with it")     \
 	X(FIONREAD, "fionread", "its program may use FIONREAD, which this kernel answers wrongly")          \
 	X(UNKNOWN, "program-unknown", "the program that holds it could not be examined")                    \
 	X(UNVETTED, "unvetted", "the agent has not examined its program yet")                               \
@@ -307,7 +309,8 @@ enum hop_stay {
 	X(EDGE, "edge-triggered",                                                                           \
 	  "its program waits for it with EPOLLET, and a member has two receive queues on this kernel")      \
 	X(FLIPS, "flips", "its program has turned a member blocking before")                                \
-	X(BROKEN, "broken", "a segment could not be handed over: the connection is reset")
+	X(BROKEN, "broken", "a segment could not be handed over: the connection is reset")                  \
+	X(SPLICES, "splices", "its program has spliced from it: a later refusal would be an error")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,
@@ -332,6 +335,8 @@ enum hop_counter {
 	HOP_CNT_STAY_BYTES,  /* bytes of messages that stayed */
 	HOP_CNT_SOUGHT,	     /* ends registered by a pass because their peer was looking for them */
 	HOP_CNT_TRIMMED,     /* bytes of retransmitted segments that had been received before */
+	HOP_CNT_SPLICED,     /* sockets that the guard has marked: they were spliced from */
+	HOP_CNT_REFUSED,     /* splices from members that the guard has refused */
 	HOP_CNT_STAY = 16,
 	HOP_CNT_WHY = HOP_CNT_STAY + 32,
 	HOP_CNT_COUNT = HOP_CNT_WHY + 64
@@ -343,7 +348,8 @@ enum hop_event_type {
 	HOP_EV_LEAVE = 2,  /* a member asks to leave: run a pass */
 	HOP_EV_EXEC = 3, /* execve() in an attached cgroup with a TCP socket inherited: look at its program */
 	HOP_EV_SEEK = 4, /* an end sends to one that never sends: only a pass can register that */
-	HOP_EV_POKE = 5, /* config.pokes has changed: a command asks for a look at everything */
+	HOP_EV_START = 6, /* execve() in an attached cgroup, and config.guard_seek: does it need a guard? */
+	HOP_EV_POKE = 5,  /* config.pokes has changed: a command asks for a look at everything */
 };
 
 struct hop_event {
@@ -358,8 +364,8 @@ struct hop_vet {
 	__u32 why; /* HOP_WHY_NONE: may join; else the veto */
 	__u32 pid; /* one process that holds it */
 	char comm[16];
-	__u32 gen; /* config.policy_gen that it was judged by: under another policy it says nothing */
-	__u32 pad;
+	__u32 gen;     /* config.policy_gen that it was judged by: under another policy it says nothing */
+	__u32 guarded; /* 1: the veto does not count for a socket that the splice guard has always seen */
 };
 
 /*
@@ -417,6 +423,32 @@ struct hop_config {
 	__u32 beat;	   /* the same in jiffies, what the verdict compares with */
 	__u32 memory_room; /* HOP_MEMORY_ROOM in pages */
 	__u32 pokes;	   /* counts the commands that asked the agent to look at everything */
+	__u32 guard; /* generation of the splice guard that vouches for sockets: HOP_GUARD_FLAGS, 0 none */
+	__u32 guard_kind; /* enum hop_guard_kind: what is attached, or about to be */
+	__u32 guard_last; /* generations used so far */
+	__u32 guard_seek; /* 1: tell the agent of programs that start, since one may need a guard */
+};
+
+/*
+ * The splice guard (guard.bpf.c). A socket that is established while one is attached gets its generation as
+ * callback flags, which cost nothing: BPF_SOCK_OPS_RTO_CB_FLAG or BPF_SOCK_OPS_RETRANS_CB_FLAG, never both,
+ * as others set them.
+ */
+#define HOP_GUARD_FLAGS 3
+#define HOP_GUARD_LAST	2
+enum hop_guard_kind { HOP_GUARD_NONE, HOP_GUARD_LSM, HOP_GUARD_FMOD_RET };
+
+/*
+ * What a splice and a join agree on: socket storage `spliced`. Whoever comes first sets it, by one atomic
+ * operation, and the other one goes by it.
+ */
+struct hop_spliced {
+	__u32 state, pad; /* enum hop_splice_state */
+};
+enum hop_splice_state {
+	HOP_SPLICE_NONE,
+	HOP_SPLICE_SEEN,   /* a splice was let through: never joins */
+	HOP_SPLICE_MEMBER, /* it is a member, or just about to be: splices are refused */
 };
 
 /*
@@ -458,6 +490,8 @@ enum hop_force {
 	HOP_FORCE_EDGE = 1 << 16,    /* edge-triggered readers may have two receive queues */
 	HOP_FORCE_QUEUES = 1 << 17,  /* at attach: no stream verdict program, so members have two queues */
 	HOP_FORCE_CUT = 1 << 18,     /* segments cannot be cut, as without memory for it */
+	HOP_FORCE_MARK = 1 << 19,    /* a socket that was spliced from may join */
+	HOP_FORCE_GUARD = 1 << 20,   /* as if the host refused the splice guard */
 };
 
 /*

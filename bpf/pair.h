@@ -5,7 +5,7 @@
 #ifndef SOCKHOP_PAIR_H
 #define SOCKHOP_PAIR_H
 
-#include "facts.h"
+#include "guard.h"
 #include "policy.h"
 
 static __always_inline struct hop_policy *live_policy(void)
@@ -57,6 +57,8 @@ static __noinline __maybe_unused int known_veto(__u64 addr)
 	task = (void *)(long)p->task;
 	if (BPF_CORE_READ(task, start_time) != p->start || BPF_CORE_READ(task, exit_state) ||
 	    (__u64)(long)BPF_CORE_READ(task, real_cred) != cred)
+		return HOP_WHY_NONE;
+	if (!guard_veto(&p->vet, addr))
 		return HOP_WHY_NONE;
 	action = policy_action(addr);
 	if (action == HOP_ACTION_TRUST || (action == HOP_ACTION_ASK && p->trust))

@@ -16,7 +16,7 @@ extern int bpf_sock_destroy(struct sock_common *sock) __ksym __weak;
 static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	if (!st->hold_ns) {
-		if (is_veto(self->why) && !program_veto(st->cookie))
+		if (is_veto(self->why) && !program_veto(self))
 			watch_again(tp, st, self); /* it was passed on to another program */
 		return;
 	}

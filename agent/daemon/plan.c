@@ -67,7 +67,7 @@ static void look_at_ends(struct agent *a)
 /* Look at everything: at the start, after a change of policy, when events were lost. */
 void plan_all(struct agent *a)
 {
-	a->seeks = true;
+	a->seeks = a->guard.starts = true;
 	look_at_ends(a);
 }
 
@@ -116,7 +116,12 @@ int plan_event(void *ctx, void *data, size_t size)
 		schedule_for(a, BUDGET_NEW, COALESCE);
 		break;
 	case HOP_EV_EXEC:
+		a->guard.starts = true;
 		look_at_ends(a);
+		break;
+	case HOP_EV_START:
+		a->guard.starts = true;
+		schedule(a, COALESCE);
 		break;
 	case HOP_EV_POKE: /* it has woken us: see plan_poked() */
 		break;
@@ -206,6 +211,7 @@ static int prepare(struct agent *a, bool vet, struct judge_result *vetted)
 			msg_debug("examined %u sockets, %u vetoed", vetted->sockets, vetted->vetoed);
 		}
 	}
+	vetted->splicers += guard_look_at_starts(&a->guard, &a->in, a->veto);
 	if (a->seeks && seek_namespaces(&a->in, &a->dirty))
 		msg_debug("cannot tell where all are that are sought");
 	a->spent += own_ns(a) - start;
@@ -273,7 +279,7 @@ static void run_pass(struct agent *a)
 {
 	unsigned long long joined = instance_counter(&a->in, HOP_CNT_JOINED);
 	/* whoever leaves does not wait for that; but where somebody always leaves, others want to join */
-	bool unvetted = a->vet_by && a->leaves && now_ns() < a->vet_by;
+	bool unvetted = a->vet_by && a->leaves && now_ns() < a->vet_by, vet;
 	struct judge_result vetted = {};
 	struct pass pass;
 	int err;
@@ -284,7 +290,12 @@ static void run_pass(struct agent *a)
 	 * (`draining`, `leaving`); one of ours that is late is repeated (plan_back()).
 	 */
 	a->in.config->fresh = !a->members;
-	err = prepare(a, a->vet_by && !unvetted, &vetted);
+	vet = a->vet_by && !unvetted;
+	err = prepare(a, vet, &vetted);
+	/* what it costs to load is no part of a pass */
+	guard_follow(&a->guard, &a->in, vetted.splicers, vet && !err && a->members);
+	if (a->guard.starts)
+		review_by(a, now_ns() + HELD_PAUSE);
 	a->in.config->seek = a->seeks;
 	a->seeks = false;
 	walks_reap(&a->walks, plan_back, a);
@@ -317,8 +328,9 @@ static void review(struct agent *a)
 
 	collapse_sweep(&a->in);
 	again = sweep_run(&a->sweep, &a->in);
-	a->review = a->in.config->members || again ? now_ns() + review_interval(a) : 0;
-	if (hops != a->hops || lost != a->lost || a->held || (idle && now_ns() - a->moved > idle)) {
+	a->review = a->in.config->members || a->in.config->guard || again ? now_ns() + review_interval(a) : 0;
+	if (hops != a->hops || lost != a->lost || a->held || guard_overdue(&a->guard, &a->in) ||
+	    (idle && now_ns() - a->moved > idle)) {
 		plan_all(a);
 		a->moved = now_ns();
 	}

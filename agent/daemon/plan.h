@@ -16,6 +16,7 @@
 #include "agent/instance/netns.h"
 #include "agent/instance/walk.h"
 #include "agent/program/flips.h"
+#include "agent/program/guard.h"
 
 /* What an event of the agent's epoll descriptor is about (data.u32). */
 enum { SOURCE_EVENTS, SOURCE_STUCK, SOURCE_EXTRA };
@@ -27,7 +28,8 @@ struct agent {
 	__u32 gen;   /* config.policy_gen when all namespaces of attached cgroups were last looked at */
 	struct ring_buffer *events;
 	struct veto_cache *veto;
-	struct flips flips;	 /* programs that turn members blocking */
+	struct flips flips; /* programs that turn members blocking */
+	struct guard guard;
 	struct netns_list dirty; /* namespaces that need a pass */
 	struct walks walks;	 /* those that do not come back from one */
 	struct sweep sweep;

@@ -44,6 +44,9 @@ int instance_attach(struct instance *in, const char *path, __u32 flags, struct n
 /* Has this cgroup been removed? Another one may have its path by now; nothing is attached to that. */
 bool instance_cgroup_gone(__u64 id, const struct hop_cgroup *cg);
 
+/* Do sockops programs of others, another instance's included, run for sockets of an attached cgroup? */
+bool instance_shares_sockops(const struct instance *in);
+
 /* Mark a cgroup as leaving (its members leave in the next passes), or remove its link and entry. */
 int instance_mark_leaving(struct instance *in, __u64 cgroup_id);
 int instance_unattach(struct instance *in, __u64 cgroup_id);

@@ -17,6 +17,7 @@ struct judge_result {
 	unsigned int vetoed;  /* sockets with a veto */
 	unsigned int changed; /* sockets whose answer is not what the map said before */
 	unsigned int pending; /* sockets that keep the answer they had, since a program is not examined yet */
+	unsigned int splicers; /* sockets that the splice guard is for */
 	unsigned int flips; /* programs that were found to turn members blocking, and were not known for it */
 };
 
@@ -25,5 +26,11 @@ struct judge_result {
  * descriptors of all processes of the host (iter/task_file): some milliseconds. 0 or -errno.
  */
 int judge_all(struct instance *in, struct veto_cache *cache, struct flips *flips, struct judge_result *out);
+
+/*
+ * Is there a process in an attached cgroup that the splice guard is for? *splicers: 1 or 0. 0; -EAGAIN: none
+ * so far, but some are still being examined; -errno.
+ */
+int vet_splicers(const struct instance *in, struct veto_cache *cache, unsigned int *splicers);
 
 #endif

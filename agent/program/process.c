@@ -11,6 +11,7 @@
 
 #include "process.h"
 #include "examiner.h"
+#include "guard.h"
 #include "scanner.h"
 #include "agent/lib/util.h"
 
@@ -50,6 +51,8 @@ conclude(struct veto_result *out, __u32 why, const char *fmt, ...)
 	bool strong = why == HOP_WHY_SPLICE || why == HOP_WHY_GO;
 	va_list ap;
 
+	if (!out->rest && !strong)
+		out->rest = why;
 	if (out->why == HOP_WHY_SPLICE || out->why == HOP_WHY_GO || (out->why && !strong))
 		return;
 	out->why = why;
@@ -152,6 +155,8 @@ static void take_object(struct examiner *x, int path_fd, const char *path, struc
 	out->uses_fionread |= v.uses_ioctl && v.names_fionread && !asks_fionread_elsewhere(path);
 	if (v.why)
 		conclude(out, v.why, "%s %s", path, v.what);
+	if (!out->rest)
+		out->rest = v.rest;
 }
 
 static bool parse_mapping(char *line, struct mapping *m)
@@ -272,7 +277,7 @@ static int open_process(pid_t pid, struct veto_result *out)
 {
 	char path[32];
 
-	out->why = HOP_WHY_NONE;
+	out->why = out->rest = HOP_WHY_NONE;
 	out->uses_ioctl = out->uses_fionread = false;
 	out->comm[0] = out->exe[0] = out->reason[0] = '\0';
 	snprintf(path, sizeof(path), "/proc/%d", pid);
@@ -304,6 +309,12 @@ int veto_examine(struct examiner *x, pid_t pid, struct veto_result *out)
 	if (r)
 		conclude(out, HOP_WHY_UNKNOWN, "process %d (%s) cannot be examined: %s", pid, out->comm,
 			 strerror(-r));
-	/* the rest can only say the same more strongly */
-	return x->pending && !out->why ? -EAGAIN : 0;
+	/* what was not looked at can only say the same more strongly */
+	return x->pending && (!out->why || veto_can_be_guarded(out)) ? -EAGAIN : 0;
+}
+
+bool veto_can_be_guarded(const struct veto_result *veto)
+{
+	return (veto->why == HOP_WHY_SPLICE || veto->why == HOP_WHY_GO) && !veto->rest &&
+	       !guard_refused_breaks(veto->exe);
 }

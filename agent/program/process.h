@@ -13,6 +13,7 @@
 
 struct veto_result {
 	__u32 why;	    /* enum hop_why; HOP_WHY_NONE: fit */
+	__u32 rest;	    /* of SPLICE and GO: what there is beyond that, as in struct veto */
 	bool uses_ioctl;    /* some object imports ioctl, or the program is static */
 	bool uses_fionread; /* one of them also has the number FIONREAD; scripts may bring their own */
 	char comm[16];
@@ -50,5 +51,9 @@ void veto_cache_look(struct veto_cache *cache);
  * the reason. It is a snapshot: a library may be loaded later.
  */
 int veto_process(struct veto_cache *cache, pid_t pid, struct veto_result *out);
+
+/* Is this veto one that the splice guard answers for: it splices, goes on when that is refused, and no more?
+ */
+bool veto_can_be_guarded(const struct veto_result *veto);
 
 #endif

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "guard.h"
+#include "guard_list.h"
+#include "judge.h"
+#include "agent/instance/create.h"
+#include "agent/lib/util.h"
+#include "guard.skel.h"
+
+/* One of them refuses; the other one of two, if any, goes before it. */
+static const struct mechanism {
+	const char *name, *program, *before;
+} mechanisms[] = {
+	[HOP_GUARD_NONE] = {.name = "none"},
+	[HOP_GUARD_LSM] = {"lsm/file_permission", "guard_lsm", NULL},
+	[HOP_GUARD_FMOD_RET] = {"fmod_ret/security_file_permission", "guard_exit", "guard_entry"},
+};
+
+static const char *const pins[] = {INSTANCE_GUARD, INSTANCE_GUARD_ENTRY};
+
+const char *guard_name(__u32 kind)
+{
+	return mechanisms[kind < ARRAY_SIZE(mechanisms) ? kind : HOP_GUARD_NONE].name;
+}
+
+bool guard_refused_breaks(const char *exe)
+{
+	const char *slash = strrchr(exe, '/'), *name = slash ? slash + 1 : exe;
+
+#define X(program, source)          \
+	if (!strcmp(name, program)) \
+		return true;
+	GUARD_LIST(X)
+#undef X
+	return false;
+}
+
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	if (log_level < 2 || level == LIBBPF_DEBUG)
+		return 0;
+	return vfprintf(stderr, fmt, ap);
+}
+
+/* The maps that it has in common with an instance: those of `in`, or (NULL) small ones of its own. */
+static int share_maps(struct guard_bpf *skel, const struct instance *in)
+{
+	const struct {
+		struct bpf_map *map;
+		enum instance_map which;
+	} maps[] = {
+		{skel->maps.data_config, MAP_CONFIG}, {skel->maps.socks, MAP_SOCKS},
+		{skel->maps.spliced, MAP_SPLICED},    {skel->maps.cgroups, MAP_CGROUPS},
+		{skel->maps.counters, MAP_COUNTERS},
+	};
+	struct bpf_map *map;
+	int err = 0;
+
+	bpf_object__for_each_map(map, skel->obj)
+		bpf_map__set_autocreate(map, map == skel->maps.bss || map == skel->maps.refusals);
+	for (size_t i = 0; i < ARRAY_SIZE(maps) && !err; i++) {
+		bpf_map__set_autocreate(maps[i].map, true);
+		if (in)
+			err = bpf_map__reuse_fd(maps[i].map, in->map[maps[i].which]);
+	}
+	return err;
+}
+
+static bool is_part(const struct mechanism *m, const char *program)
+{
+	return !strcmp(program, m->program) || (m->before && !strcmp(program, m->before));
+}
+
+/* Opened and loaded; the caller destroys it. NULL and *err. */
+static struct guard_bpf *load(const struct instance *in, const struct mechanism *m, int *err)
+{
+	struct guard_bpf *skel = guard_bpf__open();
+	struct bpf_program *prog;
+
+	if (!skel) {
+		*err = -errno;
+		return NULL;
+	}
+	bpf_object__for_each_program(prog, skel->obj)
+		bpf_program__set_autoload(prog, is_part(m, bpf_program__name(prog)));
+	*err = share_maps(skel, in);
+	if (!*err)
+		*err = guard_bpf__load(skel);
+	if (!*err)
+		return skel;
+	guard_bpf__destroy(skel);
+	return NULL;
+}
+
+struct links {
+	struct bpf_link *link[ARRAY_SIZE(pins)]; /* what refuses; what goes before it */
+};
+
+static void unlink_all(struct links *l)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(l->link); i++)
+		bpf_link__destroy(l->link[i]);
+}
+
+/* The program that finds out first: nobody is refused before he was looked at. */
+static int attach(struct guard_bpf *skel, const struct mechanism *m, struct links *l)
+{
+	const char *names[] = {m->program, m->before};
+
+	for (int i = ARRAY_SIZE(names) - 1; i >= 0; i--) {
+		if (!names[i])
+			continue;
+		l->link[i] = bpf_program__attach(bpf_object__find_program_by_name(skel->obj, names[i]));
+		if (!l->link[i])
+			return -errno;
+	}
+	return 0;
+}
+
+/* Is a splice from a socket of ours refused? It has nothing to read, so unguarded it says EAGAIN. */
+static int try_splice(struct guard_bpf *skel)
+{
+	int s[2] = {-1, -1}, p[2] = {-1, -1}, err = 0;
+	struct stat st;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, s) ||
+	    pipe2(p, O_NONBLOCK | O_CLOEXEC) || fstat(s[0], &st)) {
+		err = -errno;
+	} else {
+		skel->bss->guard_probe = st.st_ino;
+		if (splice(s[0], NULL, p[1], NULL, 1, SPLICE_F_NONBLOCK) != -1 || errno != EINVAL)
+			err = -EOPNOTSUPP;
+		skel->bss->guard_probe = 0;
+		if (!err && (splice(s[0], NULL, p[1], NULL, 1, SPLICE_F_NONBLOCK) != -1 || errno != EAGAIN))
+			err = -EOPNOTSUPP;
+	}
+	for (int i = 0; i < 2; i++) {
+		util__close(&s[i]);
+		util__close(&p[i]);
+	}
+	return err;
+}
+
+/* Load, attach and see that it acts. Nothing stays on failure; else both belong to the caller. */
+static int try_mechanism(const struct instance *in, __u32 kind, struct guard_bpf **skel, struct links *l)
+{
+	int err;
+
+	*l = (struct links){};
+	*skel = load(in, &mechanisms[kind], &err);
+	if (!*skel)
+		return err;
+	if (in)
+		in->config->guard_kind = kind;
+	err = attach(*skel, &mechanisms[kind], l);
+	if (!err)
+		err = try_splice(*skel);
+	if (!err)
+		return 0;
+	unlink_all(l);
+	guard_bpf__destroy(*skel);
+	return err;
+}
+
+/* The first mechanism that works here. The error of the first that does not, if none does. */
+static int try_all(const struct instance *in, __u32 *kind, struct guard_bpf **skel, struct links *l)
+{
+	libbpf_print_fn_t print = libbpf_set_print(quiet);
+	int first = 0, err = -EOPNOTSUPP;
+
+	for (__u32 k = HOP_GUARD_LSM; k < ARRAY_SIZE(mechanisms) && err; k++) {
+		err = try_mechanism(in, k, skel, l);
+		first = first ?: err;
+		*kind = k;
+	}
+	libbpf_set_print(print);
+	if (err && in)
+		in->config->guard_kind = HOP_GUARD_NONE;
+	return err ? first : 0;
+}
+
+int guard_probe(__u32 *kind)
+{
+	struct guard_bpf *skel;
+	struct links l;
+	int err = try_all(NULL, kind, &skel, &l);
+
+	if (err)
+		return err;
+	unlink_all(&l);
+	guard_bpf__destroy(skel);
+	return 0;
+}
+
+int guard_loads(void)
+{
+	libbpf_print_fn_t print = libbpf_set_print(quiet);
+	struct guard_bpf *skel = NULL;
+	int err = 0;
+
+	for (__u32 k = HOP_GUARD_LSM; k < ARRAY_SIZE(mechanisms) && !skel; k++)
+		skel = load(NULL, &mechanisms[k], &err);
+	libbpf_set_print(print);
+	if (!skel)
+		return err;
+	guard_bpf__destroy(skel);
+	return 0;
+}
+
+static int pin_links(const struct instance *in, struct links *l)
+{
+	char path[INSTANCE_PIN_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(l->link); i++) {
+		if (!l->link[i])
+			continue;
+		instance_pin(in, pins[i], path);
+		if (bpf_link__pin(l->link[i], path))
+			return -errno;
+	}
+	return 0;
+}
+
+/* What refuses goes first, so that nothing is left half. */
+static void unpin_links(const struct instance *in)
+{
+	char path[INSTANCE_PIN_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(pins); i++) {
+		instance_pin(in, pins[i], path);
+		if (unlink(path) && errno != ENOENT)
+			msg_warn("cannot remove %s: %s", path, strerror(errno));
+	}
+}
+
+/* 0 or -errno; nothing stays on failure. */
+static int attach_guard(struct instance *in)
+{
+	struct guard_bpf *skel;
+	struct links l;
+	__u32 kind;
+	int err = try_all(in, &kind, &skel, &l);
+
+	if (err)
+		return err;
+	err = pin_links(in, &l);
+	unlink_all(&l);
+	guard_bpf__destroy(skel);
+	if (err) {
+		unpin_links(in);
+		in->config->guard_kind = HOP_GUARD_NONE;
+	}
+	return err;
+}
+
+static bool is_attached(const struct instance *in)
+{
+	char path[INSTANCE_PIN_MAX];
+
+	instance_pin(in, INSTANCE_GUARD, path);
+	return in->config->guard_kind && !access(path, F_OK);
+}
+
+/*
+ * Sockets that are established from now on carry a new generation, which is published when the guard sees
+ * everything. It may be there already, and only have lost sight of some socket (unmarked() in guard.bpf.c).
+ */
+static int bring_up(struct instance *in)
+{
+	int err = 0;
+
+	/* their callback flags might be taken for the generation */
+	if (instance_shares_sockops(in))
+		return -EBUSY;
+	if (!is_attached(in))
+		err = attach_guard(in);
+	if (err)
+		return err;
+	__atomic_store_n(&in->config->guard, ++in->config->guard_last, __ATOMIC_SEQ_CST);
+	msg_debug("splice guard %u: %s", in->config->guard, guard_name(in->config->guard_kind));
+	return 0;
+}
+
+/* In two looks: first nobody is vouched for any more, so that who needs it leaves; then it goes. */
+static void take_down(struct instance *in)
+{
+	if (in->config->guard) {
+		__atomic_store_n(&in->config->guard, 0, __ATOMIC_SEQ_CST);
+		return;
+	}
+	unpin_links(in);
+	in->config->guard_kind = HOP_GUARD_NONE;
+	msg_debug("no splice guard any more");
+}
+
+bool guard_overdue(const struct guard *g, const struct instance *in)
+{
+	return g->starts || (in->config->guard_kind && in->config->guard_last < HOP_GUARD_LAST &&
+			     now_ns() - g->seen >= GUARD_KEEP_NS);
+}
+
+unsigned int guard_look_at_starts(struct guard *g, const struct instance *in, struct veto_cache *cache)
+{
+	unsigned int splicers = 0;
+
+	if (g->starts && in->config->guard_seek)
+		g->starts = vet_splicers(in, cache, &splicers) == -EAGAIN;
+	else
+		g->starts = false;
+	return splicers;
+}
+
+static void complain(const struct guard *g)
+{
+	msg_warn("no splice guard (%s): programs that can splice stay on TCP; see `sockhop check`",
+		 g->err == -EBUSY ? "other sockops programs run in an attached cgroup" : strerror(-g->err));
+}
+
+/* Somebody else may set the flags by which sockets are told. */
+static void look_for_others(struct guard *g, struct instance *in)
+{
+	if (!in->config->guard || !instance_shares_sockops(in))
+		return;
+	g->err = -EBUSY;
+	__atomic_store_n(&in->config->guard, 0, __ATOMIC_SEQ_CST);
+	complain(g);
+}
+
+/* Programs that start are of interest while one of them may be the first that needs a guard. */
+static void seek(const struct guard *g, struct instance *in)
+{
+	in->config->guard_seek = !g->err && !in->config->guard && in->config->guard_last < HOP_GUARD_LAST;
+}
+
+void guard_start(struct guard *g, struct instance *in)
+{
+	g->err = in->config->force & HOP_FORCE_GUARD ? -EPERM : guard_loads();
+	if (g->err)
+		msg_debug("no splice guard: %s", strerror(-g->err));
+	seek(g, in);
+}
+
+void guard_follow(struct guard *g, struct instance *in, unsigned int splicers, bool whole)
+{
+	if (splicers || !g->seen)
+		g->seen = now_ns();
+	if (splicers && !in->config->guard && !g->err && in->config->guard_last < HOP_GUARD_LAST) {
+		g->err = bring_up(in);
+		if (g->err)
+			complain(g);
+	}
+	look_for_others(g, in);
+	if (whole && !splicers && !g->starts && guard_overdue(g, in))
+		take_down(in);
+	seek(g, in);
+}

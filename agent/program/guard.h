@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * guard.h: the splice guard: a program that sees splice(2) before it takes effect, so that programs which
+ * can splice may join (docs/design.md, I48). Some kernels and hosts refuse it; then their veto stands.
+ *
+ * It is attached while there is somebody it is for, and pinned with the instance: it acts without an agent,
+ * and goes with the instance's folder.
+ */
+#ifndef SOCKHOP_PROGRAM_GUARD_H
+#define SOCKHOP_PROGRAM_GUARD_H
+
+#include <stdbool.h>
+
+#include "agent/instance/instance.h"
+
+/*
+ * Which mechanism refuses a splice here (enum hop_guard_kind), found by doing it with a socket of our own;
+ * nothing stays. 0 or -errno: why there is none (-EPERM: this host refuses the programs).
+ */
+int guard_probe(__u32 *kind);
+
+/* Can its programs be loaded at all? 0 or -errno. Nothing is attached. */
+int guard_loads(void);
+
+/* "lsm/file_permission" and the like; "none". */
+const char *guard_name(__u32 kind);
+
+/*
+ * A word on the program behind `exe`: true if it is known not to go on by read(2) when the first splice(2)
+ * of a copy is refused. By the name of the file (guard_list.h).
+ */
+bool guard_refused_breaks(const char *exe);
+
+/* What the agent knows of its instance's guard. Starts zeroed. */
+struct guard {
+	int err;     /* it cannot be had: -errno; it is not tried again */
+	bool starts; /* programs have started, or were not looked at yet: is it for one of them? */
+	unsigned long long seen; /* when somebody that it is for was last seen, ns */
+};
+
+/*
+ * Make the guard follow the need: `splicers` sockets or processes that it is for were seen just now, at a
+ * look that was whole if nobody was left out. It is attached for the first one, and detached GUARD_KEEP_NS
+ * after the last one.
+ */
+#define GUARD_KEEP_NS 600000000000ull
+void guard_start(struct guard *g, struct instance *in); /* once, before it */
+void guard_follow(struct guard *g, struct instance *in, unsigned int splicers, bool whole);
+
+/*
+ * Of g->starts: 1 if it is for a process in an attached cgroup, though that may have no connection yet, since
+ * the guard must be there before the connections are; else 0. g->starts stays if some are still examined.
+ */
+struct veto_cache;
+unsigned int guard_look_at_starts(struct guard *g, const struct instance *in, struct veto_cache *cache);
+
+/* Is it time for a whole look, since programs are still to be looked at, or nobody that it is for was seen
+ * for so long? */
+bool guard_overdue(const struct guard *g, const struct instance *in);
+
+#endif
