@@ -332,7 +332,8 @@ columns() {
 
 # catalogue_columns CASE...: those of the catalogue, and the whole of its themes that are programs of their own
 catalogue_columns() {
-	attach --instance lab
+	# its splices are for the veto; those of members are splicer's
+	SOCKHOP_TEST_FORCE=guard attach --instance lab
 	export SOCKHOP=/t/sockhop SOCKHOP_INSTANCE=lab
 	columns catalogue "$@"
 	columns catalogue_fionread --all
@@ -389,6 +390,108 @@ broken() {
 	detach
 }
 
+# splicer NAME SECONDS CASE ARGUMENT...: the last line of the program decides, and its exit status
+splicer() {
+	name=$1 limit=$2
+	shift 2
+	member "$limit" splicer "$@"
+	verdict "$name" $? "$(field refused) refused, $(field late) late, $(field spliced) spliced, $(field hop_percent) % hopped"
+}
+
+# expect NAME CONDITION...: of the shell's test
+expect() {
+	name=$1
+	shift
+	if [ "$@" ]; then row "$name" pass ""; else row "$name" FAIL "$*"; fi
+}
+
+status_value() { sockhop status | sed -n "s/^$1: *//p"; }
+
+# guard_up: somebody who can splice runs until the guard is there; connections from then on may join
+guard_up() {
+	background splicer marked -n 1 -s 30
+	n=0
+	until status_value "splice guard" | grep -q / || [ $((n += 1)) -gt 200 ]; do usleep 100000; done
+	kill $pid
+	wait $pid
+	row "splice guard" "$([ $n -le 200 ] && echo pass || echo FAIL)" "$(status_value "splice guard")"
+}
+
+# Programs that can splice are members: the first splice of a copy is refused, and nothing else is noticed.
+guard() {
+	attach
+	guard_up
+	splicer "guard: copies as Go" 120 go -n 10
+	expect "guard: Go, refused and hopping" "$(field refused)" -eq 30 -a "$(field hop_percent)" -gt 80
+	splicer "guard: copies as HAProxy" 120 sticky -n 10
+	expect "guard: HAProxy, refused and hopping" "$(field refused)" -eq 10 -a "$(field hop_percent)" -gt 80
+	splicer "guard: spliced before it could join" 120 marked -n 10 -s 5
+	expect "guard: never joins" "$(field refused)$(field hop_percent)" = 00
+	sockhop status | grep -q 'splices '
+	verdict "guard: why not" $? "$(sockhop status | grep -oE '[0-9]+ +splices ')"
+	splicer "guard: sendfile, io_uring, tee, vmsplice" 60 calls
+	background splicer go -n 5 -w 4
+	wait_line 'splicer joined' /tmp/log 40
+	kill -9 "$(status_value 'agent pid')"
+	wait $pid
+	code=$?
+	cp /tmp/log /tmp/out
+	cat /tmp/log
+	verdict "guard: the agent is dead" $code "$(field refused) refused, $(field hop_percent) % hopped"
+	expect "guard: acts without an agent" "$(field refused)" -eq 15
+	detach
+	verdict "guard: detach" $? "$(tail -n1 /tmp/out)"
+	expect "guard: nothing is left" ! -e /sys/fs/bpf/sockhop
+	splicer "guard: spliced after the detach" 60 marked -n 2 -s 0
+	expect "guard: gone" "$(field refused)" -eq 0
+}
+
+# Joins and splices at once, and the same where the mark does not count: that must be seen.
+guard_race() {
+	for rule in young young,mark; do
+		SOCKHOP_TEST_FORCE=$rule attach
+		guard_up
+		member 100 splicer race -n 6 -s 20
+		code=$?
+		sockhop status | grep -E 'splice|joined'
+		if [ $rule = young ]; then
+			verdict "guard: race of splice and join" $code "$(field refused) refused, $(field late) late, $(field spliced) spliced"
+		else
+			expect "guard: seen without the mark" $code -eq 1 -a "$(field late)" -gt 0
+		fi
+		detach
+	done
+}
+
+# The guard cannot be had: the veto stands.
+unguarded() {
+	SOCKHOP_TEST_FORCE=guard attach
+	member 60 splicer go -n 2
+	expect "no guard: never joins" $? -eq 77
+	sockhop status | grep -q 'splice-capable'
+	verdict "no guard: the veto stands" $? ""
+	detach
+}
+
+# What the guard costs programs outside of the attached cgroup; with KERNEL_COUNT=1 nanoseconds are instructions.
+guard_cost() {
+	attach
+	run 100 guard_cost
+	row "cost: no guard" pass "$(tail -n1 /tmp/out)"
+	guard_up
+	run 100 guard_cost
+	row "cost: guard" pass "$(tail -n1 /tmp/out)"
+	detach
+	run 100 guard_cost
+	row "cost: detached" pass "$(tail -n1 /tmp/out)"
+}
+
+guard_only() {
+	guard
+	guard_race
+	unguarded
+}
+
 quick() {
 	check
 	attach || { row attach FAIL "$(tail -n1 /tmp/out)"; return; }
@@ -430,6 +533,9 @@ full() {
 	relay auto mixed 2
 	collapse
 	broken
+	guard
+	guard_race
+	unguarded
 	real_nginx 100
 }
 

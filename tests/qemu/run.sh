@@ -7,6 +7,9 @@
 #   -c  the behaviour catalogue (tests/lab), plain and attached; without an option: all but that
 #   -s  one function of guest.sh
 #
+# KERNEL_COUNT=1: one CPU, whose clock counts instructions, so that nanoseconds are exact.
+# KERNEL_APPEND: more for the kernel's command line, such as lsm=lockdown, so that no LSM program acts.
+#
 # Output of a run: build/kernels/SERIES.log (the tests), SERIES.console (the kernel). Exit status: 0 all passed,
 # 1 something failed or a kernel complained, 77 no kernel, no QEMU, or a host so slow that the guest did not get to its
 # tests in time (with -q: to the end of them; QUICK_LIMIT seconds, 120).
@@ -64,9 +67,11 @@ initrd() {
 
 # boot SERIES KERNEL-DIRECTORY: QEMU without KVM takes 6 to 10 s to user space.
 boot() {
-	local append="console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off random.trust_cpu=on suite=$suite"
+	local append="console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off random.trust_cpu=on suite=$suite ${KERNEL_APPEND:-}"
 	initrd "$2" "$work/initrd"
-	timeout -k 5 "$limit" qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max,la57=off -smp 2 -m 768M -nodefaults \
+	local cpus=(-accel "tcg,thread=multi" -smp 2)
+	[ -z "${KERNEL_COUNT:-}" ] || cpus=(-accel "tcg,thread=single" -icount "shift=0,sleep=off" -smp 1)
+	timeout -k 5 "$limit" qemu-system-x86_64 -M q35 "${cpus[@]}" -cpu max,la57=off -m 768M -nodefaults \
 		-display none -no-reboot -kernel "$2/vmlinux" -initrd "$work/initrd" -append "$append" \
 		-serial "file:$out/$1.console" -serial "file:$out/$1.log" </dev/null >"$work/qemu" 2>&1 &
 	qemu=$!
