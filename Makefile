@@ -15,6 +15,7 @@ endif
 CLANG    ?= clang
 # Debian has it where only root's PATH leads
 BPFTOOL  ?= $(or $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool 2>/dev/null),bpftool)
+GO       ?= $(shell command -v go 2>/dev/null)
 B        := build
 PREFIX   ?= /usr/local
 SBINDIR  ?= $(PREFIX)/sbin
@@ -72,7 +73,7 @@ ASAN     := $(B)/asan/sockhop $(UNIT:$(B)/%=$(B)/asan/%)
 # Without shared libraries: for hosts that have none of ours, and for the guests of tests/qemu. The C library warns
 # of name services: a static sockhop relay takes names only where the same C library is installed, numbers anywhere.
 STATIC   := $(B)/static/sockhop $(patsubst tests/prog/%.c,$(B)/static/%,$(wildcard tests/prog/*.c)) \
-            $(CATALOGUES:%=$(B)/static/%)
+            $(CATALOGUES:%=$(B)/static/%) $(if $(GO),$(B)/static/gotalk)
 
 .PHONY: all deps asan static test-progs test test-qemu test-suites soak demo bench bench-quick bench-scale \
         bench-cost bench-relay lint format docs install uninstall clean help FORCE
@@ -222,6 +223,12 @@ $(eval $(call program,$(B)/tests/%,tests/%.c,))
 $(eval $(call program,$(B)/static/%,tests/prog/%.c,-static))
 $(eval $(call catalogue,$(B)/tests/lab,))
 $(eval $(call catalogue,$(B)/static,-static))
+
+# Go's own idea of copying, for the guests; where there is no compiler they do without.
+$(B)/static/gotalk: tests/qemu/gotalk.go
+	$(call say,GO)
+	@mkdir -p $(@D)
+	$(Q)CGO_ENABLED=0 GO111MODULE=off GOCACHE=$(abspath $(B))/go $(GO) build -ldflags "-s -w" -o $@ $<
 
 test-progs: $(UNIT) $(PROGS)
 

@@ -9,9 +9,16 @@
 #ifndef SOCKHOP_PROGRAM_GUARD_LIST_H
 #define SOCKHOP_PROGRAM_GUARD_LIST_H
 
-#define GUARD_LIST(X)                                                                                     \
-	X("systemd-socket-proxyd", "systemd: src/socket-proxy/socket-proxyd.c, connection_shovel(): any " \
-				   "error of splice() but EAGAIN "                                        \
-				   "closes the connection")
+#define GUARD_PASST \
+	"passt: tcp_splice.c, tcp_splice_sock_handler(): any error of splice() but EAGAIN closes both sides"
+
+#define GUARD_LIST(X)                                                                  \
+	X("systemd-socket-proxyd",                                                     \
+	  "systemd: src/socket-proxy/socket-proxyd.c, connection_shovel(): any error " \
+	  "of splice() that is not transient closes the connection")                   \
+	X("passt", GUARD_PASST)                                                        \
+	X("passt.avx2", GUARD_PASST)                                                   \
+	X("pasta", GUARD_PASST)                                                        \
+	X("pasta.avx2", GUARD_PASST)
 
 #endif

@@ -15,6 +15,7 @@ static const struct reason whys[] = {HOP_WHYS(X)};
 
 static_assert(ARRAY_SIZE(stays) == HOP_STAY_COUNT, "every stay has its words");
 static_assert(ARRAY_SIZE(whys) == HOP_WHY_COUNT, "every why-not has its words");
+static_assert(HOP_CNT_REFUSED < HOP_CNT_STAY, "counters do not run into the stays");
 static_assert(HOP_CNT_STAY + HOP_STAY_COUNT <= HOP_CNT_WHY, "stay counters do not run into the why-nots");
 static_assert(HOP_CNT_WHY + HOP_WHY_COUNT <= HOP_CNT_COUNT, "why-not counters fit");
 

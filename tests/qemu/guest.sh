@@ -417,6 +417,16 @@ guard_up() {
 	row "splice guard" "$([ $n -le 200 ] && echo pass || echo FAIL)" "$(status_value "splice guard")"
 }
 
+# A Go program joins and hops, io.Copy() on its members goes on by read and write, a proxy that only copies stays on TCP.
+real_go() {
+	[ -x /t/gotalk ] || { row "guard: a Go program" skip "the host has no go"; return; }
+	before=$(status_value "splices refused")
+	member 150 gotalk -n 300 -s 12 -b 100000
+	verdict "guard: a Go program" $? "$(tail -n1 /tmp/out)"
+	refused=$(($(status_value "splices refused") - before))
+	expect "guard: Go is refused, once a copy" $refused -eq 3
+}
+
 # Programs that can splice are members: the first splice of a copy is refused, and nothing else is noticed.
 guard() {
 	attach
@@ -430,6 +440,7 @@ guard() {
 	sockhop status | grep -q 'splices '
 	verdict "guard: why not" $? "$(sockhop status | grep -oE '[0-9]+ +splices ')"
 	splicer "guard: sendfile, io_uring, tee, vmsplice" 60 calls
+	real_go
 	background splicer go -n 5 -w 4
 	wait_line 'splicer joined' /tmp/log 40
 	kill -9 "$(status_value 'agent pid')"
