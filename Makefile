@@ -22,6 +22,8 @@ SBINDIR  ?= $(PREFIX)/sbin
 MANDIR   ?= $(PREFIX)/share/man
 COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR  ?= $(PREFIX)/lib/systemd/system
+POLICYDIR ?= $(PREFIX)/share/sockhop/policies
+POLICIES := $(wildcard docs/policies/*.policy)
 VERSION  := $(shell cat VERSION)
 VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
 
@@ -325,15 +327,17 @@ $(B)/sockhop-agent.service: docs/examples/sockhop-agent.service FORCE
 	@mkdir -p $(@D)
 	@sed 's|/usr/local/sbin|$(SBINDIR)|' $< >$@
 
-install: all $(B)/sockhop.8.gz $(B)/sockhop-agent.service ## install program, man page, completion and systemd unit under PREFIX
+install: all $(B)/sockhop.8.gz $(B)/sockhop-agent.service ## install program, man page, completion, systemd unit and policies under PREFIX
 	install -D -m 0755 $(B)/release/sockhop $(DESTDIR)$(SBINDIR)/sockhop
 	install -D -m 0644 $(B)/sockhop.8.gz $(DESTDIR)$(MANDIR)/man8/sockhop.8.gz
 	install -D -m 0644 docs/completion/sockhop.bash $(DESTDIR)$(COMPDIR)/sockhop
 	install -D -m 0644 $(B)/sockhop-agent.service $(DESTDIR)$(UNITDIR)/sockhop-agent.service
+	install -D -m 0644 -t $(DESTDIR)$(POLICYDIR) $(POLICIES)
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(MANDIR)/man8/sockhop.8.gz $(DESTDIR)$(COMPDIR)/sockhop \
-		$(DESTDIR)$(UNITDIR)/sockhop-agent.service
+		$(DESTDIR)$(UNITDIR)/sockhop-agent.service $(POLICIES:docs/policies/%=$(DESTDIR)$(POLICYDIR)/%)
+	rmdir -p --ignore-fail-on-non-empty $(DESTDIR)$(POLICYDIR) 2>/dev/null || true
 
 clean: ## remove build/
 	rm -rf $(B)

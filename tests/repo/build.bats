@@ -59,6 +59,11 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 		/usr/sbin/sockhop
 		/usr/share/bash-completion/completions/sockhop
 		/usr/share/man/man8/sockhop.8.gz
+		/usr/share/sockhop/policies/envoy.policy
+		/usr/share/sockhop/policies/go.policy
+		/usr/share/sockhop/policies/haproxy.policy
+		/usr/share/sockhop/policies/java.policy
+		/usr/share/sockhop/policies/python.policy
 	END
 }
 
@@ -66,7 +71,7 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	mkdir -p "$tmp/out/opt/sbin"
 	touch "$tmp/out/opt/sbin/other"
 	make_ install DESTDIR="$tmp/out" PREFIX=/opt
-	[ "$(find "$tmp/out" -type f | wc -l)" -eq 5 ]
+	[ "$(find "$tmp/out" -type f | wc -l)" -eq 10 ]
 	make_ uninstall DESTDIR="$tmp/out" PREFIX=/opt
 	[ "$(find "$tmp/out" -type f)" = "$tmp/out/opt/sbin/other" ]
 }
