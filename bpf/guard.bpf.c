@@ -21,6 +21,30 @@
 __u64 guard_probe;
 
 /*
+ * Does this kernel preempt itself? Set when guard_probe is found. Then programs of type tracing, which those
+ * of fmod_ret are, can be left out: one that is preempted counts as running on that CPU, and is not entered a
+ * second time (bpf_prog_check_recur(), __bpf_prog_enter_recur()). Those of LSM always run.
+ */
+__u32 guard_preempt;
+
+extern const void woken_wake_function __ksym __weak;
+extern const void preempt_schedule_irq __ksym __weak; /* CONFIG_PREEMPTION */
+extern const void preempt_dynamic_mode __ksym __weak; /* CONFIG_PREEMPT_DYNAMIC; 0 none, 1 voluntary */
+
+static __always_inline bool preempts(void)
+{
+	int mode = -1;
+
+	if (!&woken_wake_function) /* symbols are hidden: it cannot be told */
+		return true;
+	if (!&preempt_schedule_irq)
+		return false;
+	if (&preempt_dynamic_mode)
+		bpf_probe_read_kernel(&mode, sizeof(mode), &preempt_dynamic_mode);
+	return mode != 0 && mode != 1;
+}
+
+/*
  * For fmod_ret, whose programs may not use socket storage (bpf_sk_storage_tracing_allowed(),
  * net/core/bpf_sk_storage.c): which threads are on their way from guard_entry to guard_exit to be refused.
  */
@@ -158,8 +182,10 @@ static __always_inline bool refused(struct file *file, int mask)
 	if ((file->f_inode->i_mode & HOP_S_IFMT) != HOP_S_IFSOCK || !(mask & GUARD_MAY_READ) ||
 	    !is_splice(file))
 		return false;
-	if (guard_probe && file->f_inode->i_ino == guard_probe)
+	if (guard_probe && file->f_inode->i_ino == guard_probe) {
+		guard_preempt = preempts();
 		return true;
+	}
 	sock = bpf_sock_from_file(file);
 	sk = sock ? sock->sk : NULL;
 	if (!sk || sk->sk_protocol != GUARD_IPPROTO_TCP || !judge(sk))

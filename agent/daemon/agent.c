@@ -83,7 +83,6 @@ static int agent_setup(struct agent *a)
 
 	if (err)
 		return err;
-	guard_start(&a->guard, &a->in);
 	a->pokes = a->in.config->pokes; /* agent_run() begins with a look at everything */
 	a->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (a->epoll_fd < 0)

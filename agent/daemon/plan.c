@@ -67,7 +67,8 @@ static void look_at_ends(struct agent *a)
 /* Look at everything: at the start, after a change of policy, when events were lost. */
 void plan_all(struct agent *a)
 {
-	a->seeks = a->guard.starts = true;
+	guard_started(&a->guard);
+	a->seeks = true;
 	look_at_ends(a);
 }
 
@@ -116,12 +117,11 @@ int plan_event(void *ctx, void *data, size_t size)
 		schedule_for(a, BUDGET_NEW, COALESCE);
 		break;
 	case HOP_EV_EXEC:
-		a->guard.starts = true;
+		guard_started(&a->guard);
 		look_at_ends(a);
 		break;
 	case HOP_EV_START:
-		a->guard.starts = true;
-		schedule(a, COALESCE);
+		guard_started(&a->guard);
 		break;
 	case HOP_EV_POKE: /* it has woken us: see plan_poked() */
 		break;
@@ -211,7 +211,6 @@ static int prepare(struct agent *a, bool vet, struct judge_result *vetted)
 			msg_debug("examined %u sockets, %u vetoed", vetted->sockets, vetted->vetoed);
 		}
 	}
-	vetted->splicers += guard_look_at_starts(&a->guard, &a->in, a->veto);
 	if (a->seeks && seek_namespaces(&a->in, &a->dirty))
 		msg_debug("cannot tell where all are that are sought");
 	a->spent += own_ns(a) - start;
@@ -294,8 +293,6 @@ static void run_pass(struct agent *a)
 	err = prepare(a, vet, &vetted);
 	/* what it costs to load is no part of a pass */
 	guard_follow(&a->guard, &a->in, vetted.splicers, vet && !err && a->members);
-	if (a->guard.starts)
-		review_by(a, now_ns() + HELD_PAUSE);
 	a->in.config->seek = a->seeks;
 	a->seeks = false;
 	walks_reap(&a->walks, plan_back, a);
@@ -347,6 +344,8 @@ int plan_timeout_ms(const struct agent *a)
 		next = a->review;
 	if (!next || (a->retry && a->retry < next))
 		next = a->retry;
+	if (!next || (guard_due(&a->guard) && guard_due(&a->guard) < next))
+		next = guard_due(&a->guard);
 	if (!next)
 		return -1;
 	return next <= now ? 0 : (int)((next - now) / MS) + 1;
@@ -383,6 +382,7 @@ int plan_work(struct agent *a)
 {
 	char config[PATH_MAX + 8];
 
+	guard_work(&a->guard, &a->in, a->veto);
 	if (a->review && now_ns() >= a->review)
 		review(a);
 	if (a->retry && now_ns() >= a->retry) {

@@ -10,6 +10,7 @@
 #include "guard.h"
 #include "guard_list.h"
 #include "judge.h"
+#include "process.h"
 #include "agent/instance/create.h"
 #include "agent/lib/util.h"
 #include "guard.skel.h"
@@ -124,8 +125,11 @@ static int attach(struct guard_bpf *skel, const struct mechanism *m, struct link
 	return 0;
 }
 
-/* Is a splice from a socket of ours refused? It has nothing to read, so unguarded it says EAGAIN. */
-static int try_splice(struct guard_bpf *skel)
+/*
+ * Is a splice from a socket of ours refused? It has nothing to read, so unguarded it says EAGAIN. needs_calm:
+ * only a kernel that does not preempt itself will do.
+ */
+static int try_splice(struct guard_bpf *skel, bool needs_calm)
 {
 	int s[2] = {-1, -1}, p[2] = {-1, -1}, err = 0;
 	struct stat st;
@@ -138,6 +142,8 @@ static int try_splice(struct guard_bpf *skel)
 		if (splice(s[0], NULL, p[1], NULL, 1, SPLICE_F_NONBLOCK) != -1 || errno != EINVAL)
 			err = -EOPNOTSUPP;
 		skel->bss->guard_probe = 0;
+		if (!err && needs_calm && skel->bss->guard_preempt)
+			err = -EOPNOTSUPP;
 		if (!err && (splice(s[0], NULL, p[1], NULL, 1, SPLICE_F_NONBLOCK) != -1 || errno != EAGAIN))
 			err = -EOPNOTSUPP;
 	}
@@ -161,7 +167,7 @@ static int try_mechanism(const struct instance *in, __u32 kind, struct guard_bpf
 		in->config->guard_kind = kind;
 	err = attach(*skel, &mechanisms[kind], l);
 	if (!err)
-		err = try_splice(*skel);
+		err = try_splice(*skel, kind == HOP_GUARD_FMOD_RET);
 	if (!err)
 		return 0;
 	unlink_all(l);
@@ -302,19 +308,8 @@ static void take_down(struct instance *in)
 
 bool guard_overdue(const struct guard *g, const struct instance *in)
 {
-	return g->starts || (in->config->guard_kind && in->config->guard_last < HOP_GUARD_LAST &&
-			     now_ns() - g->seen >= GUARD_KEEP_NS);
-}
-
-unsigned int guard_look_at_starts(struct guard *g, const struct instance *in, struct veto_cache *cache)
-{
-	unsigned int splicers = 0;
-
-	if (g->starts && in->config->guard_seek)
-		g->starts = vet_splicers(in, cache, &splicers) == -EAGAIN;
-	else
-		g->starts = false;
-	return splicers;
+	return in->config->guard_kind && in->config->guard_last < HOP_GUARD_LAST &&
+	       now_ns() - g->seen >= GUARD_KEEP_NS;
 }
 
 static void complain(const struct guard *g)
@@ -339,9 +334,19 @@ static void seek(const struct guard *g, struct instance *in)
 	in->config->guard_seek = !g->err && !in->config->guard && in->config->guard_last < HOP_GUARD_LAST;
 }
 
-void guard_start(struct guard *g, struct instance *in)
+/* An error that does not pass by itself. */
+static int lasting(int err)
 {
-	g->err = in->config->force & HOP_FORCE_GUARD ? -EPERM : guard_loads();
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE || err == -EAGAIN ? 0 : err;
+}
+
+/* Once. */
+static void ask(struct guard *g, struct instance *in)
+{
+	if (g->asked)
+		return;
+	g->asked = true;
+	g->err = in->config->force & HOP_FORCE_GUARD ? -EPERM : lasting(guard_loads());
 	if (g->err)
 		msg_debug("no splice guard: %s", strerror(-g->err));
 	seek(g, in);
@@ -349,10 +354,11 @@ void guard_start(struct guard *g, struct instance *in)
 
 void guard_follow(struct guard *g, struct instance *in, unsigned int splicers, bool whole)
 {
+	ask(g, in);
 	if (splicers || !g->seen)
 		g->seen = now_ns();
 	if (splicers && !in->config->guard && !g->err && in->config->guard_last < HOP_GUARD_LAST) {
-		g->err = bring_up(in);
+		g->err = lasting(bring_up(in));
 		if (g->err)
 			complain(g);
 	}
@@ -360,4 +366,34 @@ void guard_follow(struct guard *g, struct instance *in, unsigned int splicers, b
 	if (whole && !splicers && !g->starts && guard_overdue(g, in))
 		take_down(in);
 	seek(g, in);
+}
+
+void guard_started(struct guard *g)
+{
+	unsigned long long at = now_ns() + GUARD_COALESCE_NS;
+
+	if (!g->starts && g->look < at)
+		g->look = at;
+	g->starts = true;
+}
+
+unsigned long long guard_due(const struct guard *g)
+{
+	return g->starts ? g->look : 0;
+}
+
+void guard_work(struct guard *g, struct instance *in, struct veto_cache *cache)
+{
+	unsigned int splicers = 0;
+	unsigned long long cost;
+
+	if (!g->starts || now_ns() < g->look)
+		return;
+	ask(g, in);
+	cost = cpu_ns() + veto_cache_cpu_ns(cache);
+	/* again if some are still being examined */
+	g->starts = in->config->guard_seek && vet_splicers(in, cache, &splicers) == -EAGAIN;
+	cost = cpu_ns() + veto_cache_cpu_ns(cache) - cost;
+	g->look = now_ns() + GUARD_SHARE * cost + GUARD_COALESCE_NS;
+	guard_follow(g, in, splicers, false);
 }

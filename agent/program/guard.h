@@ -33,8 +33,10 @@ bool guard_refused_breaks(const char *exe);
 
 /* What the agent knows of its instance's guard. Starts zeroed. */
 struct guard {
-	int err;     /* it cannot be had: -errno; it is not tried again */
-	bool starts; /* programs have started, or were not looked at yet: is it for one of them? */
+	int err;		 /* it cannot be had: -errno; it is not tried again */
+	bool asked;		 /* whether its programs can be loaded */
+	bool starts;		 /* programs are to be looked at: is it for one of them? */
+	unsigned long long look; /* not before that, ns */
 	unsigned long long seen; /* when somebody that it is for was last seen, ns */
 };
 
@@ -44,18 +46,21 @@ struct guard {
  * after the last one.
  */
 #define GUARD_KEEP_NS 600000000000ull
-void guard_start(struct guard *g, struct instance *in); /* once, before it */
 void guard_follow(struct guard *g, struct instance *in, unsigned int splicers, bool whole);
 
 /*
- * Of g->starts: 1 if it is for a process in an attached cgroup, though that may have no connection yet, since
- * the guard must be there before the connections are; else 0. g->starts stays if some are still examined.
+ * Programs have started in attached cgroups, or were not looked at yet. The guard must be there before their
+ * connections are, so it does not wait for a pass: guard_work() looks at the processes of attached cgroups
+ * when guard_due() says so (0: never). That takes 1/GUARD_SHARE of a CPU at most.
  */
+#define GUARD_SHARE	  60
+#define GUARD_COALESCE_NS 20000000ull /* for others to come along, and for libraries to be mapped */
 struct veto_cache;
-unsigned int guard_look_at_starts(struct guard *g, const struct instance *in, struct veto_cache *cache);
+void guard_started(struct guard *g);
+unsigned long long guard_due(const struct guard *g);
+void guard_work(struct guard *g, struct instance *in, struct veto_cache *cache);
 
-/* Is it time for a whole look, since programs are still to be looked at, or nobody that it is for was seen
- * for so long? */
+/* Is it time for a whole look, since nobody that it is for was seen for so long? */
 bool guard_overdue(const struct guard *g, const struct instance *in);
 
 #endif

@@ -7,6 +7,7 @@
 #   -c  the behaviour catalogue (tests/lab), plain and attached; without an option: all but that
 #   -s  one function of guest.sh
 #
+# KERNEL_LIMIT: seconds for each kernel (420).
 # KERNEL_COUNT=1: one CPU, whose clock counts instructions, so that nanoseconds are exact.
 # KERNEL_APPEND: more for the kernel's command line, such as lsm=lockdown, so that no LSM program acts.
 #
@@ -18,7 +19,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 export BUILD=${BUILD:-$here/../../build}
 out=$BUILD/kernels
-suite=full limit=420
+suite=full limit=${KERNEL_LIMIT:-420}
 case ${1:-} in
 -q) suite=quick limit=${QUICK_LIMIT:-120} && shift ;;
 -c) suite=catalogue limit=280 && shift ;;
