@@ -67,6 +67,15 @@ static __always_inline __u32 guard_join(void *sk)
 	return HOP_WHY_NONE;
 }
 
+/* HOP_WHY_SPLICES if a splice from this socket was let through. */
+static __always_inline __u32 guard_marked(void *sk)
+{
+	struct hop_spliced *s = bpf_sk_storage_get(&spliced, sk, 0, 0);
+
+	return s && s->state == HOP_SPLICE_SEEN && !(cfg.force & HOP_FORCE_MARK) ? HOP_WHY_SPLICES
+										 : HOP_WHY_NONE;
+}
+
 /* It is no member any more, or is not to be one. */
 static __always_inline void guard_leave(void *sk)
 {

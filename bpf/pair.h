@@ -135,13 +135,15 @@ static __always_inline struct hop_end *mirror_of(const struct hop_key *self, str
 }
 
 /*
- * An end that has just registered, and whose program is known to be vetoed: it is refused at once, without an
- * event, an examination and a pass. Returns the veto, or HOP_WHY_NONE.
+ * An end that has just registered, and whose program is known to be vetoed, or that was spliced from: it is
+ * refused at once, without an event, an examination and a pass. Returns the reason, or HOP_WHY_NONE.
  */
 static __always_inline __u32 refuse_known(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	__u32 why = known_veto((__u64)(long)tp);
 
+	if (!why)
+		why = guard_marked(tp);
 	if (!why)
 		return HOP_WHY_NONE;
 	self->flags = (self->flags & ~HOP_END_WANT) | HOP_END_DEAD;

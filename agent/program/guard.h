@@ -19,22 +19,13 @@
  */
 int guard_probe(__u32 *kind);
 
-/* Can its programs be loaded at all? 0 or -errno. Nothing is attached. */
-int guard_loads(void);
-
 /* "lsm/file_permission" and the like; "none". */
 const char *guard_name(__u32 kind);
-
-/*
- * A word on the program behind `exe`: true if it is known not to go on by read(2) when the first splice(2)
- * of a copy is refused. By the name of the file (guard_list.h).
- */
-bool guard_refused_breaks(const char *exe);
 
 /* What the agent knows of its instance's guard. Starts zeroed. */
 struct guard {
 	int err;		 /* it cannot be had: -errno; it is not tried again */
-	bool asked;		 /* whether its programs can be loaded */
+	bool asked;		 /* whether this host refuses it anyhow */
 	bool starts;		 /* programs are to be looked at: is it for one of them? */
 	unsigned long long look; /* not before that, ns */
 	unsigned long long seen; /* when somebody that it is for was last seen, ns */

@@ -11,7 +11,7 @@
 
 #include "process.h"
 #include "examiner.h"
-#include "guard.h"
+#include "guard_list.h"
 #include "scanner.h"
 #include "agent/lib/util.h"
 
@@ -313,8 +313,21 @@ int veto_examine(struct examiner *x, pid_t pid, struct veto_result *out)
 	return x->pending && (!out->why || veto_can_be_guarded(out)) ? -EAGAIN : 0;
 }
 
+/* Is it known not to go on by read(2) when the first splice(2) of a copy is refused? By its file's name. */
+static bool refusal_breaks(const char *exe)
+{
+	const char *slash = strrchr(exe, '/'), *name = slash ? slash + 1 : exe;
+
+#define X(program, source)          \
+	if (!strcmp(name, program)) \
+		return true;
+	GUARD_LIST(X)
+#undef X
+	return false;
+}
+
 bool veto_can_be_guarded(const struct veto_result *veto)
 {
 	return (veto->why == HOP_WHY_SPLICE || veto->why == HOP_WHY_GO) && !veto->rest &&
-	       !guard_refused_breaks(veto->exe);
+	       !refusal_breaks(veto->exe);
 }

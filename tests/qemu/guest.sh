@@ -478,6 +478,28 @@ guard_race() {
 	done
 }
 
+vouches() { sockhop status --json | grep -qE '"vouches": *true'; }
+
+# A splice that cannot be marked takes place, and ends the trust in this generation of the guard; then comes the next one.
+guard_unmarked() {
+	attach
+	guard_up || { detach; return; }
+	optmem=$(cat /proc/sys/net/core/optmem_max)
+	echo 1 >/proc/sys/net/core/optmem_max
+	splicer "guard: no memory for a mark" 60 marked -n 1 -s 0
+	if vouches; then code=1; else code=0; fi
+	verdict "guard: vouches for nobody then" $code ""
+	echo "$optmem" >/proc/sys/net/core/optmem_max
+	background splicer marked -n 1 -s 60
+	n=0
+	until vouches || [ $((n += 1)) -gt 200 ]; do usleep 100000; done
+	kill $pid
+	wait $pid
+	splicer "guard: the next generation" 120 go -n 2
+	expect "guard: refuses" "$(field refused)" -eq 6
+	detach
+}
+
 # The guard cannot be had: the veto stands.
 unguarded() {
 	SOCKHOP_TEST_FORCE=guard attach
@@ -506,6 +528,7 @@ guard_cost() {
 guard_only() {
 	check
 	guard
+	guard_unmarked
 	guard_race
 	unguarded
 }
@@ -552,6 +575,7 @@ full() {
 	collapse
 	broken
 	guard
+	guard_unmarked
 	guard_race
 	unguarded
 	real_nginx 100
