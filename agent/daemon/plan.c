@@ -325,9 +325,8 @@ static void review(struct agent *a)
 
 	collapse_sweep(&a->in);
 	again = sweep_run(&a->sweep, &a->in);
-	a->review = a->in.config->members || a->in.config->guard || again ? now_ns() + review_interval(a) : 0;
-	if (hops != a->hops || lost != a->lost || a->held || guard_overdue(&a->guard, &a->in) ||
-	    (idle && now_ns() - a->moved > idle)) {
+	a->review = a->in.config->members || again ? now_ns() + review_interval(a) : 0;
+	if (hops != a->hops || lost != a->lost || a->held || (idle && now_ns() - a->moved > idle)) {
 		plan_all(a);
 		a->moved = now_ns();
 	}
@@ -338,14 +337,14 @@ static void review(struct agent *a)
 
 int plan_timeout_ms(const struct agent *a)
 {
-	unsigned long long next = a->due, now = now_ns();
+	unsigned long long next = a->due, now = now_ns(), guard = guard_due(&a->guard, &a->in);
 
 	if (!next || (a->review && a->review < next))
 		next = a->review;
 	if (!next || (a->retry && a->retry < next))
 		next = a->retry;
-	if (!next || (guard_due(&a->guard) && guard_due(&a->guard) < next))
-		next = guard_due(&a->guard);
+	if (!next || (guard && guard < next))
+		next = guard;
 	if (!next)
 		return -1;
 	return next <= now ? 0 : (int)((next - now) / MS) + 1;
@@ -382,7 +381,8 @@ int plan_work(struct agent *a)
 {
 	char config[PATH_MAX + 8];
 
-	guard_work(&a->guard, &a->in, a->veto);
+	if (guard_work(&a->guard, &a->in, a->veto))
+		plan_all(a);
 	if (a->review && now_ns() >= a->review)
 		review(a);
 	if (a->retry && now_ns() >= a->retry) {

@@ -8,9 +8,6 @@
 #include <bpf/libbpf.h>
 
 #include "guard.h"
-#include "judge.h"
-#include "process.h"
-#include "agent/instance/create.h"
 #include "agent/lib/util.h"
 #include "guard.skel.h"
 
@@ -197,7 +194,7 @@ int guard_probe(__u32 *kind)
  * EINVAL where they are allowed, EPERM where not. Cheap: to load the real ones libbpf reads all of the
  * kernel's BTF.
  */
-static bool types_refused(void)
+bool guard_refused_here(void)
 {
 	static const struct bpf_insn insns[] = {
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K},
@@ -240,14 +237,24 @@ static void unpin_links(const struct instance *in)
 	}
 }
 
-/* 0 or -errno; nothing stays on failure. */
-static int attach_guard(struct instance *in)
+static bool is_attached(const struct instance *in)
+{
+	char path[INSTANCE_PIN_MAX];
+
+	instance_pin(in, INSTANCE_GUARD, path);
+	return in->config->guard_kind && !access(path, F_OK);
+}
+
+int guard_attach(struct instance *in)
 {
 	struct guard_bpf *skel;
 	struct links l;
 	__u32 kind;
-	int err = try_all(in, &kind, &skel, &l);
+	int err;
 
+	if (is_attached(in))
+		return 0;
+	err = try_all(in, &kind, &skel, &l);
 	if (err)
 		return err;
 	err = pin_links(in, &l);
@@ -260,134 +267,8 @@ static int attach_guard(struct instance *in)
 	return err;
 }
 
-static bool is_attached(const struct instance *in)
+void guard_detach(struct instance *in)
 {
-	char path[INSTANCE_PIN_MAX];
-
-	instance_pin(in, INSTANCE_GUARD, path);
-	return in->config->guard_kind && !access(path, F_OK);
-}
-
-/*
- * Sockets that are established from now on carry a new generation, which is published when the guard sees
- * everything. It may be there already, and only have lost sight of some socket (unmarked() in guard.bpf.c).
- */
-static int bring_up(struct instance *in)
-{
-	int err = 0;
-
-	/* their callback flags might be taken for the generation */
-	if (instance_shares_sockops(in))
-		return -EBUSY;
-	if (!is_attached(in))
-		err = attach_guard(in);
-	if (err)
-		return err;
-	__atomic_store_n(&in->config->guard, ++in->config->guard_last, __ATOMIC_SEQ_CST);
-	msg_debug("splice guard %u: %s", in->config->guard, guard_name(in->config->guard_kind));
-	return 0;
-}
-
-/* In two looks: first nobody is vouched for any more, so that who needs it leaves; then it goes. */
-static void take_down(struct instance *in)
-{
-	if (in->config->guard) {
-		__atomic_store_n(&in->config->guard, 0, __ATOMIC_SEQ_CST);
-		return;
-	}
 	unpin_links(in);
 	in->config->guard_kind = HOP_GUARD_NONE;
-	msg_debug("no splice guard any more");
-}
-
-bool guard_overdue(const struct guard *g, const struct instance *in)
-{
-	return in->config->guard_kind && in->config->guard_last < HOP_GUARD_LAST &&
-	       now_ns() - g->seen >= GUARD_KEEP_NS;
-}
-
-static void complain(const struct guard *g)
-{
-	msg_warn("no splice guard (%s): programs that can splice stay on TCP; see `sockhop check`",
-		 g->err == -EBUSY ? "other sockops programs run in an attached cgroup" : strerror(-g->err));
-}
-
-/* Somebody else may set the flags by which sockets are told. */
-static void look_for_others(struct guard *g, struct instance *in)
-{
-	if (!in->config->guard || !instance_shares_sockops(in))
-		return;
-	g->err = -EBUSY;
-	__atomic_store_n(&in->config->guard, 0, __ATOMIC_SEQ_CST);
-	complain(g);
-}
-
-/* Programs that start are of interest while one of them may be the first that needs a guard. */
-static void seek(const struct guard *g, struct instance *in)
-{
-	in->config->guard_seek = !g->err && !in->config->guard && in->config->guard_last < HOP_GUARD_LAST;
-}
-
-/* An error that does not pass by itself. */
-static int lasting(int err)
-{
-	return err == -ENOMEM || err == -EMFILE || err == -ENFILE || err == -EAGAIN ? 0 : err;
-}
-
-/* Once. */
-static void ask(struct guard *g, struct instance *in)
-{
-	if (g->asked)
-		return;
-	g->asked = true;
-	g->err = in->config->force & HOP_FORCE_GUARD || types_refused() ? -EPERM : 0;
-	if (g->err)
-		msg_debug("no splice guard: %s", strerror(-g->err));
-	seek(g, in);
-}
-
-void guard_follow(struct guard *g, struct instance *in, unsigned int splicers, bool whole)
-{
-	ask(g, in);
-	if (splicers || !g->seen)
-		g->seen = now_ns();
-	if (splicers && !in->config->guard && !g->err && in->config->guard_last < HOP_GUARD_LAST) {
-		g->err = lasting(bring_up(in));
-		if (g->err)
-			complain(g);
-	}
-	look_for_others(g, in);
-	if (whole && !splicers && !g->starts && guard_overdue(g, in))
-		take_down(in);
-	seek(g, in);
-}
-
-void guard_started(struct guard *g)
-{
-	unsigned long long at = now_ns() + GUARD_COALESCE_NS;
-
-	if (!g->starts && g->look < at)
-		g->look = at;
-	g->starts = true;
-}
-
-unsigned long long guard_due(const struct guard *g)
-{
-	return g->starts ? g->look : 0;
-}
-
-void guard_work(struct guard *g, struct instance *in, struct veto_cache *cache)
-{
-	unsigned int splicers = 0;
-	unsigned long long cost;
-
-	if (!g->starts || now_ns() < g->look)
-		return;
-	ask(g, in);
-	cost = cpu_ns() + veto_cache_cpu_ns(cache);
-	/* again if some are still being examined */
-	g->starts = in->config->guard_seek && vet_splicers(in, cache, &splicers) == -EAGAIN;
-	cost = cpu_ns() + veto_cache_cpu_ns(cache) - cost;
-	g->look = now_ns() + GUARD_SHARE * cost + GUARD_COALESCE_NS;
-	guard_follow(g, in, splicers, false);
 }

@@ -22,18 +22,32 @@ int guard_probe(__u32 *kind);
 /* "lsm/file_permission" and the like; "none". */
 const char *guard_name(__u32 kind);
 
-/* What the agent knows of its instance's guard. Starts zeroed. */
+/* Does this host refuse programs of these types, whatever they do? Cheap. That it does not need not mean that
+ * they work. */
+bool guard_refused_here(void);
+
+/*
+ * Attach and pin it for an instance, unless it is there already: 0 or -errno, and nothing stays. It vouches
+ * for nobody before config.guard says so. And the other way round.
+ */
+int guard_attach(struct instance *in);
+void guard_detach(struct instance *in);
+
+/* ---- guard_follow.c ---- */
+
+/* What the agent knows of its instance's guard. Starts zeroed. All times are those of now_ns(). */
 struct guard {
-	int err;		 /* it cannot be had: -errno; it is not tried again */
-	bool asked;		 /* whether this host refuses it anyhow */
-	bool starts;		 /* programs are to be looked at: is it for one of them? */
-	unsigned long long look; /* not before that, ns */
-	unsigned long long seen; /* when somebody that it is for was last seen, ns */
+	int err;		  /* it cannot be had: -errno; it is not tried again */
+	bool asked;		  /* whether this host refuses it anyhow */
+	bool starts;		  /* programs are to be looked at: is it for one of them? */
+	unsigned long long look;  /* not before that */
+	unsigned long long seen;  /* when somebody that it is for was last seen */
+	unsigned long long check; /* when to look whether it still is for anybody */
 };
 
 /*
  * Make the guard follow the need: `splicers` sockets or processes that it is for were seen just now, at a
- * look that was whole if nobody was left out. It is attached for the first one, and detached GUARD_KEEP_NS
+ * look that was whole if no socket was left out. It is attached for the first one, and detached GUARD_KEEP_NS
  * after the last one.
  */
 #define GUARD_KEEP_NS 600000000000ull
@@ -42,16 +56,14 @@ void guard_follow(struct guard *g, struct instance *in, unsigned int splicers, b
 /*
  * Programs have started in attached cgroups, or were not looked at yet. The guard must be there before their
  * connections are, so it does not wait for a pass: guard_work() looks at the processes of attached cgroups
- * when guard_due() says so (0: never). That takes 1/GUARD_SHARE of a CPU at most.
+ * when guard_due() says so (0: never). That takes 1/GUARD_SHARE of a CPU at most. It returns true when a
+ * whole look at all sockets is due, since nobody that the guard is for was seen for so long.
  */
 #define GUARD_SHARE	  60
 #define GUARD_COALESCE_NS 20000000ull /* for others to come along, and for libraries to be mapped */
 struct veto_cache;
 void guard_started(struct guard *g);
-unsigned long long guard_due(const struct guard *g);
-void guard_work(struct guard *g, struct instance *in, struct veto_cache *cache);
-
-/* Is it time for a whole look, since nobody that it is for was seen for so long? */
-bool guard_overdue(const struct guard *g, const struct instance *in);
+unsigned long long guard_due(const struct guard *g, const struct instance *in);
+bool guard_work(struct guard *g, struct instance *in, struct veto_cache *cache);
 
 #endif

@@ -500,6 +500,22 @@ guard_unmarked() {
 	detach
 }
 
+no_guard() { ! status_value "splice guard" | grep -q / && ! ls /sys/fs/bpf/sockhop/default/guard* >/dev/null 2>&1; }
+
+# Nobody needs the guard any more (young: for 2 s): it goes, and comes back.
+guard_goes() {
+	SOCKHOP_TEST_FORCE=young attach
+	guard_up || { detach; return; }
+	n=0
+	until no_guard || [ $((n += 1)) -gt 300 ]; do usleep 100000; done
+	no_guard
+	verdict "guard: goes when nobody needs it" $? ""
+	guard_up
+	splicer "guard: comes back" 120 go -n 2
+	expect "guard: refuses again" "$(field refused)" -eq 6
+	detach
+}
+
 # The guard cannot be had: the veto stands.
 unguarded() {
 	SOCKHOP_TEST_FORCE=guard attach
@@ -529,6 +545,7 @@ guard_only() {
 	check
 	guard
 	guard_unmarked
+	guard_goes
 	guard_race
 	unguarded
 }
@@ -576,6 +593,7 @@ full() {
 	broken
 	guard
 	guard_unmarked
+	guard_goes
 	guard_race
 	unguarded
 	real_nginx 100
