@@ -145,8 +145,12 @@ static __always_inline bool joined_before(struct sock *sk)
  */
 static __always_inline bool unmarked(struct sock *sk)
 {
-	if (sock_guarded((__u64)(long)sk))
+	struct hop_event ev = {.type = HOP_EV_START};
+
+	if (sock_guarded((__u64)(long)sk)) {
 		cfg.guard = 0;
+		emit(&ev);
+	}
 	return false;
 }
 

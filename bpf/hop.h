@@ -348,7 +348,7 @@ enum hop_event_type {
 	HOP_EV_LEAVE = 2,  /* a member asks to leave: run a pass */
 	HOP_EV_EXEC = 3, /* execve() in an attached cgroup with a TCP socket inherited: look at its program */
 	HOP_EV_SEEK = 4, /* an end sends to one that never sends: only a pass can register that */
-	HOP_EV_START = 6, /* execve() in an attached cgroup, and config.guard_seek: does it need a guard? */
+	HOP_EV_START = 6, /* a program has started (config.guard_seek), or the guard is lost: need for one? */
 	HOP_EV_POKE = 5,  /* config.pokes has changed: a command asks for a look at everything */
 };
 

@@ -43,7 +43,7 @@ static int share_maps(struct guard_bpf *skel, const struct instance *in)
 	} maps[] = {
 		{skel->maps.data_config, MAP_CONFIG}, {skel->maps.socks, MAP_SOCKS},
 		{skel->maps.spliced, MAP_SPLICED},    {skel->maps.cgroups, MAP_CGROUPS},
-		{skel->maps.counters, MAP_COUNTERS},
+		{skel->maps.counters, MAP_COUNTERS},  {skel->maps.events, MAP_EVENTS},
 	};
 	struct bpf_map *map;
 	int err = 0;

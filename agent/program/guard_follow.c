@@ -136,6 +136,7 @@ static void look_at_starts(struct guard *g, struct instance *in, struct veto_cac
 	unsigned long long cost = cpu_ns() + veto_cache_cpu_ns(cache);
 	unsigned int splicers = 0;
 
+	seek(g, in); /* the guard may have lost its word meanwhile */
 	/* again if some are still being examined */
 	g->starts = in->config->guard_seek && vet_splicers(in, cache, &splicers) == -EAGAIN;
 	cost = cpu_ns() + veto_cache_cpu_ns(cache) - cost;
