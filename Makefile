@@ -15,6 +15,7 @@ endif
 CLANG    ?= clang
 # Debian has it where only root's PATH leads
 BPFTOOL  ?= $(or $(shell PATH="$$PATH:/usr/sbin:/sbin" command -v bpftool 2>/dev/null),bpftool)
+GO       ?= $(shell command -v go 2>/dev/null)
 B        := build
 PREFIX   ?= /usr/local
 SBINDIR  ?= $(PREFIX)/sbin
@@ -22,6 +23,8 @@ MANDIR   ?= $(PREFIX)/share/man
 COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR  ?= $(PREFIX)/lib/systemd/system
 DATADIR  ?= $(PREFIX)/share/sockhop
+POLICYDIR ?= $(DATADIR)/policies
+POLICIES := $(wildcard docs/policies/*.policy)
 VERSION  := $(shell cat VERSION)
 VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
 
@@ -51,9 +54,9 @@ BPFFLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wno-unkno
 ASAN_FLAGS := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
             -static-libasan -static-libubsan
 
-# The relay's and the probe's programs are objects of their own; all others are linked into one.
+# The programs of the relay, the probe and the guard are objects of their own; all others are linked into one.
 BPF_SRC  := $(wildcard bpf/*.bpf.c bpf/*/*.bpf.c)
-ALONE    := $(filter %/relay.bpf.c %/probe.bpf.c,$(BPF_SRC))
+ALONE    := $(filter %/relay.bpf.c %/probe.bpf.c %/guard.bpf.c,$(BPF_SRC))
 BPF_OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out $(ALONE),$(BPF_SRC)))
 SKELS    := $(B)/hop.skel.h $(patsubst %.bpf.c,$(B)/%.skel.h,$(notdir $(ALONE)))
 SRC      := $(wildcard agent/*.c agent/*/*.c cgroup/*.c cgroup/*/*.c)
@@ -74,7 +77,7 @@ ASAN     := $(B)/asan/sockhop $(UNIT:$(B)/%=$(B)/asan/%)
 # C library warns of name services: a static sockhop relay takes names only where the same C library is installed, numbers
 # anywhere.
 STATIC   := $(B)/static/sockhop $(B)/static/sockhop-test $(patsubst tests/prog/%.c,$(B)/static/%,$(wildcard tests/prog/*.c)) \
-            $(CATALOGUES:%=$(B)/static/%)
+            $(CATALOGUES:%=$(B)/static/%) $(if $(GO),$(B)/static/gotalk)
 
 .PHONY: all deps asan static test-progs test test-qemu test-suites soak demo bench bench-quick bench-check bench-scale \
         bench-cost bench-relay lint format docs docs-commands install uninstall clean help FORCE
@@ -146,9 +149,11 @@ $(B)/hop.bpf.o: $(BPF_OBJ)
 
 $(B)/hop.skel.h: $(B)/hop.bpf.o
 $(foreach s,$(ALONE),$(eval $(B)/$(notdir $(s:.bpf.c=.skel.h)): $(B)/$(s:.c=.o)))
+# Linked once more, alone as well: that leaves the debug information behind, which is most of it.
 $(SKELS): $(B)/%.skel.h:
 	$(call say,SKEL)
-	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
+	$(Q)$(BPFTOOL) gen object $(B)/$*.skel.o $<
+	$(Q)$(BPFTOOL) gen skeleton $(B)/$*.skel.o name $*_bpf >$@
 
 $(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c
 	$(call say,BPF)
@@ -234,6 +239,12 @@ $(eval $(call program,$(B)/tests/%,tests/%.c,))
 $(eval $(call program,$(B)/static/%,tests/prog/%.c,-static))
 $(eval $(call catalogue,$(B)/tests/lab,))
 $(eval $(call catalogue,$(B)/static,-static))
+
+# Go's own idea of copying, for the guests; where there is no compiler they do without.
+$(B)/static/gotalk: tests/qemu/gotalk.go
+	$(call say,GO)
+	@mkdir -p $(@D)
+	$(Q)CGO_ENABLED=0 GO111MODULE=off GOCACHE=$(abspath $(B))/go $(GO) build -ldflags "-s -w" -o $@ $<
 
 test-progs: $(UNIT) $(PROGS)
 
@@ -362,10 +373,12 @@ install: all $(PAGES) $(UNITS:%=$(B)/%) ## install program, man pages, completio
 	install -D -m 0644 docs/completion/sockhop.bash $(DESTDIR)$(COMPDIR)/sockhop
 	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) $(UNITS:%=$(B)/%)
 	install -D -m 0644 -t $(DESTDIR)$(DATADIR) $(DATA:%=docs/examples/%)
+	install -D -m 0644 -t $(DESTDIR)$(POLICYDIR) $(POLICIES)
 
 uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(COMPDIR)/sockhop $(PAGES:$(B)/man/%=$(DESTDIR)$(MANDIR)/man8/%) \
-		$(UNITS:%=$(DESTDIR)$(UNITDIR)/%) $(DATA:%=$(DESTDIR)$(DATADIR)/%)
+		$(UNITS:%=$(DESTDIR)$(UNITDIR)/%) $(DATA:%=$(DESTDIR)$(DATADIR)/%) $(POLICIES:docs/policies/%=$(DESTDIR)$(POLICYDIR)/%)
+	! [ -d $(DESTDIR)$(POLICYDIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(POLICYDIR)
 	! [ -d $(DESTDIR)$(DATADIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DATADIR)
 
 .PHONY: deb rpm

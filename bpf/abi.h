@@ -155,7 +155,9 @@ enum hop_counter {
 	HOP_CNT_SOUGHT,	     /* ends registered by a pass because their peer was looking for them */
 	HOP_CNT_TRIMMED,     /* bytes of retransmitted segments that had been received before */
 	HOP_CNT_BAD_MOVES,   /* moves of an end that end.h does not know: a defect */
-	HOP_CNT_STAY = 16,
+	HOP_CNT_SPLICED,     /* sockets that the guard has marked: they were spliced from */
+	HOP_CNT_REFUSED,     /* splices from members that the guard has refused */
+	HOP_CNT_STAY = 32,
 	HOP_CNT_WHY = HOP_CNT_STAY + 32,
 	HOP_CNT_COUNT = HOP_CNT_WHY + 64
 };
@@ -167,6 +169,7 @@ enum hop_event_type {
 	HOP_EV_EXEC = 3, /* execve() in an attached cgroup with a TCP socket inherited: look at its program */
 	HOP_EV_SEEK = 4, /* an end sends to one that never sends: only a pass can register that */
 	HOP_EV_POKE = 5, /* config.pokes has changed: a command asks for a look at everything */
+	HOP_EV_START = 6, /* a program has started (config.guard_seek), or the guard is lost: need for one? */
 };
 
 struct hop_event {
@@ -180,8 +183,8 @@ struct hop_vet {
 	__u32 why; /* HOP_WHY_NONE: may join; else the veto */
 	__u32 pid; /* one process that holds it */
 	char comm[16];
-	__u32 gen; /* config.policy_gen that it was judged by: under another policy it says nothing */
-	__u32 pad;
+	__u32 gen;     /* config.policy_gen that it was judged by: under another policy it says nothing */
+	__u32 guarded; /* 1: the veto does not count for a socket that the splice guard has always seen */
 };
 
 /*
@@ -237,6 +240,32 @@ struct hop_config {
 	__u32 beat;	   /* the same in jiffies, what the verdict compares with */
 	__u32 memory_room; /* HOP_MEMORY_ROOM in pages */
 	__u32 pokes;	   /* counts the commands that asked the agent to look at everything */
+	__u32 guard; /* generation of the splice guard that vouches for sockets: HOP_GUARD_FLAGS, 0 none */
+	__u32 guard_kind; /* enum hop_guard_kind: what is attached, or about to be */
+	__u32 guard_last; /* generations used so far */
+	__u32 guard_seek; /* 1: tell the agent of programs that start, since one may need a guard */
+};
+
+/*
+ * The splice guard (guard.bpf.c). A socket that is established while one is attached gets its generation as
+ * callback flags, which cost nothing: BPF_SOCK_OPS_RTO_CB_FLAG or BPF_SOCK_OPS_RETRANS_CB_FLAG, never both,
+ * as others set them.
+ */
+#define HOP_GUARD_FLAGS 3
+#define HOP_GUARD_LAST	2
+enum hop_guard_kind { HOP_GUARD_NONE, HOP_GUARD_LSM, HOP_GUARD_FMOD_RET };
+
+/*
+ * What a splice and a join agree on: socket storage `spliced`. Whoever comes first sets it, by one atomic
+ * operation, and the other one goes by it.
+ */
+struct hop_spliced {
+	__u32 state, pad; /* enum hop_splice_state */
+};
+enum hop_splice_state {
+	HOP_SPLICE_NONE,
+	HOP_SPLICE_SEEN,   /* a splice was let through: never joins */
+	HOP_SPLICE_MEMBER, /* it is a member, or just about to be: splices are refused */
 };
 
 /*
@@ -291,6 +320,8 @@ enum hop_force {
 	HOP_FORCE_EDGE = 1 << 16,    /* edge-triggered readers may have two receive queues */
 	HOP_FORCE_QUEUES = 1 << 17,  /* at attach: no stream verdict program, so members have two queues */
 	HOP_FORCE_CUT = 1 << 18,     /* segments cannot be cut, as without memory for it */
+	HOP_FORCE_MARK = 1 << 19,    /* a socket that was spliced from may join */
+	HOP_FORCE_GUARD = 1 << 20,   /* as if the host refused the splice guard */
 };
 
 /*

@@ -79,7 +79,8 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct bpf_sock
 		return;
 	self->next = tp->copied_seq;
 	cookie = st->cookie;
-	if (bpf_sock_hash_update(ctx, &members, &cookie, BPF_NOEXIST)) {
+	if (guard_join(sk) || bpf_sock_hash_update(ctx, &members, &cookie, BPF_NOEXIST)) {
+		guard_leave(sk);
 		count(HOP_CNT_WHY + HOP_WHY_ERROR);
 		return;
 	}

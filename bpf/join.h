@@ -82,14 +82,15 @@ static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *s
 }
 
 /* What the agent says of the program(s) that hold the socket. */
-static __always_inline __u32 program_veto(__u64 cookie)
+static __always_inline __u32 program_veto(const struct hop_end *e)
 {
 	struct hop_vet *v;
+	__u64 cookie = e->cookie;
 
 	if (cfg.force & HOP_FORCE_PROGRAM)
 		return HOP_WHY_NONE;
 	v = bpf_map_lookup_elem(&vetted, &cookie);
-	return v && v->gen == cfg.policy_gen ? v->why : HOP_WHY_UNVETTED;
+	return v && v->gen == cfg.policy_gen ? guard_veto(v, e->sk) : HOP_WHY_UNVETTED;
 }
 
 static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
@@ -103,7 +104,7 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 		return why;
 	if (!old_quiet(st))
 		return HOP_WHY_IN_FLIGHT;
-	why = program_veto(self->cookie);
+	why = program_veto(self);
 	if (why)
 		return why;
 	if (!peer)
@@ -115,7 +116,7 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 	why = cross_check(tp, st, self, peer);
 	if (why)
 		return why;
-	if (policy_action(peer->sk) == HOP_ACTION_NEVER || program_veto(peer->cookie) ||
+	if (policy_action(peer->sk) == HOP_ACTION_NEVER || program_veto(peer) ||
 	    sock_unfit(peer->sk, hop_in(peer->state)))
 		return HOP_WHY_PEER;
 	if (!hop_in(peer->state) && cfg.members + 2 > cfg.max_members)
@@ -141,7 +142,8 @@ static __always_inline bool final(__u32 why)
 {
 	return is_veto(why) || why == HOP_WHY_POLICY || why == HOP_WHY_DUPLICATE || why == HOP_WHY_MPTCP ||
 	       why == HOP_WHY_CGROUP || why == HOP_WHY_DRAINING || why == HOP_WHY_ADDRESS ||
-	       why == HOP_WHY_STATE || why == HOP_WHY_USERNS || why == HOP_WHY_FLIPS;
+	       why == HOP_WHY_STATE || why == HOP_WHY_USERNS || why == HOP_WHY_FLIPS ||
+	       why == HOP_WHY_SPLICES;
 }
 
 /*
@@ -178,7 +180,7 @@ static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, s
 		return;
 	/* while the peer tries, so does this end: what is in the peer's way may pass, but for a veto */
 	if (why == HOP_WHY_PEER)
-		soon = peer && peer->state == HOP_CANDIDATE && !is_veto(program_veto(peer->cookie));
+		soon = peer && peer->state == HOP_CANDIDATE && !is_veto(program_veto(peer));
 	if (soon && ++st->tries < HOP_TRIES) {
 		st->say |= HOP_SAY_JOIN;
 		return;
@@ -212,8 +214,13 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	 * what has been read of a partly read skb.
 	 */
 	self->next = tp->copied_seq;
-	if (bpf_map_update_elem(&members, &cookie, (struct sock *)tp, BPF_NOEXIST)) {
-		put_off(st, self, peer, HOP_WHY_ERROR);
+	why = guard_join(tp);
+	if (!why && bpf_map_update_elem(&members, &cookie, (struct sock *)tp, BPF_NOEXIST)) {
+		guard_leave(tp);
+		why = HOP_WHY_ERROR;
+	}
+	if (why) {
+		put_off(st, self, peer, why);
 		return;
 	}
 	/*
@@ -222,6 +229,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	 */
 	if (!(cfg.force & HOP_FORCE_BLOCKING) && !file_nonblock(sock_file((struct sock *)tp))) {
 		bpf_map_delete_elem(&members, &cookie);
+		guard_leave(tp);
 		put_off(st, self, peer, HOP_WHY_BLOCKING);
 		return;
 	}

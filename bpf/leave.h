@@ -40,7 +40,7 @@ static __always_inline __u32 objection(struct hop_end *e)
 		return HOP_WHY_POLICY;
 	if (e->flags & HOP_END_EARLY && action != HOP_ACTION_ASK)
 		return HOP_WHY_NONE;
-	return program_veto(e->cookie);
+	return program_veto(e);
 }
 
 /*
@@ -89,7 +89,7 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 		if (policy_action((__u64)(long)tp) == HOP_ACTION_NEVER)
 			return HOP_WHY_POLICY;
 	}
-	cg = program_veto(st->cookie);
+	cg = program_veto(self);
 	if (cg == HOP_WHY_POLICY || (cg && cg != HOP_WHY_UNVETTED && !(self->flags & HOP_END_EARLY)))
 		return cg;
 	resume(st, self, peer, gen);
@@ -137,6 +137,7 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 		}
 	}
 	bpf_map_delete_elem(&members, &cookie); /* ENOENT: close() was first, which is as good */
+	guard_leave(tp);
 	end_move(st, self, HOP_LEFT, why);
 	self->flags &= ~(HOP_END_EARLY | HOP_END_COLLAPSED);
 	st->say |= HOP_SAY_LEAVE; /* the next pass settles it */

@@ -6,7 +6,7 @@
 #define SOCKHOP_PAIR_H
 
 #include "end.h"
-#include "ksock.h"
+#include "guard.h"
 #include "policy.h"
 
 static __always_inline struct hop_policy *live_policy(void)
@@ -58,6 +58,8 @@ static __noinline __maybe_unused int known_veto(__u64 addr)
 	task = (void *)(long)p->task;
 	if (BPF_CORE_READ(task, start_time) != p->start || BPF_CORE_READ(task, exit_state) ||
 	    (__u64)(long)BPF_CORE_READ(task, real_cred) != cred)
+		return HOP_WHY_NONE;
+	if (!guard_veto(&p->vet, addr))
 		return HOP_WHY_NONE;
 	action = policy_action(addr);
 	if (action == HOP_ACTION_TRUST || (action == HOP_ACTION_ASK && p->trust))
@@ -152,13 +154,15 @@ static __always_inline struct hop_end *mirror_of(const struct hop_key *self, str
 }
 
 /*
- * An end that has just registered, and whose program is known to be vetoed: it is refused at once, without an
- * event, an examination and a pass. Returns the veto, or HOP_WHY_NONE.
+ * An end that has just registered, and whose program is known to be vetoed, or that was spliced from: it is
+ * refused at once, without an event, an examination and a pass. Returns the reason, or HOP_WHY_NONE.
  */
 static __always_inline __u32 refuse_known(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	__u32 why = known_veto((__u64)(long)tp);
 
+	if (!why)
+		why = guard_marked(tp);
 	if (why)
 		end_move(st, self, HOP_REFUSED, why);
 	return why;

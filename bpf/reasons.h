@@ -72,8 +72,10 @@ enum hop_stay {
 	X(ADDRESS, "address", "the addresses of the two ends do not mirror within one network namespace")   \
 	X(IDLE, "idle", "no traffic for a while")                                                           \
 	X(POLICY, "policy", "a policy rule says never")                                                     \
-	X(SPLICE, "splice-capable", "its program can splice(2): see `sockhop status`")                      \
-	X(GO, "go-program", "its program is written in Go, which splices between sockets")                  \
+	X(SPLICE, "splice-capable",                                                                         \
+	  "its program can splice(2), and no guard has seen all that it did with this socket")              \
+	X(GO, "go-program",                                                                                 \
+	  "its program is written in Go, which splices, and no guard has seen all that it did with it")     \
 	X(FIONREAD, "fionread", "its program may use FIONREAD, which this kernel answers wrongly")          \
 	X(UNKNOWN, "program-unknown", "the program that holds it could not be examined")                    \
 	X(UNVETTED, "unvetted", "the agent has not examined its program yet")                               \
@@ -95,7 +97,8 @@ enum hop_stay {
 	  "its program waits for it with EPOLLET, and a member has two receive queues on this kernel")      \
 	X(FLIPS, "flips", "its program has turned a member blocking before")                                \
 	X(BROKEN, "broken", "a segment could not be handed over: the connection is reset")                  \
-	X(IN_FLIGHT, "in-flight", "a hop of its socket's last connection is in flight; it is tried again")
+	X(IN_FLIGHT, "in-flight", "a hop of its socket's last connection is in flight; it is tried again")  \
+	X(SPLICES, "splices", "its program has spliced from it: a later refusal would be an error")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,

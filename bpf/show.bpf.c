@@ -258,7 +258,9 @@ static __always_inline bool inherits_tcp(struct task_struct *task)
 /*
  * execve() in an attached cgroup while there are members: a descriptor may have reached a program that
  * splices. Runs for every exec of the host, so it looks at the member count first; and an event costs a look
- * at all descriptors of the host and a pass, which a program that has no connection is not worth.
+ * at all descriptors of the host and a pass, which a program that has no connection is not worth. While
+ * nobody needed the splice guard so far the agent looks at whatever starts: connections older than the guard
+ * stay out.
  */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(hop_exec, struct task_struct *task)
@@ -266,11 +268,16 @@ int BPF_PROG(hop_exec, struct task_struct *task)
 	struct hop_event ev = {.type = HOP_EV_EXEC};
 	__u64 cgrp;
 
-	if (!cfg.members || cfg.draining)
+	if (!(cfg.members || cfg.guard_seek) || cfg.draining)
 		return 0;
 	cgrp = (__u64)(long)BPF_CORE_READ(task, cgroups, dfl_cgrp);
-	if (cgroup_attached(cgrp) < 0 || !inherits_tcp(task))
+	if (cgroup_attached(cgrp) < 0)
 		return 0;
+	if (!cfg.members || !inherits_tcp(task)) {
+		if (!cfg.guard_seek)
+			return 0;
+		ev.type = HOP_EV_START;
+	}
 	emit(&ev);
 	return 0;
 }

@@ -196,6 +196,7 @@ static __always_inline void forget(struct bpf_sock_ops *ctx)
 
 	if (!sk)
 		return;
+	guard_forget(sk);
 	st = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (!st)
 		return;
@@ -257,7 +258,7 @@ static __always_inline void on_established(struct bpf_sock_ops *ctx, bool early)
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp || BPF_CORE_READ_BITFIELD(tp, repair))
 		return; /* connect() in repair mode: its sequence numbers are whatever its owner says */
-	flags_set(ctx, BPF_SOCK_OPS_RTT_CB_FLAG, 0);
+	flags_set(ctx, BPF_SOCK_OPS_RTT_CB_FLAG | guard_flags(), 0);
 	if (!early || !cfg.early)
 		return;
 	if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)

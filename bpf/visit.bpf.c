@@ -24,7 +24,7 @@ static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struc
 /* For good, unless it was passed on to another program. (A new policy has been seen to.) */
 static __always_inline void refused(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
-	if (is_veto(self->why) && !program_veto(st->cookie))
+	if (is_veto(self->why) && !program_veto(self))
 		watch_again(tp, st, self);
 }
 

@@ -222,6 +222,9 @@ let_sleep() {
 
 # ---- instances ----
 
+# veto_stands: instances that are attached from here on are as on a host that refuses the splice guard
+veto_stands() { export SOCKHOP_TEST_FORCE=guard; }
+
 # attach CGROUP... [OPTION...]: `sockhop attach` as an instance of this test's own, which lib_teardown detaches;
 # sets INSTANCE, for `--instance`.
 attach() {

@@ -8,6 +8,7 @@
 #include "check.h"
 #include "agent/lib/util.h"
 #include "agent/probe/probe.h"
+#include "agent/program/guard.h"
 #include "bpf/hop.h"
 #include "hop.skel.h"
 
@@ -186,8 +187,25 @@ static void check_reading(struct checks *c, const struct probe *p)
 	check_fionread(c, "FIONREAD, TCP bytes", p->fionread_tcp);
 	check_fionread(c, "FIONREAD, hop bytes", p->fionread_hop);
 	check_line(c, CHECK_OK, "splice(2), hop bytes", NULL, "%s",
-		   p->splice ? "delivered; programs that can splice are vetoed all the same"
-			     : "not delivered, as on all kernels: programs that can splice are vetoed");
+		   p->splice ? "delivered; programs that can splice need the guard all the same"
+			     : "not delivered, as on all kernels: programs that can splice need the guard");
+}
+
+/* Without it programs that can splice stay out, which is most of Go and Python; nothing else changes. */
+static void check_guard(struct checks *c, json_object *profile)
+{
+	__u32 kind = HOP_GUARD_NONE;
+	int err = guard_probe(&kind);
+
+	json_object_object_add(profile, "splice_guard",
+			       err ? NULL : json_object_new_string(guard_name(kind)));
+	if (err)
+		check_line(c, CHECK_WARN, "splice guard",
+			   "nothing to do: programs that can splice (Go, Python, HAProxy) stay on TCP here, "
+			   "unless a trust rule names them",
+			   "none: the kernel does not let us see splice(2) (%s)", strerror(-err));
+	else
+		check_line(c, CHECK_OK, "splice guard", NULL, "%s refuses a splice", guard_name(kind));
 }
 
 static void add_bool(json_object *o, const char *key, bool value)
@@ -233,5 +251,6 @@ bool check_kernel(struct checks *c, json_object *profile)
 	fill_profile(profile, &p);
 	check_joins(c, &p);
 	check_reading(c, &p);
+	check_guard(c, profile);
 	return p.hop && p.charged && c->worst < CHECK_FAILED;
 }

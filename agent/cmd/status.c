@@ -19,6 +19,7 @@ static const struct output_column record[] = {
 	{"/profile/stream_verdict", "stream verdict program", OUTPUT_YES_NO},
 	{"/profile/fionread_counts_hops", "FIONREAD counts hops", OUTPUT_YES_NO},
 	{"/profile/adopts_old_connections", "adopts old connections", OUTPUT_YES_NO},
+	{"/splice_guard/mechanism", "splice guard", OUTPUT_TEXT},
 	{"/policy_rules", "policy rules", OUTPUT_COUNT},
 	{"/heartbeat", "heartbeat", OUTPUT_SECONDS},
 	{"/other_sockmaps", "sockmaps of others", OUTPUT_COUNT},
@@ -42,6 +43,8 @@ static const struct output_column record[] = {
 	{"/counters/closed", "closed", OUTPUT_COUNT},
 	{"/counters/events_lost", "events lost", OUTPUT_COUNT},
 	{"/counters/swept", "swept", OUTPUT_COUNT},
+	{"/counters/spliced", "sockets spliced from", OUTPUT_COUNT},
+	{"/counters/splices_refused", "splices refused", OUTPUT_COUNT},
 	{0},
 };
 static const struct output_column cgroup_columns[] = {
@@ -61,6 +64,7 @@ static const struct output_column map_columns[] = {{"/map", "MAP", OUTPUT_TEXT},
 						   {0}};
 static const struct output_column veto_columns[] = {{"", "PROGRAM", OUTPUT_PROGRAM},
 						    {"/sockets", "SOCKETS", OUTPUT_COUNT},
+						    {"/unless_guarded", "UNLESS GUARDED", OUTPUT_YES_NO},
 						    {"/reason", "REASON", OUTPUT_TEXT},
 						    {"/meaning", "MEANING", OUTPUT_TEXT},
 						    {0}};

@@ -25,6 +25,7 @@
 #include "agent/instance/walk.h"
 #include "agent/lib/util.h"
 #include "agent/program/flips.h"
+#include "agent/program/guard.h"
 #include "agent/program/judge.h"
 #include "agent/program/examiner.h"
 #include "bpf/hop.h"
@@ -40,6 +41,7 @@ struct agent {
 	struct ring_buffer *events;
 	struct veto_cache *veto;
 	struct flips flips; /* programs that turn members blocking */
+	struct guard guard; /* the splice guard */
 	struct walks walks; /* namespaces that do not come back from a pass */
 	struct sweep sweep;
 	struct plan plan;
@@ -60,10 +62,13 @@ static void fail(struct agent *a, const char *what, int err)
  */
 static int on_event(void *ctx, void *data, size_t size)
 {
+	const struct hop_event *event = data;
 	struct agent *a = ctx;
 
 	if (size < sizeof(struct hop_event))
 		return 0;
+	if (event->type == HOP_EV_EXEC || event->type == HOP_EV_START)
+		guard_started(&a->guard);
 	return plan_event(&a->plan, now_ns(), data) ? 0 : -EAGAIN;
 }
 
@@ -74,8 +79,10 @@ static void take_events(struct agent *a)
 	ring_buffer__consume(a->events);
 	plan_took_events(&a->plan, now_ns());
 	pokes = __atomic_load_n(&a->in.config->pokes, __ATOMIC_ACQUIRE);
-	if (pokes != a->pokes)
+	if (pokes != a->pokes) {
+		guard_started(&a->guard);
 		plan_changed(&a->plan, now_ns());
+	}
 	a->pokes = pokes;
 }
 
@@ -118,19 +125,18 @@ static int find_namespaces(struct agent *a, bool all)
 }
 
 /* What programs are, and where those may be that are sought. */
-static int prepare(struct agent *a, const struct plan_pass *how, struct plan_result *r)
+static int prepare(struct agent *a, const struct plan_pass *how, struct judge_result *vetted,
+		   struct plan_result *r)
 {
 	unsigned long long start = own_ns(a);
 	int err = find_namespaces(a, how->all);
 
 	if (how->vet && !err) {
-		struct judge_result vetted = {};
-
-		err = judge_all(&a->in, how->fresh ? HOP_MODE_JOINS : 0, a->veto, &a->flips, &vetted);
+		err = judge_all(&a->in, how->fresh ? HOP_MODE_JOINS : 0, a->veto, &a->flips, vetted);
 		r->vetted = !err;
-		r->look_again = vetted.pending || vetted.flips;
+		r->look_again = vetted->pending || vetted->flips;
 		if (!err)
-			msg_debug("examined %u sockets, %u vetoed", vetted.sockets, vetted.vetoed);
+			msg_debug("examined %u sockets, %u vetoed", vetted->sockets, vetted->vetoed);
 	}
 	if (how->seek && seek_namespaces(&a->in, &a->plan.dirty))
 		msg_debug("cannot tell where all are that are sought");
@@ -177,12 +183,15 @@ static void run_pass(struct agent *a)
 {
 	unsigned long long joined = instance_counter(&a->in, HOP_CNT_JOINED);
 	struct plan_result result = {};
+	struct judge_result vetted = {};
 	struct plan_pass how;
 	struct pass pass;
 	int err;
 
 	plan_pass_begins(&a->plan, now_ns(), &how);
-	err = prepare(a, &how, &result);
+	err = prepare(a, &how, &vetted, &result);
+	/* what it costs to load is no part of a pass */
+	guard_follow(&a->guard, &a->in, vetted.splicers, how.vet && !err && !how.fresh);
 	visit(a, &how, &pass);
 	if (err)
 		fail(a, "looking at programs", err);
@@ -203,6 +212,7 @@ static void review(struct agent *a)
 		.lost = instance_counter(&a->in, HOP_CNT_EVENTS_LOST),
 	};
 
+	guard_started(&a->guard); /* events of programs that started may have been lost */
 	collapse_sweep(&a->in);
 	r.again = sweep_run(&a->sweep, &a->in);
 	r.any_members = a->in.config->members;
@@ -226,6 +236,8 @@ static int work(struct agent *a)
 {
 	int err = 0;
 
+	if (guard_work(&a->guard, &a->in, a->veto))
+		plan_all(&a->plan, now_ns());
 	while (!err) {
 		switch (plan_job(&a->plan, now_ns())) {
 		case PLAN_REVIEW:
@@ -265,6 +277,17 @@ static int watch(struct agent *a, int fd, int source)
 	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
 }
 
+/* Until the plan or the guard has something to do; -1: neither. */
+static int timeout_ms(const struct agent *a)
+{
+	unsigned long long now = now_ns(), due = guard_due(&a->guard, &a->in);
+	int plan = plan_timeout_ms(&a->plan, now), guard = -1;
+
+	if (due)
+		guard = due <= now ? 0 : (int)((due - now) / 1000000) + 1;
+	return plan < 0 || (guard >= 0 && guard < plan) ? guard : plan;
+}
+
 int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 {
 	struct epoll_event ev[8];
@@ -274,9 +297,10 @@ int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 		ret = watch(a, extra_fd, SOURCE_EXTRA);
 	collapse_sweep(&a->in);
 	pass_forget(&a->in);
+	guard_started(&a->guard);
 	plan_all(&a->plan, now_ns());
 	while (!ret && !a->in.config->draining) {
-		int n = epoll_wait(a->epoll_fd, ev, ARRAY_SIZE(ev), plan_timeout_ms(&a->plan, now_ns()));
+		int n = epoll_wait(a->epoll_fd, ev, ARRAY_SIZE(ev), timeout_ms(a));
 
 		if (n < 0 && errno != EINTR)
 			ret = -errno;

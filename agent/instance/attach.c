@@ -149,19 +149,39 @@ static __u32 own_sockops(const struct instance *in)
 	return prog < 0 || bpf_obj_get_info_by_fd(prog, &info, &len) ? 0 : info.id;
 }
 
+static bool others_on(const char *path, __u32 own)
+{
+	__u32 ids[64], n = ARRAY_SIZE(ids);
+
+	if (cgroup_sockops_progs(path, true, ids, &n))
+		return false;
+	for (__u32 i = 0; i < n; i++)
+		if (ids[i] != own)
+			return true;
+	return false;
+}
+
 /*
  * Other programs may want the round-trip callback: then we never switch it off. For those that came after us
  * a second attach finds out.
  */
 static void look_for_others(struct instance *in, const char *path)
 {
-	__u32 ids[64], n = ARRAY_SIZE(ids), own = own_sockops(in);
+	if (others_on(path, own_sockops(in)))
+		in->config->keep_rtt = 1;
+}
 
-	if (cgroup_sockops_progs(path, true, ids, &n))
-		return;
-	for (__u32 i = 0; i < n; i++)
-		if (ids[i] != own)
-			in->config->keep_rtt = 1;
+static int others_on_cgroup(__u64 id, const struct hop_cgroup *cg, void *arg)
+{
+	(void)id;
+	return others_on(cg->path, *(const __u32 *)arg);
+}
+
+bool instance_shares_sockops(const struct instance *in)
+{
+	__u32 own = own_sockops(in);
+
+	return instance_each_cgroup(in, others_on_cgroup, &own) > 0;
 }
 
 int instance_attach(struct instance *in, const char *path, __u32 flags, struct netns_list *blocked)

@@ -18,4 +18,7 @@ int instance_attach(struct instance *in, const char *path, __u32 flags, struct n
 int instance_mark_leaving(struct instance *in, __u64 cgroup_id);
 int instance_unattach(struct instance *in, __u64 cgroup_id);
 
+/* Do sockops programs of others, another instance's included, run for sockets of an attached cgroup? */
+bool instance_shares_sockops(const struct instance *in);
+
 #endif

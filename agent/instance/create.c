@@ -123,7 +123,7 @@ static int pin_maps(struct hop_bpf *skel, const char *dir)
 		{MAP_VETTED, skel->maps.vetted},      {MAP_CGROUPS, skel->maps.cgroups},
 		{MAP_POLICY, skel->maps.policy},      {MAP_COLLAPSE, skel->maps.collapse},
 		{MAP_RELAYED, skel->maps.relayed},    {MAP_PASSES, skel->maps.passes},
-		{MAP_PROGRAMS, skel->maps.programs},
+		{MAP_PROGRAMS, skel->maps.programs},  {MAP_SPLICED, skel->maps.spliced},
 	};
 	int err = 0;
 

@@ -6,11 +6,12 @@
  *
  *   sockhop/NAME/            the instance; flock(2) on this folder serialises attach, detach, run
  *     config members ends socks counters events vetted cgroups policy     maps
- *     collapse relayed passes programs                                    maps
+ *     collapse relayed passes programs spliced                                 maps
  *     visit collect show_tcp holders relay_ends                           iterator links
  *     exec                                                                tracepoint link
  *     sockops setsockopt                                                  programs for cgroups
  *     show_end poke begin                                                 programs that user space runs
+ *     guard guard-entry                                                   links of the splice guard (guard.h)
  *     cgroup-ID cgroup-ID-setsockopt                                      their links to an attached cgroup
  *     agent/               flock(2) on this folder is held by the resident agent
  *   sockhop/NAME-draining-N/ an instance that is detached but could not drain yet
@@ -36,6 +37,9 @@
 #define INSTANCE_SHOW_END "show_end"
 /* And of hop_poke. */
 #define INSTANCE_POKE "poke"
+/* The splice guard, while there is one: what refuses, and what goes before it. */
+#define INSTANCE_GUARD	     "guard"
+#define INSTANCE_GUARD_ENTRY "guard-entry"
 /* And of hop_begin. */
 #define INSTANCE_BEGIN "begin"
 
@@ -54,6 +58,7 @@ enum instance_map {
 	MAP_RELAYED,
 	MAP_PASSES,
 	MAP_PROGRAMS,
+	MAP_SPLICED,
 	MAP_COUNT
 };
 enum instance_iter { ITER_VISIT, ITER_COLLECT, ITER_SHOW_TCP, ITER_HOLDERS, ITER_RELAY_ENDS, ITER_COUNT };

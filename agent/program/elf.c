@@ -23,6 +23,7 @@ struct scan {
 	Elf *elf;
 	__u64 tables; /* bytes of sections that were read so far */
 	bool interp, pie;
+	bool go, go_build_info;
 	bool defines_splice, defines_start;
 	struct veto *out;
 };
@@ -33,6 +34,9 @@ static void veto(struct veto *out, __u32 why, const char *fmt, ...)
 {
 	va_list ap;
 
+	/* a guard answers for these two, whatever else there is */
+	if (!out->rest && why != HOP_WHY_SPLICE && why != HOP_WHY_GO)
+		out->rest = why;
 	if (out->why != HOP_WHY_NONE && out->why != HOP_WHY_OOB)
 		return;
 	out->why = why;
@@ -223,11 +227,17 @@ static int take_sections(struct scan *s)
 		}
 		name = string_at(strings, sh.sh_name);
 		/* cmd/link writes both; strip(1) and -ldflags=-s leave them, since programs read them */
-		if (!strcmp(name, ".note.go.buildid") || !strcmp(name, ".go.buildinfo"))
+		if (!strcmp(name, ".note.go.buildid") || !strcmp(name, ".go.buildinfo")) {
 			veto(s->out, HOP_WHY_GO, "is a Go program");
+			s->go = true;
+			s->go_build_info |= name[1] == 'g';
+		}
 		if (take_section(s, scn, &sh))
 			return -1;
 	}
+	/* before 1.13; 1.11 takes a refused splice for an error (golang/go issues 27355 and 27513) */
+	if (s->go && !s->go_build_info && !s->out->rest)
+		s->out->rest = HOP_WHY_GO;
 	return 0;
 }
 
@@ -283,6 +293,9 @@ static void take_code(struct scan *s, const GElf_Ehdr *eh)
 	if (found.number)
 		veto(s->out, HOP_WHY_SPLICE, "%s a raw %s system call",
 		     is_static ? "is a static executable with" : "has", elfcode_name(found.number));
+	/* the guard knows the system calls of one architecture */
+	if (!known && !s->out->rest)
+		s->out->rest = s->out->why;
 }
 
 static void classify(struct scan *s)

@@ -15,6 +15,7 @@
 
 struct veto {
 	__u32 why;	     /* enum hop_why: HOP_WHY_NONE, SPLICE, GO, OOB or UNKNOWN */
+	__u32 rest;	     /* of SPLICE and GO: what there is beyond that, which no guard answers for */
 	bool elf;	     /* it is an ELF file at all */
 	bool libc;	     /* it is the C library, whose wrappers do not count */
 	bool uses_ioctl;     /* imports ioctl, or is static */

@@ -7,8 +7,10 @@
 #include "judge.h"
 #include "examiner.h"
 #include "flips.h"
+#include "process.h"
 #include "agent/instance/instance.h"
 #include "agent/lib/util.h"
+#include "cgroup/cgroup.h"
 #include "bpf/policy.h"
 
 /* What one process's program says; its sockets come one after the other. */
@@ -23,6 +25,7 @@ struct program {
 struct judged {
 	__u64 cookie; /* 0: free place */
 	__u32 why, pid;
+	bool guarded; /* the splice guard answers for `why` */
 	bool pending; /* some program is not examined yet */
 	char comm[16];
 };
@@ -103,19 +106,24 @@ static __u32 judge(struct vetting *v, const struct hop_holder *h, const struct p
 		return HOP_WHY_FLIPS;
 	if (action == HOP_ACTION_TRUST)
 		return HOP_WHY_NONE;
-	if (p->veto.why)
+	if (p->veto.why && !veto_can_be_guarded(&p->veto))
 		return p->veto.why;
 	if (v->in->config->hop_fionread_broken && p->veto.uses_fionread)
 		return HOP_WHY_FIONREAD;
-	return HOP_WHY_NONE;
+	return p->veto.why;
+}
+
+static bool is_guarded(__u32 why, const struct veto_result *veto)
+{
+	return why && why == veto->why && veto_can_be_guarded(veto);
 }
 
 /* Could a trust rule be about this program? One that names no program is: it matches whatever runs. */
-static bool may_be_trusted(const struct vetting *v, const struct veto_result *veto)
+static bool may_be_trusted(const struct hop_policy *policy, const struct veto_result *veto)
 {
-	for (__u32 i = 0; i < v->policy.count; i++)
-		if (v->policy.rule[i].action == HOP_ACTION_TRUST &&
-		    hop_rule_match_program(&v->policy.rule[i], veto->comm, veto->exe))
+	for (__u32 i = 0; i < policy->count; i++)
+		if (policy->rule[i].action == HOP_ACTION_TRUST &&
+		    hop_rule_match_program(&policy->rule[i], veto->comm, veto->exe))
 			return true;
 	return false;
 }
@@ -127,11 +135,14 @@ static bool may_be_trusted(const struct vetting *v, const struct veto_result *ve
  */
 static void remember(struct vetting *v, const struct hop_holder *h, __u32 why, const struct veto_result *veto)
 {
-	struct hop_program p = {.task = h->task, .start = h->start, .trust = may_be_trusted(v, veto)}, old;
+	struct hop_program p = {.task = h->task,
+				.start = h->start,
+				.trust = may_be_trusted(&v->policy, veto)},
+			   old;
 
 	if (!h->cred || (why != HOP_WHY_SPLICE && why != HOP_WHY_GO && why != HOP_WHY_FIONREAD))
 		return;
-	p.vet = (struct hop_vet){.why = why, .pid = h->pid, .gen = v->gen};
+	p.vet = (struct hop_vet){.why = why, .pid = h->pid, .gen = v->gen, .guarded = is_guarded(why, veto)};
 	memcpy(p.vet.comm, veto->comm, sizeof(p.vet.comm));
 	if (bpf_map_lookup_elem(v->in->map[MAP_PROGRAMS], &h->cred, &old) || memcmp(&old, &p, sizeof(p)))
 		bpf_map_update_elem(v->in->map[MAP_PROGRAMS], &h->cred, &p, BPF_ANY);
@@ -144,6 +155,7 @@ static int add_holder(const void *record, void *arg)
 	struct vetting *v = arg;
 	const struct program *p;
 	struct judged *j;
+	bool guarded;
 	__u32 why;
 	int err = v->n * 2 >= v->room ? grow(v) : 0;
 
@@ -155,12 +167,16 @@ static int add_holder(const void *record, void *arg)
 	if (p->err == -ESRCH) /* its sockets went with it, or others hold them too */
 		return 0;
 	why = p->err ? HOP_WHY_NONE : judge(v, h, p);
+	guarded = !p->err && is_guarded(why, &p->veto);
 	remember(v, h, why, &p->veto);
+	v->out->splicers += guarded;
 	j = place_of(v->judged, v->room, h->cookie);
 	v->n += !j->cookie;
-	if (!j->cookie || (!j->why && why)) {
+	/* a reason that the guard answers for is weaker than one that stands */
+	if (!j->cookie || (!j->why && why) || (j->guarded && why && !guarded)) {
 		j->cookie = h->cookie;
 		j->why = why;
+		j->guarded = guarded;
 		j->pid = h->pid;
 		memcpy(j->comm, p->err ? h->comm : p->veto.comm, sizeof(j->comm));
 	}
@@ -170,7 +186,7 @@ static int add_holder(const void *record, void *arg)
 
 static void publish(struct vetting *v, const struct judged *j)
 {
-	struct hop_vet vet = {.why = j->why, .pid = j->pid, .gen = v->gen}, old;
+	struct hop_vet vet = {.why = j->why, .pid = j->pid, .gen = v->gen, .guarded = j->guarded}, old;
 
 	memcpy(vet.comm, j->comm, sizeof(vet.comm));
 	v->out->vetoed += vet.why != 0;
@@ -183,7 +199,7 @@ static void publish(struct vetting *v, const struct judged *j)
 static void publish_all(struct vetting *v)
 {
 	for (const struct judged *j = v->judged; j < v->judged + v->room; j++) {
-		if (j->cookie && j->pending && !j->why)
+		if (j->cookie && j->pending && (!j->why || j->guarded))
 			v->out->pending++;
 		else if (j->cookie)
 			publish(v, j);
@@ -213,4 +229,50 @@ int judge_all(struct instance *in, __u32 mode, struct veto_cache *cache, struct 
 		publish_all(v);
 	free(v->judged);
 	return err;
+}
+
+struct splicers {
+	struct hop_policy policy;
+	struct veto_cache *cache;
+	unsigned int *found;
+	bool pending;
+};
+
+static int find_splicer(pid_t pid, void *arg)
+{
+	struct splicers *s = arg;
+	struct veto_result veto;
+	int r = veto_process(s->cache, pid, &veto);
+
+	s->pending |= r == -EAGAIN;
+	/* whom a rule trusts needs none; where it does not apply, his first socket asks for one */
+	*s->found = !r && veto_can_be_guarded(&veto) && !may_be_trusted(&s->policy, &veto);
+	return *s->found;
+}
+
+static int find_in_cgroup(__u64 id, const struct hop_cgroup *cg, void *arg)
+{
+	int r = cgroup_each_pid(cg->path, find_splicer, arg);
+
+	(void)id;
+	return r == -ENOENT ? 0 : r;
+}
+
+int judge_splicers(const struct instance *in, struct veto_cache *cache, unsigned int *splicers)
+{
+	_cleanup_free_ struct splicers *s = calloc(1, sizeof(*s));
+	int r;
+
+	*splicers = 0;
+	if (!s)
+		return -ENOMEM;
+	s->cache = cache;
+	s->found = splicers;
+	veto_cache_look(cache);
+	r = instance_policy_get(in, &s->policy);
+	if (!r)
+		r = instance_each_cgroup(in, find_in_cgroup, s);
+	if (r < 0)
+		return r;
+	return s->pending && !*splicers ? -EAGAIN : 0;
 }

@@ -22,6 +22,7 @@ struct judge_result {
 	unsigned int sockets; /* (process, socket) records seen */
 	unsigned int vetoed;  /* sockets with a veto */
 	unsigned int pending; /* sockets that keep the answer they had, since a program is not examined yet */
+	unsigned int splicers; /* sockets that the splice guard is for */
 	unsigned int flips; /* programs that were found to turn members blocking, and were not known for it */
 };
 
@@ -32,5 +33,11 @@ struct judge_result {
  */
 int judge_all(struct instance *in, __u32 mode, struct veto_cache *cache, struct flips *flips,
 	      struct judge_result *out);
+
+/*
+ * Is there a process in an attached cgroup that the splice guard is for? *splicers: 1 or 0. 0; -EAGAIN: none
+ * so far, but some are still being examined; -errno.
+ */
+int judge_splicers(const struct instance *in, struct veto_cache *cache, unsigned int *splicers);
 
 #endif

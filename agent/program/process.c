@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "process.h"
+#include "guard_list.h"
 #include "scanner.h"
 #include "agent/lib/util.h"
 
@@ -49,6 +50,8 @@ conclude(struct veto_result *out, __u32 why, const char *fmt, ...)
 	bool strong = why == HOP_WHY_SPLICE || why == HOP_WHY_GO;
 	va_list ap;
 
+	if (!out->rest && !strong)
+		out->rest = why;
 	if (out->why == HOP_WHY_SPLICE || out->why == HOP_WHY_GO || (out->why && !strong))
 		return;
 	out->why = why;
@@ -162,6 +165,8 @@ static void take_object(struct examiner *x, int path_fd, const char *path, struc
 	out->uses_fionread |= v.uses_ioctl && v.names_fionread && !asks_fionread_elsewhere(path);
 	if (v.why)
 		conclude(out, v.why, "%s %s", path, v.what);
+	if (!out->rest)
+		out->rest = v.rest;
 }
 
 static bool parse_mapping(char *line, struct mapping *m)
@@ -282,7 +287,7 @@ static int open_process(pid_t pid, struct veto_result *out)
 {
 	char path[32];
 
-	out->why = HOP_WHY_NONE;
+	out->why = out->rest = HOP_WHY_NONE;
 	out->uses_ioctl = out->uses_fionread = false;
 	out->comm[0] = out->exe[0] = out->reason[0] = '\0';
 	snprintf(path, sizeof(path), "/proc/%d", pid);
@@ -314,6 +319,25 @@ int veto_examine(struct examiner *x, pid_t pid, struct veto_result *out)
 	if (r)
 		conclude(out, HOP_WHY_UNKNOWN, "process %d (%s) cannot be examined: %s", pid, out->comm,
 			 strerror(-r));
-	/* the rest can only say the same more strongly */
-	return x->pending && !out->why ? -EAGAIN : 0;
+	/* what was not looked at can only say the same more strongly */
+	return x->pending && (!out->why || veto_can_be_guarded(out)) ? -EAGAIN : 0;
+}
+
+/* Is it known not to go on by read(2) when the first splice(2) of a copy is refused? By its file's name. */
+static bool refusal_breaks(const char *exe)
+{
+	const char *slash = strrchr(exe, '/'), *name = slash ? slash + 1 : exe;
+
+#define X(program, source)          \
+	if (!strcmp(name, program)) \
+		return true;
+	GUARD_LIST(X)
+#undef X
+	return false;
+}
+
+bool veto_can_be_guarded(const struct veto_result *veto)
+{
+	return (veto->why == HOP_WHY_SPLICE || veto->why == HOP_WHY_GO) && !veto->rest &&
+	       !refusal_breaks(veto->exe);
 }

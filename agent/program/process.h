@@ -14,6 +14,7 @@
 
 struct veto_result {
 	__u32 why;	    /* enum hop_why; HOP_WHY_NONE: fit */
+	__u32 rest;	    /* of SPLICE and GO: what there is beyond that, as in struct veto */
 	bool uses_ioctl;    /* some object imports ioctl, or the program is static */
 	bool uses_fionread; /* one of them also has the number FIONREAD; scripts may bring their own */
 	char comm[16];
@@ -44,5 +45,9 @@ struct examiner {
 int veto_examine(struct examiner *x, pid_t pid, struct veto_result *out);
 /* The answer for a process that could not be examined for the errno `err`. 0 or -ESRCH. */
 int veto_unexamined(pid_t pid, int err, struct veto_result *out);
+
+/* Is this veto one that the splice guard answers for: it splices, goes on when that is refused, and no more?
+ */
+bool veto_can_be_guarded(const struct veto_result *veto);
 
 #endif

@@ -12,7 +12,7 @@
 
 /* The answer as it goes over the socket: no padding, and no bytes that a bool must not have. */
 struct answer {
-	__u32 why;
+	__u32 why, rest;
 	__u8 elf, libc, uses_ioctl, names_fionread;
 	__u8 last, pad[3]; /* the scanner ends with this answer */
 	char what[sizeof(((struct veto *)0)->what)];
@@ -23,6 +23,7 @@ static int scanner_sock;
 static void send_answer(const struct veto *v, bool last)
 {
 	struct answer a = {.why = v->why,
+			   .rest = v->rest,
 			   .elf = v->elf,
 			   .libc = v->libc,
 			   .uses_ioctl = v->uses_ioctl,
@@ -107,16 +108,22 @@ static int send_file(int sock, int fd)
 	return sendmsg(sock, &m, MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
+static bool is_reason(__u32 why)
+{
+	return why == HOP_WHY_NONE || why == HOP_WHY_SPLICE || why == HOP_WHY_GO || why == HOP_WHY_OOB ||
+	       why == HOP_WHY_UNKNOWN;
+}
+
 /* The scanner has seen hostile bytes: what it says is as hostile. Is it an answer that elfscan() could give?
  */
 static bool take_answer(const struct answer *a, struct veto *out)
 {
-	if (a->why != HOP_WHY_NONE && a->why != HOP_WHY_SPLICE && a->why != HOP_WHY_GO &&
-	    a->why != HOP_WHY_OOB && a->why != HOP_WHY_UNKNOWN)
+	if (!is_reason(a->why) || !is_reason(a->rest) || (a->rest && !a->why))
 		return false;
 	if (!memchr(a->what, '\0', sizeof(a->what)) || !a->what[0] != (a->why == HOP_WHY_NONE))
 		return false;
 	*out = (struct veto){.why = a->why,
+			     .rest = a->rest,
 			     .elf = a->elf,
 			     .libc = a->libc,
 			     .uses_ioctl = a->uses_ioctl,

@@ -15,6 +15,7 @@
 #include "agent/lib/map.h"
 #include "agent/lib/report.h"
 #include "agent/lib/util.h"
+#include "agent/program/guard.h"
 
 #define add(o, key, value) json_object_object_add(o, key, value)
 
@@ -117,6 +118,19 @@ static void add_profile(json_object *o, const struct hop_config *config)
 	add(profile, "fionread_counts_hops", json_object_new_boolean(!config->hop_fionread_broken));
 	add(profile, "adopts_old_connections", json_object_new_boolean(config->setsockopt_iter));
 	add(o, "profile", profile);
+}
+
+/* The splice guard: null while there is none; `vouches`: sockets that are established now may join by it. */
+static void add_guard(json_object *o, const struct hop_config *config)
+{
+	json_object *guard = NULL;
+
+	if (config->guard_kind && config->guard_last) {
+		guard = json_object_new_object();
+		add(guard, "mechanism", json_object_new_string(guard_name(config->guard_kind)));
+		add(guard, "vouches", json_object_new_boolean(config->guard));
+	}
+	add(o, "splice_guard", guard);
 }
 
 /* How many sockmaps of others are on this host: their sockets never join. null without the right to ask. */
@@ -245,6 +259,8 @@ static const struct {
 	{"sought", HOP_CNT_SOUGHT},
 	{"bytes_trimmed", HOP_CNT_TRIMMED},
 	{"bad_moves", HOP_CNT_BAD_MOVES},
+	{"spliced", HOP_CNT_SPLICED},
+	{"splices_refused", HOP_CNT_REFUSED},
 };
 
 static void add_counters(json_object *o, const struct instance *in)
@@ -412,6 +428,7 @@ static void add_vetoes(json_object *o, const struct instance *in, struct report 
 		add(row, "sockets", number(all.veto[i].sockets));
 		add(row, "reason", json_object_new_string(reason_why(v->why)->name));
 		add(row, "meaning", json_object_new_string(reason_why(v->why)->help));
+		add(row, "unless_guarded", json_object_new_boolean(v->guarded));
 		json_object_array_add(list, row);
 	}
 	free(all.veto);
@@ -464,6 +481,7 @@ void status_instance(json_object *o, const struct instance *in, struct report *r
 	add_agent(o, in);
 	add_passes(o, in, r);
 	add_profile(o, in->config);
+	add_guard(o, in->config);
 	add_force(o, in->config->force);
 	add_foreign(o);
 	add_cgroups(o, in, r);

@@ -45,9 +45,18 @@ traces() {
 		length == 12' "$json"
 	jq -e '.self_test | .adoption_ms > 0 and .adoption_segments >= 128 and .hops > 0 and .detach_ms > 0 and
 		.lives_on' "$json"
-	jq -e '.profile | [.[] | type] | length == 6 and all(. == "boolean")' "$json"
+	jq -e '.profile | has("splice_guard") and ([del(.splice_guard)[] | type] | length == 6 and all(. == "boolean"))' "$json"
 	jq -e '.result and .kernel' "$json"
 	jq -e '[.checks[] | select(.state == "ok")] | all(.fix == null)' "$json"
+}
+
+@test "a host that refuses the splice guard: a warning with what to do, and the rest works" {
+	require_root
+	timeout 60 "$hops" check --json >"$json" || true
+	jq -c '.checks[] | select(.check == "splice guard")' "$json"
+	[ "$(jq -r .profile.splice_guard "$json")" = null ] || skip "this host lets us see splice(2)"
+	jq -e '.checks[] | select(.check == "splice guard") | .state == "warning" and (.found | test("^none: ")) and
+		(.fix | test("trust"))' "$json"
 }
 
 @test "table and JSON say the same" {

@@ -423,6 +423,7 @@ completes() {
 }
 
 @test "a pair that may not hop is listed with its programs and the reason" {
+	export SOCKHOP_TEST_FORCE=guard # the veto as it is without a splice guard
 	attach_new_cgroup
 	start_traffic
 	# python imports splice(2)
@@ -566,6 +567,23 @@ pins=/sys/fs/bpf/sockhop
 	code=$(for o in "$BUILD"/bpf/*.bpf.o; do llvm-objdump -d "$o"; done)
 	grep -q '85 00 00 00 47 00 00 00' <<<"$code" # bpf_msg_redirect_hash: what we look for would be found
 	if grep -E '85 00 00 00 (3d|3e|5a|5b) 00 00 00' <<<"$code"; then return 1; fi
+}
+
+@test "each policy that is installed is understood, and says what the operator vouches for" {
+	local file
+	attach_new_cgroup
+	for file in "$BATS_TEST_DIRNAME"/../../docs/policies/*.policy; do
+		echo "$file"
+		hop policy set "$file" --instance "$instance"
+		expect [ "$status" -eq 0 ]
+		# those that are commented out, too
+		sed 's/^#trust/trust/' "$file" >"$BATS_TEST_TMPDIR/all"
+		hop policy set "$BATS_TEST_TMPDIR/all" --instance "$instance"
+		expect [ "$status" -eq 0 ]
+		hop policy show --json --instance "$instance"
+		expect holds '.rules | length > 0 and all(.action == "trust")'
+		expect grep -q '^# You vouch for: ' "$file"
+	done
 }
 
 @test "the program that is installed refuses the test switches; elsewhere they are named, loudly" {

@@ -84,6 +84,7 @@ start_spliced() {
 
 # small ones until the list says why haproxy stays out, then large ones both ways
 through_haproxy() {
+	veto_stands
 	attached_cgroup
 	start_spliced "$1"
 	spawn_member wrk -t 1 -c 4 -d 60 "http://127.0.0.1:$PORT/small"
@@ -104,6 +105,7 @@ through_haproxy() {
 @test "haproxy with splice stays out by veto, TCP" { through_haproxy tcp; }
 
 @test "python3 -m http.server stays out" {
+	veto_stands
 	attached_cgroup
 	PORT=$(free_port)
 	cp "$BIG" "$BATS_TEST_TMPDIR/big"

@@ -246,7 +246,8 @@ columns() {
 
 # catalogue_columns CASE...: those of the catalogue, and the whole of its themes that are programs of their own
 catalogue_columns() {
-	attach --instance lab
+	# its splices are for the veto; those of members are splicer's
+	SOCKHOP_TEST_FORCE=guard attach --instance lab
 	export SOCKHOP=/t/sockhop SOCKHOP_INSTANCE=lab
 	columns catalogue "$@"
 	columns catalogue_fionread --all
@@ -303,6 +304,170 @@ broken() {
 	detach
 }
 
+# splicer NAME SECONDS CASE ARGUMENT...: the last line of the program decides, and its exit status
+splicer() {
+	name=$1 limit=$2
+	shift 2
+	member "$limit" splicer "$@"
+	verdict "$name" $? "$(field refused) refused, $(field late) late, $(field spliced) spliced, $(field hop_percent) % hopped"
+}
+
+# expect NAME CONDITION...: of the shell's test
+expect() {
+	name=$1
+	shift
+	if [ "$@" ]; then row "$name" pass ""; else row "$name" FAIL "$*"; fi
+}
+
+status_value() { sockhop status | sed -n "s/^$1: *//p"; }
+
+# guard_up: somebody who can splice runs until the guard is there; connections from then on may join. 1: there is none
+guard_up() {
+	if grep -q '^warning *splice guard' /tmp/check; then
+		row "splice guard" skip "$(grep -o 'none: .*' /tmp/check)"
+		return 1
+	fi
+	background splicer marked -n 1 -s 60
+	n=0
+	until status_value "splice guard" | grep -q / || [ $((n += 1)) -gt 200 ]; do usleep 100000; done
+	kill $pid
+	wait $pid
+	row "splice guard" "$([ $n -le 200 ] && echo pass || echo FAIL)" "$(status_value "splice guard")"
+}
+
+# A Go program joins and hops, io.Copy() on its members goes on by read and write, a proxy that only copies stays on TCP.
+real_go() {
+	[ -x /t/gotalk ] || { row "guard: a Go program" skip "the host has no go"; return; }
+	before=$(status_value "splices refused")
+	member 150 gotalk -n 300 -s 20 -b 102400
+	verdict "guard: a Go program" $? "$(tail -n1 /tmp/out)"
+	refused=$(($(status_value "splices refused") - before))
+	if [ $refused -eq 0 ] && sockhop status | grep -q 'edge-triggered '; then
+		row "guard: Go is refused, once a copy" skip "edge-triggered, so it stays out here"
+		return
+	fi
+	expect "guard: Go is refused, once a copy" $refused -eq 3
+}
+
+# Programs that can splice are members: the first splice of a copy is refused, and nothing else is noticed.
+guard() {
+	attach
+	guard_up || { detach; return; }
+	splicer "guard: copies as Go" 120 go -n 10
+	expect "guard: Go, refused and hopping" "$(field refused)" -eq 30 -a "$(field hop_percent)" -gt 80
+	splicer "guard: copies as HAProxy" 120 sticky -n 10
+	expect "guard: HAProxy, refused and hopping" "$(field refused)" -eq 10 -a "$(field hop_percent)" -gt 80
+	splicer "guard: spliced before it could join" 120 marked -n 10 -s 5
+	expect "guard: never joins" "$(field refused)$(field hop_percent)" = 00
+	sockhop status | grep -q 'splices '
+	verdict "guard: why not" $? "$(sockhop status | grep -oE '[0-9]+ +splices ')"
+	splicer "guard: sendfile, io_uring, tee, vmsplice" 60 calls
+	real_go
+	background splicer go -n 5 -w 4
+	wait_line 'splicer joined' /tmp/log 40
+	kill -9 "$(status_value 'agent pid')"
+	wait $pid
+	code=$?
+	cp /tmp/log /tmp/out
+	cat /tmp/log
+	verdict "guard: the agent is dead" $code "$(field refused) refused, $(field hop_percent) % hopped"
+	expect "guard: acts without an agent" "$(field refused)" -eq 15
+	detach
+	verdict "guard: detach" $? "$(tail -n1 /tmp/out)"
+	expect "guard: nothing is left" ! -e /sys/fs/bpf/sockhop
+	splicer "guard: spliced after the detach" 60 marked -n 2 -s 0
+	expect "guard: gone" "$(field refused)" -eq 0
+}
+
+# Joins and splices at once, and the same where the mark does not count: that must be seen.
+guard_race() {
+	for rule in young young,mark; do
+		SOCKHOP_TEST_FORCE=$rule attach
+		guard_up || { detach; return; }
+		member 100 splicer race -n 6 -s 20
+		code=$?
+		sockhop status | grep -E 'splice|joined'
+		if [ $rule = young ]; then
+			verdict "guard: race of splice and join" $code "$(field refused) refused, $(field late) late, $(field spliced) spliced"
+		else
+			expect "guard: seen without the mark" $code -eq 1 -a "$(field late)" -gt 0
+		fi
+		detach
+	done
+}
+
+vouches() { sockhop status --json | grep -qE '"vouches": *true'; }
+
+# A splice that cannot be marked takes place, and ends the trust in this generation of the guard; then comes the next one.
+guard_unmarked() {
+	attach
+	guard_up || { detach; return; }
+	optmem=$(cat /proc/sys/net/core/optmem_max)
+	echo 1 >/proc/sys/net/core/optmem_max
+	splicer "guard: no memory for a mark" 60 marked -n 1 -s 0
+	if vouches; then code=1; else code=0; fi
+	verdict "guard: vouches for nobody then" $code ""
+	echo "$optmem" >/proc/sys/net/core/optmem_max
+	background splicer marked -n 1 -s 60
+	n=0
+	until vouches || [ $((n += 1)) -gt 200 ]; do usleep 100000; done
+	kill $pid
+	wait $pid
+	splicer "guard: the next generation" 120 go -n 2
+	expect "guard: refuses" "$(field refused)" -eq 6
+	detach
+}
+
+no_guard() { ! status_value "splice guard" | grep -q / && ! ls /sys/fs/bpf/sockhop/default/guard* >/dev/null 2>&1; }
+
+# Nobody needs the guard any more (young: for 2 s): it goes, and comes back.
+guard_goes() {
+	SOCKHOP_TEST_FORCE=young attach
+	guard_up || { detach; return; }
+	n=0
+	until no_guard || [ $((n += 1)) -gt 300 ]; do usleep 100000; done
+	no_guard
+	verdict "guard: goes when nobody needs it" $? ""
+	guard_up
+	splicer "guard: comes back" 120 go -n 2
+	expect "guard: refuses again" "$(field refused)" -eq 6
+	detach
+}
+
+# The guard cannot be had: the veto stands.
+unguarded() {
+	SOCKHOP_TEST_FORCE=guard attach
+	member 60 splicer go -n 2
+	expect "no guard: never joins" $? -eq 77
+	sockhop status | grep -q 'splice-capable'
+	verdict "no guard: the veto stands" $? ""
+	detach
+}
+
+# What the guard costs programs outside of the attached cgroup; nanoseconds are instructions, see run.sh.
+guard_cost() {
+	: >/tmp/check
+	attach
+	run 100 guard_cost
+	run 100 guard_cost
+	row "cost: no guard" pass "$(tail -n1 /tmp/out)"
+	guard_up
+	run 100 guard_cost
+	row "cost: guard" pass "$(tail -n1 /tmp/out)"
+	detach
+	run 100 guard_cost
+	row "cost: detached" pass "$(tail -n1 /tmp/out)"
+}
+
+guard_only() {
+	check
+	guard
+	guard_unmarked
+	guard_goes
+	guard_race
+	unguarded
+}
+
 quick() {
 	check
 	attach || { row attach FAIL "$(tail -n1 /tmp/out)"; return; }
@@ -346,6 +511,11 @@ full() {
 	relay auto mixed 2
 	collapse
 	broken
+	guard
+	guard_unmarked
+	guard_goes
+	guard_race
+	unguarded
 	real_nginx 100
 }
 

@@ -12,6 +12,7 @@
 #
 # ICOUNT=1 (or 3): an instruction takes 2 (8) ns of the guest's clock, so that nothing is late however busy the host is. LIMIT: seconds
 # for a guest, instead of 120 (-q) to 2400.
+# KERNEL_APPEND: more for the kernel's command line, such as lsm=lockdown, so that no LSM program acts.
 # Output of a run: build/kernels/SERIES-SUITE.log (the tests) and .console (the kernel). Exit status: 0 all passed,
 # 1 something failed or a kernel complained, 77 no kernel, no QEMU, or a host so slow that the guest did not get to its
 # tests in time (with -q: to the end of them; LIMIT).
@@ -83,6 +84,7 @@ machine() {
 	case $suite in
 	real*) memory=2G && echo -drive "file=$image,if=none,id=tree,format=raw,snapshot=on" -device nvme,drive=tree,serial=tree ;;
 	cost) cpus=1 shift=3 ;;
+	guard_cost) cpus=1 shift=0 ;; # a nanosecond an instruction
 	esac
 	if [ -n "$shift" ]; then echo -accel tcg,thread=single -icount "shift=$shift,sleep=off"; else echo -accel tcg,thread=multi; fi
 	echo -smp $cpus -m $memory
@@ -90,7 +92,7 @@ machine() {
 
 # boot SERIES KERNEL-DIRECTORY: QEMU without KVM takes 6 to 10 s to user space.
 boot() {
-	local append="console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off random.trust_cpu=on suite=$suite"
+	local append="console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off random.trust_cpu=on suite=$suite ${KERNEL_APPEND:-}"
 	initrd "$2" "$work/initrd"
 	# shellcheck disable=SC2046
 	timeout -k 5 "${LIMIT:-$limit}" qemu-system-x86_64 -M q35 -cpu max,la57=off $(machine) -nodefaults \

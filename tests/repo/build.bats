@@ -61,6 +61,11 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 		/usr/sbin/sockhop
 		/usr/share/bash-completion/completions/sockhop
 		$(cd "$root/docs/man" && printf '/usr/share/man/man8/%s.gz\n' *.scd | sed 's/\.scd//' | LC_ALL=C sort)
+		/usr/share/sockhop/policies/envoy.policy
+		/usr/share/sockhop/policies/go.policy
+		/usr/share/sockhop/policies/haproxy.policy
+		/usr/share/sockhop/policies/java.policy
+		/usr/share/sockhop/policies/python.policy
 		/usr/share/sockhop/sockhop.dashboard.json
 		/usr/share/sockhop/sockhop.rules.yml
 	END
@@ -70,7 +75,7 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	mkdir -p "$tmp/out/opt/sbin"
 	touch "$tmp/out/opt/sbin/other"
 	make_ install DESTDIR="$tmp/out" PREFIX=/opt
-	[ "$(find "$tmp/out" -type f | wc -l)" -eq $((8 + $(find "$root/docs/man" -name "*.scd" | wc -l))) ]
+	[ "$(find "$tmp/out" -type f | wc -l)" -eq $((13 + $(find "$root/docs/man" -name "*.scd" | wc -l))) ]
 	make_ uninstall DESTDIR="$tmp/out" PREFIX=/opt
 	[ "$(find "$tmp/out" -type f)" = "$tmp/out/opt/sbin/other" ]
 	[ ! -e "$tmp/out/opt/share/sockhop" ]

@@ -38,6 +38,7 @@ more_than() { [ "$(passes)" -gt "$1" ]; }
 
 @test "a program that starts costs a pass only if it inherits a connection" {
 	local port before
+	veto_stands # else the agent looks for programs that the guard is for
 	watched_agent
 	port=$(free_port)
 	spawn python3 -m http.server "$port" --bind 127.0.0.1
@@ -64,6 +65,7 @@ counter() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq ".counters.$1";
 
 # vetoed CMD...: short.py has been found to be vetoed, and has had 100 short connections; ARGS: what it starts then
 vetoed() {
+	veto_stands
 	watched_agent
 	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/short" "$lib_root/tests/prog/short.py" 100 "$@"
 	wait_list "$JOIN_WAIT" 'length == 1 and .[0].reason == "splice-capable"' "$INSTANCE"

@@ -283,7 +283,46 @@ static void go_programs_are_recognised(void **state)
 		assert_file(path_b, HOP_WHY_GO, "is a Go program");
 		assert_true(sh("strip %s", path_b));
 		assert_file(path_b, HOP_WHY_GO, "is a Go program");
+		/* Go 1.11 and 1.12 have no build information, and do not go on when a splice is refused */
+		assert_int_equal(file(path_b).rest, i ? HOP_WHY_NONE : HOP_WHY_GO);
 	}
+}
+
+/* What the splice guard answers for, and what it does not. */
+static void what_a_guard_is_enough_for(void **state)
+{
+	struct veto_result r = {.why = HOP_WHY_SPLICE, .exe = "/usr/sbin/haproxy"};
+
+	(void)state;
+	assert_int_equal(file(build(path_a, "splice", "", CALL("splice"))).rest, HOP_WHY_NONE);
+	assert_int_equal(file(build(path_a, "static", "-static", CALL("splice"))).rest, HOP_WHY_NONE);
+	assert_int_equal(file(build(path_a, "both", "",
+				    "#include <sys/socket.h>\n#include <fcntl.h>\n"
+				    "int main(void){return sockatmark(0)+splice(0,0,1,0,9,0);}\n"))
+				 .rest,
+			 HOP_WHY_OOB);
+	assert_true(veto_can_be_guarded(&r));
+	strcpy(r.exe, "/lib/systemd/systemd-socket-proxyd");
+	assert_false(veto_can_be_guarded(&r));
+	strcpy(r.exe, "/opt/systemd-socket-proxyd-new");
+	assert_true(veto_can_be_guarded(&r));
+	r.rest = HOP_WHY_UNKNOWN;
+	assert_false(veto_can_be_guarded(&r));
+	r = (struct veto_result){.why = HOP_WHY_OOB};
+	assert_false(veto_can_be_guarded(&r));
+	r.why = HOP_WHY_NONE;
+	assert_false(veto_can_be_guarded(&r));
+}
+
+/* The guard knows the system calls of 64 bits. */
+static void no_guard_for_32_bits(void **state)
+{
+	(void)state;
+	assert_int_equal(file(build(path_a, "m32", "-m32 -nostdlib -shared -fPIC",
+				    "int splice(int,void*,int,void*,int,int);\n"
+				    "int f(void){return splice(0,0,1,0,9,0);}\n"))
+				 .rest,
+			 HOP_WHY_SPLICE);
 }
 
 static void real_go_program(void **state)
@@ -706,6 +745,8 @@ int main(void)
 		cmocka_unit_test(chunk_borders_hide_nothing),
 		cmocka_unit_test(ioctl_is_a_flag_only),
 		cmocka_unit_test(go_programs_are_recognised),
+		cmocka_unit_test(what_a_guard_is_enough_for),
+		cmocka_unit_test(no_guard_for_32_bits),
 		cmocka_unit_test(real_go_program),
 		cmocka_unit_test(other_files_are_unknown),
 		cmocka_unit_test(damaged_files_are_unknown),

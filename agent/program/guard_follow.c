@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* guard_follow.c: when there is a splice guard: from the first program that needs it on, until nobody does.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "guard.h"
+#include "judge.h"
+#include "examiner.h"
+#include "agent/instance/attach.h"
+#include "agent/lib/util.h"
+
+/* So long the guard stays when nobody is seen that it is for. (Where connections are young, so is that.) */
+static unsigned long long keep_ns(const struct instance *in)
+{
+	return in->config->force & HOP_FORCE_YOUNG ? GUARD_KEEP_NS / 300 : GUARD_KEEP_NS;
+}
+
+/*
+ * Sockets that are established from now on carry a new generation, which is published when the guard sees
+ * everything. It may be there already, and only have lost sight of some socket (unmarked() in guard.bpf.c).
+ */
+static int bring_up(struct instance *in)
+{
+	int err;
+
+	/* their callback flags might be taken for the generation */
+	if (instance_shares_sockops(in))
+		return -EBUSY;
+	err = guard_attach(in);
+	if (err)
+		return err;
+	__atomic_store_n(&in->config->guard, ++in->config->guard_last, __ATOMIC_SEQ_CST);
+	msg_debug("splice guard %u: %s", in->config->guard, guard_name(in->config->guard_kind));
+	return 0;
+}
+
+/* In two looks: first nobody is vouched for any more, so that who needs it leaves; then it goes. */
+static void take_down(struct instance *in)
+{
+	if (in->config->guard) {
+		__atomic_store_n(&in->config->guard, 0, __ATOMIC_SEQ_CST);
+		return;
+	}
+	guard_detach(in);
+	msg_debug("no splice guard any more");
+}
+
+static void complain(const struct guard *g)
+{
+	msg_warn("no splice guard (%s): programs that can splice stay on TCP; see `sockhop check`",
+		 g->err == -EBUSY ? "other sockops programs run in an attached cgroup" : strerror(-g->err));
+}
+
+/* Somebody else may set the flags by which sockets are told. */
+static void look_for_others(struct guard *g, struct instance *in)
+{
+	if (!in->config->guard || !instance_shares_sockops(in))
+		return;
+	g->err = -EBUSY;
+	__atomic_store_n(&in->config->guard, 0, __ATOMIC_SEQ_CST);
+	complain(g);
+}
+
+/* Programs that start are of interest while one of them may be the first that needs a guard. */
+static void seek(const struct guard *g, struct instance *in)
+{
+	in->config->guard_seek = !g->err && !in->config->guard && in->config->guard_last < HOP_GUARD_LAST;
+}
+
+/* An error that does not pass by itself. */
+static int lasting(int err)
+{
+	return err == -ENOMEM || err == -EMFILE || err == -ENFILE || err == -EAGAIN ? 0 : err;
+}
+
+static void seen(struct guard *g, const struct instance *in)
+{
+	g->seen = now_ns();
+	g->check = g->seen + keep_ns(in);
+}
+
+/* Once. */
+static void ask(struct guard *g, struct instance *in)
+{
+	if (g->asked)
+		return;
+	g->asked = true;
+	g->err = in->config->force & HOP_FORCE_GUARD || guard_refused_here() ? -EPERM : 0;
+	if (g->err)
+		msg_debug("no splice guard: %s", strerror(-g->err));
+	seen(g, in);
+	seek(g, in);
+}
+
+/* Can it go, and another one come should that be needed? */
+static bool may_go(const struct instance *in)
+{
+	return in->config->guard_kind && in->config->guard_last < HOP_GUARD_LAST;
+}
+
+void guard_follow(struct guard *g, struct instance *in, unsigned int splicers, bool whole)
+{
+	ask(g, in);
+	if (splicers)
+		seen(g, in);
+	if (splicers && !in->config->guard && !g->err && in->config->guard_last < HOP_GUARD_LAST) {
+		g->err = lasting(bring_up(in));
+		if (g->err)
+			complain(g);
+	}
+	look_for_others(g, in);
+	if (whole && !splicers && may_go(in) && now_ns() - g->seen >= keep_ns(in))
+		take_down(in);
+	seek(g, in);
+}
+
+void guard_started(struct guard *g)
+{
+	unsigned long long at = now_ns() + GUARD_COALESCE_NS;
+
+	if (!g->starts && g->look < at)
+		g->look = at;
+	g->starts = true;
+}
+
+unsigned long long guard_due(const struct guard *g, const struct instance *in)
+{
+	unsigned long long check = may_go(in) ? g->check : 0;
+
+	return g->starts && (!check || g->look < check) ? g->look : check;
+}
+
+static void look_at_starts(struct guard *g, struct instance *in, struct veto_cache *cache)
+{
+	unsigned long long cost = cpu_ns() + veto_cache_cpu_ns(cache);
+	unsigned int splicers = 0;
+
+	seek(g, in); /* the guard may have lost its word meanwhile */
+	/* again if some are still being examined */
+	g->starts = in->config->guard_seek && judge_splicers(in, cache, &splicers) == -EAGAIN;
+	cost = cpu_ns() + veto_cache_cpu_ns(cache) - cost;
+	g->look = now_ns() + GUARD_SHARE * cost + GUARD_COALESCE_NS;
+	guard_follow(g, in, splicers, false);
+}
+
+bool guard_work(struct guard *g, struct instance *in, struct veto_cache *cache)
+{
+	unsigned int splicers = 0;
+
+	ask(g, in);
+	if (g->starts && now_ns() >= g->look)
+		look_at_starts(g, in, cache);
+	if (!may_go(in) || now_ns() < g->check)
+		return false;
+	g->check = now_ns() + keep_ns(in) / 20;
+	if (judge_splicers(in, cache, &splicers) || splicers)
+		seen(g, in);
+	return now_ns() - g->seen >= keep_ns(in);
+}
