@@ -323,11 +323,8 @@ static const struct cmd_option options[] = {
 		.offset = offsetof(struct list_options, names),
 		.arg = "NAMES",
 		.help = "only these columns, in this order, as in state,a,b,why",
-		.more = "There are *state*, *a*, *b*, *netns*, *netns-b*, *program-a*, *program-b*, "
-			"*service-a*, "
-			"*service-b*, *container-a*, *container-b*, *cgroup-a*, *cgroup-b*, *hops-ab*, "
-			"*bytes-ab*, *stays-ab*, *hops-ba*, *bytes-ba*, *stays-ba*, *tcp-bytes*, *why*, "
-			"*meaning*. The columns of relayed connections stay as they are.",
+		.more = "`sockhop help list` names them. The columns of relayed connections stay as they "
+			"are.",
 	},
 	{
 		.name = "watch",
@@ -350,6 +347,10 @@ const struct command cmd_list = {
 	.options = options,
 	.size = sizeof(struct list_options),
 	.text = "Connections of running relays follow, unless --instance is given. SERVICE is the unit, "
-		"container or pod that the cgroup of an end belongs to.",
+		"container or pod that the cgroup of an end belongs to. "
+		"Columns: state, a, b, netns, netns-b, program-a, program-b, service-a, service-b, "
+		"container-a, "
+		"container-b, cgroup-a, cgroup-b, hops-ab, bytes-ab, stays-ab, hops-ba, bytes-ba, stays-ba, "
+		"tcp-bytes, end-a, end-b, why, meaning.",
 	.run = list_pairs,
 };

@@ -145,6 +145,8 @@ await_list() {
 			case $o in
 			*" V") o=${o% *}=v2 ;;
 			*" PATH") o=${o% *}=auto ;;
+			*" VIEW") o=${o% *}=why ;;
+			*" KEY") o=${o% *}=bytes ;;
 			*" "*) o=${o% *}=1 ;;
 			esac
 			hop "$c" "$o" --help
@@ -163,7 +165,7 @@ synopses() {
 described() {
 	"$sockhop" help "$1" | sed -n '/^options:/,/^$/p' | sed 's/^  -[a-z], /  /' |
 		awk '/^  -/ { if (line) print line; line = $0; next } /^ / { line = line " " $0 } END { print line }' |
-		sed -E 's/^  (--[^ ]+( [A-Z:]+)?) +/\1: /; s/ {2,}/ /g'
+		sed -E 's/^  (--[^ ]+( \[?[A-Z:]+\]?)?) +/\1: /; s/ {2,}/ /g'
 }
 
 @test "the man pages have every command, synopsis, option and default, and no other" {

@@ -60,7 +60,7 @@ fetch() { curl -sSf --max-time 10 -o "$BATS_TEST_TMPDIR/$1" "${@:2}"; }
 	[ "$(value "$BATS_TEST_TMPDIR/m" "sockhop_hops_total{$label}")" -gt 0 ]
 	# every reason has its sample, from the beginning
 	diff <(grep -oE '^sockhop_(stays|refusals)_total.*reason="[a-z-]+"' "$BATS_TEST_TMPDIR/m" | grep -oE '[a-z-]+"$' | tr -d '"') \
-		<(sed -n '/define HOP_STAYS/,/^enum hop_why /p' "$lib_root/bpf/hop.h" | grep -oE '"[a-z-]+"' | tr -d '"' | grep -vx none)
+		<(sed -n '/define HOP_STAYS/,/^enum hop_why /p' "$lib_root/bpf/reasons.h" | grep -oE '"[a-z-]+"' | tr -d '"' | grep -vx none)
 }
 
 @test "served are what services do, between two scrapes" {

@@ -83,7 +83,7 @@ seen_twice() { [ "$(grep -c '^STATE' "$SPAWN_LOG")" -ge 2 ]; }
 
 @test "--watch without a number is every two seconds, and wants one from 1 on" {
 	run -2 "$SOCKHOP" list --watch 0
-	[[ $output == *"at least 1 second"* ]]
+	[[ $output == *"--watch wants seconds from 1 to"* ]]
 	run -2 "$SOCKHOP" list --watch 1x
 	run -3 "$SOCKHOP" list --watch --instance none-such
 	run -3 "$SOCKHOP" list --watch=5 --instance none-such

@@ -245,9 +245,9 @@ top_() { timeout 30 "$SOCKHOP" top --instance "$INSTANCE" "$@"; }
 
 @test "wrong usage, and what is not attached" {
 	run -2 "$SOCKHOP" top -b --view nothing
-	[[ $output == *"there is no view 'nothing': pairs, programs, services, why"* ]]
+	[[ $output == *"--view nothing: it is one of pairs, programs, services, why"* ]]
 	run -2 "$SOCKHOP" top -b --sort nothing
-	[[ $output == *"there is no order 'nothing': messages,"* ]]
+	[[ $output == *"--sort nothing: it is one of messages,"* ]]
 	run -2 "$SOCKHOP" top -b -d 0
 	run -2 "$SOCKHOP" top -b -n
 	run -2 "$SOCKHOP" top -b --filter "$(printf 'x%.0s' {1..60})"
