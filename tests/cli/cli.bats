@@ -184,7 +184,7 @@ described() {
 			preset=$(sed -nE 's/.*\(([^ ();:]+)(; 0: [a-z ]+)?\)$/\1/p' <<<"$o")
 			[ -n "$preset" ] || continue
 			seen=$((seen + 1))
-			awk -v o="*${o%%[ :]*}*" 'index($0, o) == 1 { on = 1 } /^$/ { on = 0 } on' "$page" | tr '\n\t' '  ' |
+			awk -v o="*${o%%[ :]*}*" '{ sub(/^\*-[a-z]\*, /, "") } index($0, o) == 1 { on = 1 } /^$/ { on = 0 } on' "$page" | tr '\n\t' '  ' |
 				tr -s ' ' | grep -qF "*$preset* unless given" || { echo "$c: the default of $o"; return 1; }
 		done < <(described "$c")
 	done
