@@ -3,7 +3,7 @@
 
 # generated: completion
 
-_sockhop_commands="attach detach run agent status list check policy relay help version"
+_sockhop_commands="attach detach run agent status list check policy pause resume relay help version"
 
 # COMMAND or COMMAND:VERB: its options
 _sockhop_options() {
@@ -20,6 +20,8 @@ _sockhop_options() {
 	policy:add) echo "--at --instance --verbose --help" ;;
 	policy:del) echo "--instance --verbose --help" ;;
 	policy) echo "--json --at --instance --verbose --help" ;;
+	pause) echo "--for --instance --verbose --help" ;;
+	resume) echo "--instance --verbose --help" ;;
 	relay:pair) echo "--listen --once --max-connections --connect-timeout --idle-timeout --drain-timeout --path --collapse --instance --verbose --help" ;;
 	relay:forward) echo "--listen --to --source --proxy-protocol --workers --max-connections --connect-timeout --idle-timeout --drain-timeout --path --collapse --instance --verbose --help" ;;
 	relay) echo "--listen --once --to --source --proxy-protocol --workers --max-connections --connect-timeout --idle-timeout --drain-timeout --path --collapse --instance --verbose --help" ;;
@@ -57,6 +59,9 @@ _sockhop_value() {
 	check:--instance) echo "instances" ;;
 	policy:--at) echo "nothing" ;;
 	policy:--instance) echo "instances" ;;
+	pause:--for) echo "nothing" ;;
+	pause:--instance) echo "instances" ;;
+	resume:--instance) echo "instances" ;;
 	relay:--listen) echo "nothing" ;;
 	relay:--to) echo "nothing" ;;
 	relay:--source) echo "nothing" ;;
