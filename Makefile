@@ -32,7 +32,7 @@ Q        := @
 say       = @printf '  %-8s %s\n' '$1' '$@'
 endif
 
-PKGS     := libbpf libelf zlib json-c libcap-ng libseccomp
+PKGS     := libbpf libelf zlib json-c libcap-ng libseccomp libarchive
 ARCH     := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
 WERROR   ?= $(if $(filter-out 0 false,$(CI)),1)
 ERRORS   := $(if $(filter 1,$(WERROR)),-Werror)
@@ -191,10 +191,12 @@ asan: $(ASAN) ## build/asan/sockhop and unit tests with sanitizers (tests/lab/le
 
 $(B)/static/sockhop: $(filter-out %/force.o,$(OBJ)) $(B)/release/force.o
 $(B)/static/sockhop-test: $(OBJ)
+# pkg-config names what all formats of libarchive want, much of which is not installed; ours wants zlib.
 $(B)/static/sockhop $(B)/static/sockhop-test:
 	$(call say,LINK)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings $^ -o $@ $(shell pkg-config --static --libs $(PKGS)) -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings $^ -o $@ -larchive \
+		$(shell pkg-config --static --libs $(filter-out libarchive,$(PKGS))) -lpthread
 
 # ---- test programs: once as they are, some once without shared libraries ----
 

@@ -112,7 +112,7 @@ await_list() {
 	expect [ "$status" -eq 0 ]
 	expect [ -z "$err" ]
 	local overview=$out c
-	for c in attach detach run agent status list check policy pause resume relay version help; do
+	for c in attach detach run agent status list check policy pause resume report relay version help; do
 		expect grep -qE "^  $c +[a-z]" <<<"$overview"
 	done
 	hop --help
