@@ -21,6 +21,7 @@ SBINDIR  ?= $(PREFIX)/sbin
 MANDIR   ?= $(PREFIX)/share/man
 COMPDIR  ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR  ?= $(PREFIX)/lib/systemd/system
+DATADIR  ?= $(PREFIX)/share/sockhop
 VERSION  := $(shell cat VERSION)
 VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
 
@@ -32,7 +33,7 @@ Q        := @
 say       = @printf '  %-8s %s\n' '$1' '$@'
 endif
 
-PKGS     := libbpf libelf zlib json-c libcap-ng libseccomp libarchive
+PKGS     := libbpf libelf zlib json-c libcap-ng libseccomp libarchive libmicrohttpd ncurses
 ARCH     := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
 WERROR   ?= $(if $(filter-out 0 false,$(CI)),1)
 ERRORS   := $(if $(filter 1,$(WERROR)),-Werror)
@@ -189,14 +190,23 @@ $(B)/release/sockhop: $(filter-out %/force.o,$(OBJ)) $(B)/release/force.o
 
 asan: $(ASAN) ## build/asan/sockhop and unit tests with sanitizers (tests/lab/leaks.bats)
 
-$(B)/static/sockhop: $(filter-out %/force.o,$(OBJ)) $(B)/release/force.o
-$(B)/static/sockhop-test: $(OBJ)
+# Without the HTTP server of `sockhop metrics`: libmicrohttpd wants GnuTLS, and that p11-kit, which Debian has as a shared
+# library only.
+HTTP     := $(filter %/metrics/http.o,$(OBJ))
+
+$(B)/static/metrics_http.o: $(HTTP:$(B)/%.o=%.c) $(B)/.flags | $(B)/.tools
+	$(call say,CC)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(HOP_CFLAGS) -DNO_HTTP $(ERRORS) $(DEPFILE) -c $< -o $@
+
+$(B)/static/sockhop: $(filter-out %/force.o $(HTTP),$(OBJ)) $(B)/release/force.o $(B)/static/metrics_http.o
+$(B)/static/sockhop-test: $(filter-out $(HTTP),$(OBJ)) $(B)/static/metrics_http.o
 # pkg-config names what all formats of libarchive want, much of which is not installed; ours wants zlib.
 $(B)/static/sockhop $(B)/static/sockhop-test:
 	$(call say,LINK)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings $^ -o $@ -larchive \
-		$(shell pkg-config --static --libs $(filter-out libarchive,$(PKGS))) -lpthread
+		$(shell pkg-config --static --libs $(filter-out libarchive libmicrohttpd,$(PKGS))) -lpthread
 
 # ---- test programs: once as they are, some once without shared libraries ----
 
@@ -243,7 +253,7 @@ test: ## all tests on the real kernel (root); prints "N passed, N failed"
 # libFuzzer over the parser of hostile files; clang has the runtime in a package of its own.
 FUZZ     := $(B)/fuzz/elfscan
 
-$(FUZZ): tests/fuzz/fuzz_elfscan.c agent/program/elf.c agent/program/elf_code.c $(wildcard agent/program/elf*.h) bpf/hop.h
+$(FUZZ): tests/fuzz/fuzz_elfscan.c agent/program/elf.c agent/program/elf_code.c $(wildcard agent/program/elf*.h) bpf/reasons.h
 	$(call say,FUZZ)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(filter-out -O2,$(HOP_CFLAGS)) -O1 -fsanitize=fuzzer,address,undefined \
@@ -257,11 +267,14 @@ fuzz: ## fuzz the reading of ELF files: SECONDS=60; keeps what it learns in buil
 	tests/fuzz/seeds.py $(B)/fuzz/seeds
 	cd $(B)/fuzz && ./elfscan -max_total_time=$(or $(SECONDS),60) -max_len=8192 -rss_limit_mb=1024 -timeout=10 corpus seeds
 
-test-qemu: ## boot Debian's 6.1, 6.12 and newest 7.x kernels (QEMU) and test in them; prints a table
+test-qemu: ## boot Debian's 6.1, 6.12 and newest 7.x kernels (QEMU) and test in them, with real programs too; prints tables
 	@tests/deps.sh build qemu test
-	$(again) static
+	$(again) all static
 	tests/qemu/run.sh
 	tests/qemu/run.sh -c
+	tests/qemu/run.sh -r
+	tests/qemu/real/host.sh
+	tests/qemu/run.sh -t
 
 test-suites: ## test suites of others (CPython, Tornado), whole, plain and under sockhop; prints a table
 	@tests/deps.sh build test
@@ -305,9 +318,9 @@ lint: ## clang-format, cppcheck, shellcheck and tests/arrows.py over the sources
 format: ## rewrite the sources in the house style
 	clang-format -i $(wildcard bpf/*.[ch] bpf/*/*.[ch] agent/*.[ch] agent/*/*.[ch] cgroup/*.[ch] docs/*.c tests/*/*.[ch])
 
-docs: docs/reasons.md docs-commands ## rewrite the documents that are generated
+docs: docs/reasons.md docs/design.md docs-commands ## rewrite the documents that are generated
 
-docs/reasons.md: bpf/hop.h docs/gen-reasons
+docs/reasons.md: bpf/reasons.h docs/gen-reasons
 	$(call say,DOC)
 	$(Q)docs/gen-reasons >$@
 
@@ -322,6 +335,10 @@ docs-commands: $(B)/docs/gen-commands
 	@for f in docs/man/*.scd docs/completion/sockhop.bash; do \
 		$< <$$f >$(B)/docs/part || exit 1; cmp -s $(B)/docs/part $$f || cat $(B)/docs/part >$$f; done
 
+docs/design.md: bpf/end.h docs/gen-states
+	$(call say,DOC)
+	$(Q)docs/gen-states >$@.new && mv $@.new $@
+
 # ---- installing ----
 
 PAGES    := $(patsubst docs/man/%.scd,$(B)/man/%.gz,$(wildcard docs/man/*.scd))
@@ -333,19 +350,24 @@ $(B)/man/%.gz: docs/man/%.scd
 		"Debian)" >&2; exit 1; }
 	$(Q)scdoc <$< | gzip -9n >$@
 
-$(B)/sockhop-agent.service: docs/examples/sockhop-agent.service FORCE
+UNITS    := sockhop-agent.service sockhop-metrics.service sockhop-metrics.socket
+DATA     := sockhop.rules.yml sockhop.dashboard.json
+
+$(UNITS:%=$(B)/%): $(B)/%: docs/examples/% FORCE
 	@mkdir -p $(@D)
 	@sed 's|/usr/local/sbin|$(SBINDIR)|' $< >$@
 
-install: all $(PAGES) $(B)/sockhop-agent.service ## install program, man pages, completion and systemd unit under PREFIX
+install: all $(PAGES) $(UNITS:%=$(B)/%) ## install program, man pages, completion, systemd units, alerts under PREFIX
 	install -D -m 0755 $(B)/release/sockhop $(DESTDIR)$(SBINDIR)/sockhop
 	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 $(PAGES)
 	install -D -m 0644 docs/completion/sockhop.bash $(DESTDIR)$(COMPDIR)/sockhop
-	install -D -m 0644 $(B)/sockhop-agent.service $(DESTDIR)$(UNITDIR)/sockhop-agent.service
+	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) $(UNITS:%=$(B)/%)
+	install -D -m 0644 -t $(DESTDIR)$(DATADIR) $(DATA:%=docs/examples/%)
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(COMPDIR)/sockhop $(DESTDIR)$(UNITDIR)/sockhop-agent.service \
-		$(PAGES:$(B)/man/%=$(DESTDIR)$(MANDIR)/man8/%)
+	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(COMPDIR)/sockhop $(PAGES:$(B)/man/%=$(DESTDIR)$(MANDIR)/man8/%) \
+		$(UNITS:%=$(DESTDIR)$(UNITDIR)/%) $(DATA:%=$(DESTDIR)$(DATADIR)/%)
+	! [ -d $(DESTDIR)$(DATADIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DATADIR)
 
 .PHONY: deb rpm
 deb: ## a Debian package, in build/deb (packages it needs: tests/deps.sh build install package)

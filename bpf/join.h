@@ -6,17 +6,8 @@
 #ifndef SOCKHOP_JOIN_H
 #define SOCKHOP_JOIN_H
 
-#include "facts.h"
+#include "callback.h"
 #include "pair.h"
-
-/* bpf_setsockopt() with TCP_BPF_SOCK_OPS_CB_FLAGS (include/uapi/linux/bpf.h): 6.12 can, 6.1 cannot; probed.
- */
-static __always_inline long cb_flags_add(struct tcp_sock *tp, __u32 add)
-{
-	int flags = BPF_CORE_READ(tp, bpf_sock_ops_cb_flags) | add;
-
-	return bpf_setsockopt(tp, 6 /* SOL_TCP */, TCP_BPF_SOCK_OPS_CB_FLAGS, &flags, sizeof(flags));
-}
 
 /* The record of the other end, if there is exactly one that mirrors us and it is still the one we know. */
 static __always_inline struct hop_end *peer_of(struct hop_sock *st)
@@ -117,17 +108,17 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 		return why;
 	if (!peer)
 		return HOP_WHY_PEER_OUTSIDE;
-	if (!(peer->flags & (HOP_END_WANT | HOP_END_MEMBER)) || peer->flags & HOP_END_LEAVE)
+	if (!hop_eager(peer->state))
 		return HOP_WHY_PEER;
-	if (peer->flags & HOP_END_MEMBER && !(peer->flags & HOP_END_COLLAPSED) != !st->relay)
+	if (peer->state == HOP_MEMBER && !(peer->flags & HOP_END_COLLAPSED) != !st->relay)
 		return HOP_WHY_PEER;
 	why = cross_check(tp, st, self, peer);
 	if (why)
 		return why;
 	if (policy_action(peer->sk) == HOP_ACTION_NEVER || program_veto(peer->cookie) ||
-	    sock_unfit(peer->sk, !!(peer->flags & HOP_END_MEMBER)))
+	    sock_unfit(peer->sk, hop_in(peer->state)))
 		return HOP_WHY_PEER;
-	if (!(peer->flags & HOP_END_MEMBER) && cfg.members + 2 > cfg.max_members)
+	if (!hop_in(peer->state) && cfg.members + 2 > cfg.max_members)
 		return HOP_WHY_FULL;
 	return sock_sleepers(sk) ? HOP_WHY_SLEEPER : HOP_WHY_NONE;
 }
@@ -137,13 +128,6 @@ static __always_inline bool passing(__u32 why)
 {
 	return why == HOP_WHY_SLEEPER || why == HOP_WHY_NO_FILE || why == HOP_WHY_IDLE ||
 	       why == HOP_WHY_UNVETTED || why == HOP_WHY_IN_FLIGHT;
-}
-
-static __always_inline void set_why(struct hop_sock *st, struct hop_end *self, __u32 why)
-{
-	if (self->why != why)
-		count(HOP_CNT_WHY + (why & 63));
-	st->why = self->why = why;
 }
 
 /* What the agent finds in a program that runs, and that stays true as long as it does. */
@@ -167,21 +151,18 @@ static __always_inline bool final(__u32 why)
 static __always_inline void hold(struct hop_sock *st, struct hop_end *self, __u32 why)
 {
 	__u32 shift = st->holds < HOP_HOLD_SHIFT ? st->holds : HOP_HOLD_SHIFT;
+	bool for_good = final(why);
 
-	self->flags &= ~HOP_END_WANT;
-	self->flags |= HOP_END_DEAD;
-	st->hold_ns = final(why) ? 0 : bpf_ktime_get_ns() + (HOP_HOLD_NS << shift);
 	st->holds++;
-	if (st->hold_ns)
-		st->say |= HOP_SAY_HELD;
+	st->hold_ns = bpf_ktime_get_ns() + (HOP_HOLD_NS << shift);
+	st->say |= for_good ? 0 : HOP_SAY_HELD;
+	end_move(st, self, for_good ? HOP_REFUSED : HOP_HELD, why);
 }
 
 /* Watch the traffic again: the round-trip callback opens a new window. */
 static __always_inline void watch_again(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
-	self->flags &= ~HOP_END_DEAD;
-	st->hold_ns = 0;
-	st->tries = 0;
+	end_move(st, self, HOP_WATCHED, st->why);
 	st->win_len = 0;
 	cb_flags_add(tp, BPF_SOCK_OPS_RTT_CB_FLAG);
 }
@@ -192,12 +173,12 @@ static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, s
 {
 	bool soon = passing(why);
 
-	set_why(st, self, why);
+	end_why(st, self, why);
 	if (why == HOP_WHY_PEER_OUTSIDE)
 		return;
 	/* while the peer tries, so does this end: what is in the peer's way may pass, but for a veto */
 	if (why == HOP_WHY_PEER)
-		soon = peer && peer->flags & HOP_END_WANT && !is_veto(program_veto(peer->cookie));
+		soon = peer && peer->state == HOP_CANDIDATE && !is_veto(program_veto(peer->cookie));
 	if (soon && ++st->tries < HOP_TRIES) {
 		st->say |= HOP_SAY_JOIN;
 		return;
@@ -205,7 +186,7 @@ static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, s
 	if (why == HOP_WHY_PEER)
 		return;
 	hold(st, self, why);
-	if (peer && peer->flags & HOP_END_MEMBER) /* it is alone now, and must go */
+	if (peer && hop_in(peer->state)) /* it is alone now, and must go */
 		st->say |= HOP_SAY_LEAVE;
 }
 
@@ -223,7 +204,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	st->peer_sk = peer->sk; /* whether it may still send is asked of it when this end leaves */
 	st->peer_file = 0;
 	st->gen = self->gen; /* read before the rules, and hop_visit() has seen to it that it is the latest */
-	st->stop = st->burst = st->alone = st->poor = st->contention = st->hopper = 0;
+	st->burst = st->alone = st->poor = st->contention = st->hopper = 0;
 	self->cseq = tp->copied_seq;
 	/*
 	 * Where the stream verdict program takes over. What waits in the receive queue is handed to it at the
@@ -244,20 +225,14 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 		put_off(st, self, peer, HOP_WHY_BLOCKING);
 		return;
 	}
-	st->places = peer->flags & HOP_END_MEMBER ? 0 : 2;
-	__sync_fetch_and_add(&cfg.members, st->places);
-	st->member = 1;
-	st->joins++;
-	st->tries = 0;
+	st->places = hop_in(peer->state) ? 0 : 2;
 	st->review_at = st->hops + st->stays;
 	st->review_hops = st->hops;
 	st->review_bytes = st->bytes;
 	st->seen_ns = 0;
-	st->why = HOP_WHY_NONE;
-	self->why = HOP_WHY_NONE;
-	self->flags &= ~(HOP_END_WANT | HOP_END_SEEK | HOP_END_COLLAPSED);
-	self->flags |= HOP_END_MEMBER | (st->relay ? HOP_END_COLLAPSED : 0);
-	count(HOP_CNT_JOINED);
+	self->flags &= ~HOP_END_SEEK;
+	self->flags |= st->relay ? HOP_END_COLLAPSED : 0;
+	end_move(st, self, HOP_MEMBER, HOP_WHY_NONE);
 }
 
 #endif

@@ -27,7 +27,7 @@ static inline struct hop_key hop_key_derive(__u32 snd_una, __u64 bytes_acked, __
 
 /*
  * The two keys that the other end can have: [0] if k is the passive opener's, [1] if it is the active
- * opener's (struct hop_key in hop.h says why). A connection is known by exactly one of them being taken.
+ * opener's (struct hop_key in abi.h says why). A connection is known by exactly one of them being taken.
  */
 static inline void hop_key_mirrors(const struct hop_key *k, struct hop_key out[2])
 {

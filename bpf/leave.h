@@ -75,12 +75,13 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 		return HOP_WHY_DRAINING;
 	if (self->ask) /* also of one that leaves already: it says more of this end */
 		return self->ask;
-	if (self->flags & HOP_END_LEAVE)
+	if (st->state == HOP_LEAVING)
 		return self->why;
-	if (peer && (peer->flags & HOP_END_LEAVE)) /* who turns blocking is the peer, not this end */
+	if (peer && (peer->state == HOP_LEAVING ||
+		     peer->state == HOP_LEFT)) /* who turns blocking is the peer, not this end */
 		return peer->why == HOP_WHY_FLIPS ? HOP_WHY_PEER : peer->why;
 	/* Alone: the other end was refused. (A closed peer has no record; then the FIN is on its way.) */
-	if (peer && !(peer->flags & (HOP_END_MEMBER | HOP_END_WANT)))
+	if (peer && !hop_eager(peer->state))
 		return HOP_WHY_PEER;
 	cg = sock_cgroup_attached((struct sock *)tp);
 	if (cg < 0 || (cg & HOP_CG_LEAVING))
@@ -108,7 +109,7 @@ static __always_inline bool peer_quiet(struct hop_sock *st, struct hop_end *peer
 
 	/* One that is no member never was, or was quiet when it left. */
 	if (peer)
-		return !(peer->flags & HOP_END_MEMBER) || peer->flags & HOP_END_QUIET;
+		return !hop_in(peer->state) || peer->flags & HOP_END_QUIET;
 	/* Its record went with TCP_CLOSE; a thread may still be inside send() on the dead connection. */
 	if (!psk || BPF_CORE_READ(psk, __sk_common.skc_cookie.counter) != st->peer_cookie)
 		return true;
@@ -117,7 +118,7 @@ static __always_inline bool peer_quiet(struct hop_sock *st, struct hop_end *peer
 
 /*
  * Leave without losing a byte. Deleting a member discards its queue, and a redirect in flight to it is lost,
- * so an end goes only when (1) its peer can send no more hops (stop, under the peer's lock) and has none in
+ * so an end goes only when (1) its peer can send no more hops (it leaves, too) and has none in
  * flight (the refcount latch), (2) its own queue is empty, (3) it has latched quiet itself, because
  * afterwards its own psock can no longer be asked, and (4) nobody sleeps in a receive call on it. (A call on
  * a non-blocking file that is under way may give EAGAIN, and the bytes that it missed wake its caller.)
@@ -127,10 +128,7 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 {
 	__u64 cookie = st->cookie;
 
-	st->stop = 1;
-	st->why = why;
-	self->why = why;
-	self->flags |= HOP_END_LEAVE;
+	end_move(st, self, HOP_LEAVING, why);
 	if (!st->hopper || sock_quiet((__u64)(long)tp) || (cfg.force & HOP_FORCE_LATCH))
 		self->flags |= HOP_END_QUIET;
 	if (!(cfg.force & HOP_FORCE_LATCH)) {
@@ -141,13 +139,9 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 		}
 	}
 	bpf_map_delete_elem(&members, &cookie); /* ENOENT: close() was first, which is as good */
-	__sync_fetch_and_sub(&cfg.members, st->places);
-	st->places = 0;
-	st->member = 0;
-	self->flags &= ~(HOP_END_MEMBER | HOP_END_EARLY | HOP_END_COLLAPSED);
+	end_move(st, self, HOP_LEFT, why);
+	self->flags &= ~(HOP_END_EARLY | HOP_END_COLLAPSED);
 	st->say |= HOP_SAY_LEAVE; /* the next pass settles it */
-	count(HOP_CNT_LEFT);
-	count(HOP_CNT_WHY + (why & 63));
 }
 
 /* A new policy: a refusal that came from the old one is taken back. */
@@ -155,9 +149,9 @@ static __always_inline void new_policy(struct tcp_sock *tp, struct hop_sock *st,
 {
 	self->gen = cfg.policy_gen;
 	if (policy_action((__u64)(long)tp) == HOP_ACTION_NEVER) {
-		set_why(st, self, HOP_WHY_POLICY);
 		hold(st, self, HOP_WHY_POLICY);
-	} else if (self->flags & HOP_END_DEAD || st->why == HOP_WHY_POLICY) {
+	} else if (st->state == HOP_HELD || st->state == HOP_REFUSED ||
+		   (st->state == HOP_WATCHED && st->why == HOP_WHY_POLICY)) {
 		st->holds = 0;
 		watch_again(tp, st, self);
 	}
@@ -167,11 +161,11 @@ static __always_inline void new_policy(struct tcp_sock *tp, struct hop_sock *st,
 static __always_inline void settle(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
 				   struct hop_end *peer)
 {
-	if (peer && (peer->flags & HOP_END_MEMBER)) {
+	if (peer && hop_in(peer->state)) {
 		st->say |= HOP_SAY_LEAVE;
 		return;
 	}
-	self->flags &= ~(HOP_END_LEAVE | HOP_END_QUIET | HOP_END_IDLE);
+	self->flags &= ~(HOP_END_QUIET | HOP_END_IDLE);
 	if (self->why == HOP_WHY_IDLE) /* nothing to hold against it: it may come back as soon as it talks */
 		st->holds = 0;
 	if (self->why == HOP_WHY_CONTENDED && st->holds < HOP_CONTENTION_HOLDS)

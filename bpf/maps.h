@@ -14,6 +14,8 @@
 #include "hop.h"
 #include "key.h"
 
+#define __maybe_unused __attribute__((unused))
+
 /* Configuration and state; user space maps the pinned `config` and reads or writes it directly. */
 volatile struct hop_config cfg SEC(".data.config") __weak = {};
 
@@ -106,6 +108,14 @@ struct {
 	__type(value, struct hop_relayed);
 } relayed SEC(".maps") __weak;
 
+/* What the iterators of a thread are asked for (enum hop_mode), by bpf_get_current_pid_tgid(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u32);
+} modes SEC(".maps") __weak;
+
 /* When a pass over a network namespace was last finished, by its inode number. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -114,6 +124,15 @@ struct {
 	__type(key, __u32);
 	__type(value, struct hop_pass);
 } passes SEC(".maps") __weak;
+
+/* Of the iterator that runs. 0, which leaves nobody out, for a thread that did not say. */
+static __always_inline __maybe_unused __u32 pass_mode(void)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	__u32 *mode = bpf_map_lookup_elem(&modes, &thread);
+
+	return mode ? *mode : 0;
+}
 
 static __always_inline void count_add(__u32 index, __u64 n)
 {

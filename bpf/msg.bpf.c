@@ -12,6 +12,8 @@
  */
 #include "memory.h"
 #include "pause.h"
+#include "ready.h"
+#include "review.h"
 
 /* sock_wants_more() by direct loads; `tp` may be the peer if it was cast. */
 static __always_inline bool wants_more(struct tcp_sock *tp)
@@ -48,41 +50,6 @@ static __always_inline enum hop_stay peer_blocked(struct hop_sock *st, struct tc
 	return HOP_STAY_NONE;
 }
 
-/*
- * May hops to the peer begin? It must be a member; its reader must be past any call that began before it
- * joined: it has consumed a byte since, and its file has one reference, so no other thread is inside a call.
- * (An early member was inserted before anybody could read.) Caches the peer's file.
- */
-static __noinline int become_ready(struct hop_sock *st)
-{
-	struct tcp_sock *peer;
-	struct hop_end *e;
-	struct hop_key key;
-	struct file *file;
-
-	if (!st)
-		return HOP_STAY_PEER_OUT;
-	key = st->peer;
-	e = bpf_map_lookup_elem(&ends, &key);
-	if (!e || !(e->flags & HOP_END_MEMBER))
-		return HOP_STAY_PEER_OUT;
-	if (!st->peer_cookie && (e->flags & HOP_END_EARLY))
-		st->peer_cookie = e->cookie; /* an early client joined before its peer existed */
-	if (e->cookie != st->peer_cookie || !(e->flags & HOP_END_COLLAPSED) != !st->relay)
-		return HOP_STAY_PEER_OUT;
-	peer = (void *)(long)e->sk;
-	if (!(e->flags & HOP_END_EARLY) && BPF_CORE_READ(peer, copied_seq) == e->cseq)
-		return HOP_STAY_NOT_READ;
-	file = sock_file((struct sock *)peer);
-	if (!file)
-		return HOP_STAY_NO_FILE;
-	if (!(e->flags & HOP_END_EARLY) && !sock_unshared(e->sk))
-		return HOP_STAY_SHARED;
-	st->peer_sk = (__u64)(long)peer;
-	st->peer_file = (__u64)(long)file;
-	return HOP_STAY_NONE;
-}
-
 /* The options of the sender itself; direct reads, the socket is ours. */
 static __always_inline enum hop_stay own_blocked(struct tcp_sock *tp)
 {
@@ -101,20 +68,6 @@ static __always_inline enum hop_stay own_blocked(struct tcp_sock *tp)
 	if (wants_more(tp))
 		return HOP_STAY_OPTION;
 	return HOP_STAY_NONE;
-}
-
-/*
- * Do both ends belong to one user and lie in one cgroup (not merely below one)? Whoever owns both can stop
- * each by other means, and by this one on plain TCP: a thread in recv() on a page of its own filesystem
- * holds the lock that another thread's send() on the same socket waits for. Neither changes in a socket's
- * life but by fchown() of root.
- */
-static __noinline int hop_kin(__u64 own, __u64 peer)
-{
-	struct sock *a = (void *)(long)own, *b = (void *)(long)peer;
-
-	return BPF_CORE_READ(a, sk_cgrp_data.cgroup) == BPF_CORE_READ(b, sk_cgrp_data.cgroup) &&
-	       BPF_CORE_READ(a, sk_uid.val) == BPF_CORE_READ(b, sk_uid.val);
 }
 
 /* One message of each direction and `beat` takes TCP: for what stands on the way, see docs/design.md, I35. */
@@ -247,7 +200,7 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 
 	if (cfg.draining)
 		return HOP_STAY_DRAINING;
-	if (st->stop)
+	if (st->state != HOP_MEMBER)
 		return HOP_STAY_STOPPED;
 	if (st->gen != cfg.policy_gen)
 		return HOP_STAY_POLICY;
@@ -290,45 +243,6 @@ static __always_inline bool stay_counts(enum hop_stay stay)
 	       stay != HOP_STAY_HEARTBEAT && stay != HOP_STAY_POLICY && stay != HOP_STAY_PAUSED;
 }
 
-/*
- * The peer was non-blocking when it joined. What it did once it does again, with each request as a rule, so
- * it stays out for good, and its program is remembered. (Early members never were asked.)
- */
-static __always_inline void turned_blocking(struct hop_end *peer)
-{
-	if ((peer->flags & (HOP_END_MEMBER | HOP_END_EARLY)) == HOP_END_MEMBER)
-		peer->ask = HOP_WHY_FLIPS;
-}
-
-/* Ask the agent to take this pair out: nothing hops from here on, the next pass does the rest. */
-static __noinline int request_leave(struct hop_sock *st, __u32 why)
-{
-	struct hop_event ev = {.type = HOP_EV_LEAVE, .why = why};
-	struct hop_end *e;
-	struct hop_key key;
-
-	if (!st || st->stop)
-		return 0;
-	st->stop = 1;
-	st->why = why;
-	key = st->self;
-	e = bpf_map_lookup_elem(&ends, &key);
-	if (!e || e->cookie != st->cookie)
-		return 0;
-	e->why = why;
-	e->flags |= HOP_END_LEAVE;
-	ev.cookie = st->cookie;
-	ev.peer_cookie = st->peer_cookie;
-	ev.netns = e->netns;
-	key = st->peer;
-	e = bpf_map_lookup_elem(&ends, &key);
-	ev.peer_netns = e ? e->netns : ev.netns;
-	if (why == HOP_WHY_BLOCKING && e && e->cookie == st->peer_cookie)
-		turned_blocking(e);
-	emit(&ev);
-	return 0;
-}
-
 /* Which stays are no passing state but a reason to leave at once. */
 static __always_inline __u32 stay_to_why(enum hop_stay stay)
 {
@@ -356,64 +270,9 @@ static __always_inline __u32 stay_to_why(enum hop_stay stay)
 	}
 }
 
-/* At a review: how many in a row were there since the peer had one, that is, sent HOP_REVIEW messages? */
-static __noinline int reviews_alone(struct hop_sock *st)
-{
-	struct hop_end *e;
-	struct hop_key key;
-
-	if (!st)
-		return 0;
-	key = st->self;
-	e = bpf_map_lookup_elem(&ends, &key);
-	if (!e || e->cookie != st->cookie)
-		return 0;
-	e->reviews++;
-	key = st->peer;
-	e = bpf_map_lookup_elem(&ends, &key);
-	if (!e || e->reviews != st->peer_reviews) {
-		st->peer_reviews = e ? e->reviews : 0;
-		if (st->alone) /* nothing was counted meanwhile */
-			st->contention = 0;
-		st->alone = 0;
-		return 0;
-	}
-	return ++st->alone;
-}
-
-/* Every HOP_REVIEW messages or HOP_REVIEW_BYTES: does membership pay? */
-static __noinline int review(struct hop_sock *st)
-{
-	__u64 now = bpf_ktime_get_ns(), hops, bytes, ns, n;
-	bool large;
-	int alone;
-
-	if (!st)
-		return 0;
-	n = st->hops + st->stays - st->review_at;
-	hops = st->hops - st->review_hops;
-	bytes = st->bytes - st->review_bytes;
-	large = bytes >= n * cfg.large;
-	ns = now - st->review_ns;
-	st->review_hops = st->hops;
-	st->review_bytes = st->bytes;
-	st->review_ns = now;
-	st->review_at += n;
-	alone = reviews_alone(st);
-	if (cfg.force)
-		return 0;
-	if (alone >= HOP_ALONE_REVIEWS && !large && ns * HOP_STREAM_RATE < n * 1000000000ull)
-		return request_leave(st, HOP_WHY_STREAM);
-	st->poor = large && hops * 8 < n * 5 ? st->poor + 1 : 0;
-	if (large ? st->poor >= HOP_POOR_REVIEWS : hops < n / 8)
-		return request_leave(st,
-				     st->last_stay == HOP_STAY_SHARED ? HOP_WHY_SHARED : HOP_WHY_ONLY_STAYS);
-	return 0;
-}
-
 /*
  * A thread does one thing at a time: when it comes here again, its last redirect is over. So where all hops
- * came from one thread, and it is back with `stop` set, none is in flight and none can start. (The refcount
+ * came from one thread, and it is back while it leaves, none is in flight and none can start. (The refcount
  * latch alone never sees that of a thread that is always inside send(): a pass gets the lock while it waits
  * for it.)
  */
@@ -427,7 +286,7 @@ static __always_inline void thread_hops(struct hop_sock *st)
 
 static __always_inline void thread_stays(struct hop_sock *st)
 {
-	if (st->stop && st->hopper && st->hopper == (__u32)bpf_get_current_pid_tgid())
+	if (st->state != HOP_MEMBER && st->hopper && st->hopper == (__u32)bpf_get_current_pid_tgid())
 		st->hopper = 0;
 }
 
@@ -455,7 +314,7 @@ static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 	if (!sk)
 		return;
 	st = bpf_sk_storage_get(&socks, sk, 0, 0);
-	if (!st || !st->member)
+	if (!st || !hop_in(st->state))
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)

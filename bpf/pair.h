@@ -5,7 +5,8 @@
 #ifndef SOCKHOP_PAIR_H
 #define SOCKHOP_PAIR_H
 
-#include "facts.h"
+#include "end.h"
+#include "ksock.h"
 #include "policy.h"
 
 static __always_inline struct hop_policy *live_policy(void)
@@ -89,7 +90,7 @@ __weak __noinline int old_quiet(struct hop_sock *st)
  * Enter an end into `ends` under its derived key, under its lock. Returns enum hop_why. `st->gen` is the
  * policy that it was judged by: read before the rules were, which change first.
  */
-static __always_inline __u32 register_as(struct tcp_sock *tp, struct hop_sock *st, __u64 cookie, __u32 flags)
+static __always_inline __u32 register_as(struct tcp_sock *tp, struct hop_sock *st, __u64 cookie)
 {
 	struct sock *sk = (struct sock *)tp;
 	struct hop_end e = {}, *other;
@@ -109,7 +110,7 @@ static __always_inline __u32 register_as(struct tcp_sock *tp, struct hop_sock *s
 	e.net = (__u64)(long)BPF_CORE_READ(sk, __sk_common.skc_net.net);
 	e.netns = sock_netns(sk);
 	e.userns = sock_userns(sk);
-	e.flags = flags;
+	e.state = HOP_WATCHED;
 	e.why = HOP_WHY_PEER_OUTSIDE;
 	e.gen = st->gen;
 	err = bpf_map_update_elem(&ends, &st->self, &e, BPF_NOEXIST);
@@ -120,8 +121,7 @@ static __always_inline __u32 register_as(struct tcp_sock *tp, struct hop_sock *s
 		other->dup = 1;
 		return HOP_WHY_DUPLICATE;
 	}
-	st->registered = 1;
-	count(HOP_CNT_REGISTERED);
+	end_move(st, NULL, HOP_WATCHED, st->why);
 	return HOP_WHY_NONE;
 }
 
@@ -159,11 +159,8 @@ static __always_inline __u32 refuse_known(struct tcp_sock *tp, struct hop_sock *
 {
 	__u32 why = known_veto((__u64)(long)tp);
 
-	if (!why)
-		return HOP_WHY_NONE;
-	self->flags = (self->flags & ~HOP_END_WANT) | HOP_END_DEAD;
-	self->why = why;
-	st->hold_ns = 0;
+	if (why)
+		end_move(st, self, HOP_REFUSED, why);
 	return why;
 }
 

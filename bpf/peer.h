@@ -9,7 +9,7 @@
 #ifndef SOCKHOP_PEER_H
 #define SOCKHOP_PEER_H
 
-#include "facts.h"
+#include "ksock.h"
 
 extern void *bpf_rdonly_cast(void *obj, __u32 btf_id) __ksym __weak;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * policy.h: what a policy says about a connection. Pure: BPF programs include it after vmlinux.h, user space
- * and unit tests as it is. Conventions of addresses, ports and rules: hop.h.
+ * and unit tests as it is. Conventions of addresses, ports and rules: abi.h.
  *
  * Written for the verifier, which walks every path of every rule: addresses are two words under a mask, and
  * misses are computed, not branched on, so that a rule costs four branches.

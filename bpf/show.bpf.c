@@ -4,23 +4,20 @@
  * registered socket (the program veto), the keys of a relay's sockets, and an event when a program starts in
  * an attached cgroup.
  */
-#include "facts.h"
+#include "end.h"
+#include "ksock.h"
 
 static __always_inline void show_sock(struct hop_show *s, struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;
-	struct file *file = sock_file(sk);
 
 	sock_tuple(sk, &s->tuple);
 	s->cookie = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
-	s->family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	s->netns = sock_netns(sk);
-	s->state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	s->tcp_state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	s->segs = BPF_CORE_READ(tp, data_segs_in) + BPF_CORE_READ(tp, data_segs_out);
 	s->bytes = BPF_CORE_READ(tp, bytes_received) + BPF_CORE_READ(tp, bytes_acked);
 	s->cgroup = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
-	if (file && file_nonblock(file))
-		s->flags |= HOP_SHOW_NONBLOCK;
 }
 
 static __always_inline void show_end(struct hop_show *s, struct hop_sock *st)
@@ -36,15 +33,9 @@ static __always_inline void show_end(struct hop_show *s, struct hop_sock *st)
 	s->relay = st->relay;
 	s->relay_tag = st->relay_tag;
 	s->places = st->places;
-	if (st->member)
-		s->flags |= HOP_SHOW_MEMBER;
-	if (st->peer_file)
-		s->flags |= HOP_SHOW_READY;
-	if (st->stop)
-		s->flags |= HOP_SHOW_STOP;
-	if (!st->registered)
+	s->state = st->state;
+	if (!hop_registered(st->state))
 		return;
-	s->flags |= HOP_SHOW_REGISTERED;
 	struct hop_key key = st->self;
 
 	self = bpf_map_lookup_elem(&ends, &key);
@@ -79,7 +70,7 @@ int hop_show_end(struct hop_show_call *ctx)
 		return 1;
 	show_sock(&s, (struct sock *)(long)e->sk);
 	/* memory that was freed keeps its cookie until it is used again; a socket is closed before it goes */
-	if (s.cookie != st.cookie || s.state == BPF_TCP_CLOSE)
+	if (s.cookie != st.cookie || s.tcp_state == BPF_TCP_CLOSE)
 		return 1;
 	show_end(&s, &st);
 	ctx->show = s;
@@ -123,7 +114,8 @@ static __always_inline void made_by(struct hop_holder *h, struct task_struct *le
 	h->start = BPF_CORE_READ(leader, start_time);
 }
 
-/* Who holds the registered sockets (not those of members if `fresh`): one record per (process, socket). */
+/* Who holds the registered sockets (not those of members with HOP_MODE_JOINS): one record per (process,
+ * socket). */
 SEC("iter/task_file")
 int hop_holders(struct bpf_iter__task_file *ctx)
 {
@@ -140,7 +132,9 @@ int hop_holders(struct bpf_iter__task_file *ctx)
 	if (!sock || !sock->sk)
 		return 0;
 	st = bpf_sk_storage_get(&socks, sock->sk, 0, 0);
-	if (!st || !st->registered || (st->member && cfg.fresh && st->gen == cfg.policy_gen))
+	if (!st || !hop_registered(st->state))
+		return 0;
+	if (hop_in(st->state) && st->gen == cfg.policy_gen && pass_mode() & HOP_MODE_JOINS)
 		return 0;
 	h.cookie = st->cookie;
 	h.pid = task->tgid;
@@ -180,6 +174,16 @@ int hop_relay_ends(struct bpf_iter__tcp *ctx)
 	r->via.userns = sock_userns(sk);
 	r->known = 1;
 	return 0;
+}
+
+/* What the iterators that this thread runs from here on are asked for: by BPF_PROG_TEST_RUN. */
+SEC("syscall")
+int hop_begin(struct hop_begin *ctx)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	__u32 mode = ctx->mode;
+
+	return bpf_map_update_elem(&modes, &thread, &mode, BPF_ANY) != 0;
 }
 
 /*
@@ -267,7 +271,6 @@ int BPF_PROG(hop_exec, struct task_struct *task)
 	cgrp = (__u64)(long)BPF_CORE_READ(task, cgroups, dfl_cgrp);
 	if (cgroup_attached(cgrp) < 0 || !inherits_tcp(task))
 		return 0;
-	ev.pid = BPF_CORE_READ(task, tgid);
 	emit(&ev);
 	return 0;
 }

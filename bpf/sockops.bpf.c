@@ -7,20 +7,14 @@
  * It never touches `reply`, and it adds flags to those that other sockops programs have set: several programs
  * share a cgroup.
  */
-#include "facts.h"
+#include "callback.h"
 #include "pair.h"
 #include "window.h"
 
 void *bpf_cast_to_kern_ctx(void *) __ksym __weak;
 
+#include "early.h"
 #include "verdict.h"
-
-static __always_inline void flags_set(struct bpf_sock_ops *ctx, __u32 add, __u32 drop)
-{
-	if (cfg.keep_rtt)
-		drop = 0;
-	bpf_sock_ops_cb_flags_set(ctx, (ctx->bpf_sock_ops_cb_flags | add) & ~drop);
-}
 
 /*
  * Its segments leave by the loopback device (the peer is in the same network namespace) or by a virtual one,
@@ -39,17 +33,15 @@ static __always_inline bool sent_within_host(struct tcp_sock *tp)
  * left or was refused since. While it is held back a pass for it would be in vain: one comes when that is
  * over.
  */
-static __always_inline void seek(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
-				 const struct hop_end *peer)
+static __always_inline void seek(struct tcp_sock *tp, struct hop_end *self, const struct hop_end *peer)
 {
 	struct hop_event ev = {.type = HOP_EV_SEEK};
 
 	if (!cfg.setsockopt_iter || cfg.keep_rtt || !sent_within_host(tp))
 		return;
 	self->flags |= HOP_END_SEEK;
-	if (peer && peer->flags & HOP_END_DEAD)
+	if (peer && (peer->state == HOP_HELD || peer->state == HOP_REFUSED))
 		return;
-	ev.cookie = st->cookie;
 	ev.netns = self->netns;
 	emit(&ev);
 }
@@ -61,23 +53,15 @@ static __always_inline void want(struct tcp_sock *tp, struct hop_sock *st, struc
 	struct hop_event ev = {.type = HOP_EV_PAIRED};
 	struct hop_end *peer;
 
-	self->flags &= ~HOP_END_DEAD;
 	st->tries = 0;
-	/*
-	 * Both ends may do this at the same time on two CPUs; each sets its flag and then looks at the
-	 * other's, and one must see the other. The value of the atomic operation is used, so that it is a
-	 * full barrier.
-	 */
-	if (__sync_fetch_and_or(&self->flags, HOP_END_WANT) & HOP_END_MEMBER)
-		return;
+	/* the peer may do the same now on another CPU: one of the two sees the other */
+	end_move(st, self, HOP_CANDIDATE, HOP_WHY_PEER_OUTSIDE);
 	peer = find_peer(st);
 	/* one that has left, or was refused, is watched again, but who sends nothing asks no more */
-	if (silent && (!peer || !(peer->flags & (HOP_END_WANT | HOP_END_MEMBER))))
-		seek(tp, st, self, peer);
-	if (!peer || !(peer->flags & (HOP_END_WANT | HOP_END_MEMBER)))
+	if (silent && (!peer || !hop_eager(peer->state)))
+		seek(tp, self, peer);
+	if (!peer || !hop_eager(peer->state))
 		return;
-	ev.cookie = st->cookie;
-	ev.peer_cookie = peer->cookie;
 	ev.netns = self->netns;
 	ev.peer_netns = peer->netns;
 	count(HOP_CNT_PAIRED);
@@ -88,7 +72,7 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 				  __u32 segs)
 {
 	__u32 n = segs - st->win_segs, in = ctx->data_segs_in - st->win_in, why;
-	bool first = !st->registered;
+	bool first = st->state == HOP_NEW;
 	struct hop_end *e;
 
 	if (!st->win_len) { /* the first look */
@@ -106,7 +90,7 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 		return HOP_WHY_POLICY;
 	}
 	if (first) {
-		why = register_as(tp, st, bpf_get_socket_cookie(ctx), 0);
+		why = register_as(tp, st, bpf_get_socket_cookie(ctx));
 		if (why) {
 			st->win_len = HOP_WINDOW << HOP_WINDOW_SHIFT;
 			return why;
@@ -126,15 +110,13 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 }
 
 /*
- * With keep_rtt the callback comes although nobody asked for it: while an end wants to join, leaves or is
- * held back it must change nothing. Where passes cannot set the flag (6.1), this is how a refused end is
- * watched again.
+ * The callback also comes where nobody has asked for it: always with keep_rtt, by other programs' wish, and
+ * at ends that a pass has found. Then it must change nothing; only a candidate that was found may ask for
+ * itself. Where passes cannot set the flag (6.1), this is how a refused end is watched again.
  */
-static __always_inline bool not_watched(struct hop_sock *st)
+static __always_inline bool not_watched(__u32 state)
 {
-	struct hop_end *e = bpf_map_lookup_elem(&ends, &st->self);
-
-	return e && e->cookie == st->cookie && (e->flags & (HOP_END_WANT | HOP_END_LEAVE | HOP_END_DEAD));
+	return state != HOP_NEW && state != HOP_WATCHED && (cfg.keep_rtt || state != HOP_CANDIDATE);
 }
 
 static __always_inline void on_rtt(struct bpf_sock_ops *ctx)
@@ -150,18 +132,13 @@ static __always_inline void on_rtt(struct bpf_sock_ops *ctx)
 	if (!sk)
 		return;
 	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!st || st->member)
-		return;
-	if (cfg.keep_rtt && st->registered && not_watched(st))
+	if (!st || not_watched(st->state))
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return;
 	why = look(ctx, tp, st, segs);
-	if (why != st->why) {
-		st->why = why;
-		count(HOP_CNT_WHY + (why & 63));
-	}
+	end_why(st, NULL, why);
 }
 
 /*
@@ -174,32 +151,28 @@ static __always_inline void on_fin_wait(struct tcp_sock *tp, struct hop_end *sel
 {
 	struct sock *sk = (struct sock *)tp;
 
-	if (cfg.verdict && BPF_CORE_READ(sk, sk_shutdown) == 3 &&
+	if (cfg.verdict && BPF_CORE_READ(sk, sk_shutdown) == HOP_BOTH_SHUTDOWN &&
 	    BPF_CORE_READ(sk, sk_backlog.rmem_alloc.counter) && !BPF_CORE_READ(sk, sk_user_data))
-		self->flags |= HOP_END_CLOSED;
+		self->flags |= HOP_END_UNREAD;
 }
 
-/* Linux: TCP_USER_TIMEOUT bounds how long unacknowledged data may wait: the sender fails in about 0.4 s. */
+/* Bounds how long unacknowledged data may wait: the sender fails in about 0.4 s. */
+#define CLOSE_GUARD_MS 50
+
 static __always_inline void on_close_wait(struct bpf_sock_ops *ctx, struct hop_sock *st)
 {
 	struct hop_end *peer = bpf_map_lookup_elem(&ends, &st->peer);
-	int ms = 50;
+	int ms = CLOSE_GUARD_MS;
 
-	if (!peer || !(peer->flags & HOP_END_CLOSED))
+	if (!peer || !(peer->flags & HOP_END_UNREAD))
 		return;
-	bpf_setsockopt(ctx, 6 /* SOL_TCP */, 18 /* TCP_USER_TIMEOUT */, &ms, sizeof(ms));
+	bpf_setsockopt(ctx, HOP_SOL_TCP, HOP_TCP_USER_TIMEOUT, &ms, sizeof(ms));
 	count(HOP_CNT_CLOSE_GUARD);
 }
 
 static __always_inline void on_close(struct hop_sock *st, struct hop_end *self)
 {
-	if (st->member) {
-		st->member = 0;
-		__sync_fetch_and_sub(&cfg.members, st->places);
-		st->places = 0;
-		count(HOP_CNT_CLOSED);
-	}
-	st->registered = 0;
+	end_move(st, self, HOP_CLOSED, st->why);
 	if (self) {
 		bpf_map_delete_elem(&ends, &st->self);
 		if (st->relay) /* the relay does so, too, unless it was killed */
@@ -227,7 +200,7 @@ static __always_inline void forget(struct bpf_sock_ops *ctx)
 	if (!st)
 		return;
 	cookie = st->cookie;
-	if (st->registered) { /* somebody else has cleared the flag of the STATE callback */
+	if (hop_registered(st->state)) { /* somebody else has cleared the flag of the STATE callback */
 		self = bpf_map_lookup_elem(&ends, &st->self);
 		on_close(st, self && self->cookie == cookie ? self : NULL);
 	}
@@ -258,7 +231,7 @@ static __always_inline void on_state(struct bpf_sock_ops *ctx)
 		return;
 	}
 	st = bpf_sk_storage_get(&socks, sk, 0, 0);
-	if (!st || !st->registered)
+	if (!st || !hop_registered(st->state))
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
@@ -268,136 +241,10 @@ static __always_inline void on_state(struct bpf_sock_ops *ctx)
 		self = NULL;
 	if (state == BPF_TCP_CLOSE)
 		on_close(st, self);
-	else if (state == BPF_TCP_FIN_WAIT1 && st->member && self)
+	else if (state == BPF_TCP_FIN_WAIT1 && hop_in(st->state) && self)
 		on_fin_wait(tp, self);
 	else if (state == BPF_TCP_CLOSE_WAIT) /* also of one that has left before its peer could */
 		on_close_wait(ctx, st);
-}
-
-/*
- * Early joins. The listener's request socket (TIMEOUT_INIT with is_fullsock 0) knows both ISNs; if the policy
- * says so it leaves a mark under the key that the client will derive at ACTIVE_ESTABLISHED, which comes
- * before the server's PASSIVE_ESTABLISHED. The client joins if it finds the mark, the server if the client
- * joined. SYN cookies skip the callback, so those connections stay on TCP.
- */
-struct mark {
-	__u64 userns;
-	__u32 action;
-	__u32 gen; /* of the policy that says so */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, struct hop_key);
-	__type(value, struct mark);
-} marks SEC(".maps");
-
-static __always_inline void on_request(struct bpf_sock_ops *ctx)
-{
-	struct bpf_sock_ops_kern *kern = bpf_cast_to_kern_ctx(ctx);
-	struct tcp_request_sock *req = (void *)kern->sk;
-	struct hop_key key;
-	struct mark mark = {.gen = cfg.policy_gen};
-
-	mark.action = policy_action((__u64)(long)req);
-	if (mark.action == HOP_ACTION_NEVER)
-		return;
-	mark.userns = sock_userns((struct sock *)req);
-	key.a = BPF_CORE_READ(req, rcv_isn);
-	key.b = BPF_CORE_READ(req, snt_isn) + 1;
-	bpf_map_update_elem(&marks, &key, &mark, BPF_ANY);
-}
-
-/*
- * Insert this end now. Facts that can be read already must hold. `other`: the record of the peer; NULL if it
- * has none yet, then become_ready() finds it.
- */
-static __always_inline void join_early(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct tcp_sock *tp,
-				       const struct hop_key *peer, const struct hop_end *other, __u32 gen)
-{
-	struct hop_sock *st;
-	struct hop_end *self;
-	__u64 cookie;
-
-	if (cfg.members >= cfg.max_members) {
-		count(HOP_CNT_WHY + HOP_WHY_FULL);
-		return;
-	}
-	if (sock_is_mptcp(tp))
-		return;
-	/* a detach that is under way, or was given up, makes no new members: nobody would take them out */
-	if (sock_cgroup_attached((struct sock *)tp) & HOP_CG_LEAVING)
-		return;
-	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	/* below two attached cgroups of one instance the program runs twice */
-	if (!st || st->registered || !old_quiet(st))
-		return;
-	st->peer = *peer;
-	st->peer_cookie = other ? other->cookie : 0;
-	st->peer_sk = other ? other->sk : 0;
-	st->gen = gen;
-	if (register_as(tp, st, bpf_get_socket_cookie(ctx), HOP_END_EARLY))
-		return;
-	flags_set(ctx, BPF_SOCK_OPS_STATE_CB_FLAG, 0);
-	self = bpf_map_lookup_elem(&ends, &st->self);
-	if (!self)
-		return;
-	self->next = tp->copied_seq;
-	cookie = st->cookie;
-	if (bpf_sock_hash_update(ctx, &members, &cookie, BPF_NOEXIST)) {
-		count(HOP_CNT_WHY + HOP_WHY_ERROR);
-		return;
-	}
-	__sync_fetch_and_add(&cfg.members, 1);
-	st->places = 1;
-	st->member = 1;
-	st->joins++;
-	self->cseq = tp->copied_seq;
-	self->flags |= HOP_END_MEMBER;
-	flags_set(ctx, 0, BPF_SOCK_OPS_RTT_CB_FLAG);
-	count(HOP_CNT_EARLY);
-}
-
-static __always_inline void early_active(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct tcp_sock *tp)
-{
-	struct hop_key key, peer;
-	struct mark *mark;
-	__u32 action, why, gen;
-
-	key = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
-	mark = bpf_map_lookup_elem(&marks, &key);
-	if (!mark)
-		return;
-	action = hop_policy_pair(mark->action, policy_action((__u64)(long)tp));
-	gen = mark->gen; /* a policy that has changed since has both ends judged again */
-	if (mark->userns != sock_userns((struct sock *)tp))
-		action = HOP_ACTION_LATE;
-	bpf_map_delete_elem(&marks, &key);
-	if (action != HOP_ACTION_EARLY)
-		return;
-	/* connect() is running or polled for, so what the program has set so far is there to be read */
-	why = sock_unfit((__u64)(long)tp, 0);
-	if (why) {
-		count(HOP_CNT_WHY + (why & 63));
-		return;
-	}
-	peer = hop_key_peer(&key, true);
-	join_early(ctx, sk, tp, &peer, NULL, gen);
-}
-
-static __always_inline void early_passive(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct tcp_sock *tp)
-{
-	struct hop_key key, peer_key;
-	struct hop_end *peer;
-
-	key = hop_key_derive(tp->snd_una, ctx->bytes_acked, tp->rcv_nxt, ctx->bytes_received);
-	peer_key = hop_key_peer(&key, false);
-	peer = bpf_map_lookup_elem(&ends, &peer_key);
-	if (!peer || !(peer->flags & HOP_END_MEMBER) || !(peer->flags & HOP_END_EARLY) ||
-	    peer->userns != sock_userns((struct sock *)tp))
-		return;
-	join_early(ctx, sk, tp, &peer_key, peer, peer->gen);
 }
 
 static __always_inline void on_established(struct bpf_sock_ops *ctx, bool early)

@@ -4,7 +4,8 @@
  * before the kernel acts and without the socket lock, so it only leaves a note and wakes the agent; meanwhile
  * the verdict sees the option itself and sends nothing more to that socket.
  */
-#include "facts.h"
+#include "end.h"
+#include "ksock.h"
 
 #define HOP_SOL_SOCKET		1
 #define HOP_SO_OOBINLINE	10
@@ -19,7 +20,6 @@
 #define HOP_SO_MAX_PACING_RATE	47
 #define HOP_SO_TIMESTAMP_NEW	63
 #define HOP_SO_TIMESTAMPING_NEW 65
-#define HOP_SOL_TCP		6
 #define HOP_TCP_REPAIR		19
 #define HOP_TCP_ULP		31
 #define HOP_TCP_INQ		36
@@ -88,7 +88,7 @@ static __noinline int ask_to_leave(struct hop_sock *st, __u32 why)
 	struct hop_end *self, *peer;
 	struct hop_key key;
 
-	if (!st || !st->member)
+	if (!st || !hop_in(st->state))
 		return 0;
 	key = st->self;
 	self = bpf_map_lookup_elem(&ends, &key);
@@ -96,8 +96,6 @@ static __noinline int ask_to_leave(struct hop_sock *st, __u32 why)
 	if (!self || self->cookie != st->cookie || self->ask)
 		return 0;
 	self->ask = why;
-	ev.cookie = st->cookie;
-	ev.peer_cookie = st->peer_cookie;
 	ev.netns = self->netns;
 	key = st->peer;
 	peer = bpf_map_lookup_elem(&ends, &key);
@@ -116,7 +114,7 @@ static __noinline int tls_too_early(struct hop_sock *st)
 	struct hop_end *self;
 	struct hop_key key;
 
-	if (!st || !st->member)
+	if (!st || !hop_in(st->state))
 		return 0;
 	key = st->self;
 	self = bpf_map_lookup_elem(&ends, &key);

@@ -62,9 +62,7 @@ static __always_inline void break_off(struct hop_end *self)
 
 	if (__sync_fetch_and_or(&self->flags, HOP_END_BROKEN) & HOP_END_BROKEN)
 		return;
-	self->why = HOP_WHY_BROKEN;
 	count(HOP_CNT_WHY + HOP_WHY_BROKEN);
-	ev.cookie = self->cookie;
 	ev.netns = ev.peer_netns = self->netns;
 	emit(&ev);
 }

@@ -15,15 +15,17 @@ extern int bpf_sock_destroy(struct sock_common *sock) __ksym __weak;
 /* Held back for a reason that may have passed: is it time to look again? */
 static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
-	if (!st->hold_ns) {
-		if (is_veto(self->why) && !program_veto(st->cookie))
-			watch_again(tp, st, self); /* it was passed on to another program */
-		return;
-	}
 	if (bpf_ktime_get_ns() >= st->hold_ns)
 		watch_again(tp, st, self);
 	else
 		st->say |= HOP_SAY_HELD;
+}
+
+/* For good, unless it was passed on to another program. (A new policy has been seen to.) */
+static __always_inline void refused(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	if (is_veto(self->why) && !program_veto(st->cookie))
+		watch_again(tp, st, self);
 }
 
 /*
@@ -35,24 +37,21 @@ static __always_inline void tell_found(struct hop_sock *st, const struct hop_end
 	struct hop_event ev = {.type = HOP_EV_PAIRED};
 
 	st->say |= HOP_SAY_JOIN;
-	ev.cookie = st->cookie;
-	ev.peer_cookie = peer->cookie;
 	ev.netns = netns;
 	ev.peer_netns = peer->netns;
 	emit(&ev);
 }
 
 /*
- * It has a record, and neither wants to join nor is held back. Who sends nothing gets no round-trip callback
- * to ask again: its peer asks for both.
+ * It is watched (again). Who sends nothing gets no round-trip callback to ask again: its peer asks for both.
  */
 static __always_inline void be_found_again(struct hop_sock *st, struct hop_end *self)
 {
 	struct hop_end *peer = find_peer(st);
 
-	if (!peer || !(peer->flags & HOP_END_SEEK) || !(peer->flags & HOP_END_WANT))
+	if (!peer || !(peer->flags & HOP_END_SEEK) || peer->state != HOP_CANDIDATE)
 		return;
-	self->flags |= HOP_END_WANT;
+	end_move(st, self, HOP_CANDIDATE, st->why);
 	tell_found(st, peer, self->netns);
 }
 
@@ -86,15 +85,13 @@ static __always_inline void be_found(struct tcp_sock *tp)
 	if (!st || cb_flags_add(tp, BPF_SOCK_OPS_STATE_CB_FLAG))
 		return;
 	st->gen = gen;
-	if (register_as(tp, st, bpf_get_socket_cookie(tp), HOP_END_WANT))
+	if (register_as(tp, st, bpf_get_socket_cookie(tp)))
 		return;
 	count(HOP_CNT_SOUGHT);
 	self = bpf_map_lookup_elem(&ends, &st->self);
-	if (self && refuse_known(tp, st, self)) {
-		st->why = self->why;
-		count(HOP_CNT_WHY + (st->why & 63));
+	if (!self || refuse_known(tp, st, self))
 		return;
-	}
+	end_move(st, self, HOP_CANDIDATE, st->why);
 	tell_found(st, peer, sock_netns(sk));
 }
 
@@ -109,13 +106,13 @@ static __always_inline void visit_unregistered(struct tcp_sock *tp, struct hop_s
 }
 
 /* Its cgroup is being detached: nobody will call us when it closes, so its record goes now. */
-static __always_inline bool unregister(struct tcp_sock *tp, struct hop_sock *st)
+static __always_inline bool unregister(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	int cg = sock_cgroup_attached((struct sock *)tp);
 
 	if (cg >= 0 && !(cg & HOP_CG_LEAVING))
 		return false;
-	st->registered = 0;
+	end_move(st, self, HOP_NEW, st->why);
 	bpf_map_delete_elem(&ends, &st->self);
 	return true;
 }
@@ -130,18 +127,39 @@ static __always_inline void reset(struct sock_common *skc)
 		bpf_sock_destroy(skc);
 }
 
+/* One step of an end that is not in the sockhash. */
+static __always_inline void step(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	if (self->gen != cfg.policy_gen)
+		new_policy(tp, st, self);
+	switch (st->state) {
+	case HOP_CANDIDATE:
+		join(tp, st, self);
+		return;
+	case HOP_HELD:
+		held(tp, st, self);
+		break;
+	case HOP_REFUSED:
+		refused(tp, st, self);
+		break;
+	}
+	if (st->state == HOP_WATCHED)
+		be_found_again(st, self);
+}
+
 static __always_inline void visit(struct sock_common *skc, struct tcp_sock *tp)
 {
 	struct hop_sock *st = bpf_sk_storage_get(&socks, tp, 0, 0);
 	struct hop_end *self, *peer;
 	__u32 why;
 
-	if (st && st->member && cfg.fresh && st->gen == cfg.policy_gen && !cfg.draining && !cfg.leaving)
+	if (st && hop_in(st->state) && st->gen == cfg.policy_gen && !cfg.draining && !cfg.leaving &&
+	    pass_mode() & HOP_MODE_JOINS)
 		return;
-	if (!st || !st->registered) {
+	if (!st || !hop_registered(st->state)) {
 		if (st)
 			visit_unregistered(tp, st);
-		if (cfg.seek && !cfg.draining)
+		if (!cfg.draining && pass_mode() & HOP_MODE_SEEK)
 			be_found(tp);
 		return;
 	}
@@ -152,29 +170,17 @@ static __always_inline void visit(struct sock_common *skc, struct tcp_sock *tp)
 		reset(skc);
 		return;
 	}
-	if (st->member) {
+	if (hop_in(st->state)) {
 		peer = peer_of(st);
 		why = leave_reason(tp, st, self, peer);
 		if (why)
 			leave(tp, st, self, peer, why);
 		return;
 	}
-	if (self->flags & HOP_END_LEAVE) {
+	if (st->state == HOP_LEFT)
 		settle(tp, st, self, peer_of(st));
-		return;
-	}
-	if (cfg.draining)
-		return;
-	if (cfg.leaving && unregister(tp, st))
-		return;
-	if (self->gen != cfg.policy_gen)
-		new_policy(tp, st, self);
-	if (self->flags & HOP_END_WANT)
-		join(tp, st, self);
-	else if (self->flags & HOP_END_DEAD)
-		held(tp, st, self);
-	if (!(self->flags & (HOP_END_WANT | HOP_END_DEAD | HOP_END_MEMBER)))
-		be_found_again(st, self);
+	else if (!cfg.draining && !(cfg.leaving && unregister(tp, st, self)))
+		step(tp, st, self);
 }
 
 /* What the agent must know of this visit. Should the buffer of seq_file be full, the socket is visited again.

@@ -4,7 +4,7 @@
  * because libbpf's linker (1.1) cannot merge two that name the same kernel symbol. Where kernel.kptr_restrict
  * hides the addresses all are 0, and every entry is HOP_WAKE_OTHER.
  */
-#include "facts.h"
+#include "ksock.h"
 
 /* Sleepers in recv and send (sk_wait_data(), sk_stream_wait_memory()) wait with this function. */
 extern const void woken_wake_function __ksym __weak;

@@ -114,6 +114,8 @@ static void range(const struct cmd_option *o)
 			o->min, o->max);
 	if (*preset)
 		fprintf(out, "%s *%s* unless given", number ? "," : " It is", preset);
+	if (o->alone)
+		fprintf(out, ", *%u* if it is left out", o->alone);
 	if (number || *preset)
 		fputc('.', out);
 	if (o->zero)
@@ -132,6 +134,8 @@ static void choices(const struct cmd_option *o)
 
 static void option(const struct cmd_option *o)
 {
+	if (o->letter)
+		fprintf(out, "*-%c*, ", o->letter);
 	fprintf(out, "*--%s*", o->name);
 	if (o->arg)
 		fprintf(out, " _%s_", o->arg);

@@ -16,6 +16,8 @@ import sys
 ROOMS = [
     "agent",  # main.c
     "agent/cmd",
+    "agent/metrics",
+    "agent/top",
     "agent/check",
     "agent/relay",
     "agent/daemon",

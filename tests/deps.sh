@@ -11,13 +11,14 @@ set -euo pipefail
 python=python3.11
 ! grep -qsx 'VERSION_ID="13"' /etc/os-release || python=python3.13
 
-build="clang bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libcap-ng-dev libseccomp-dev libarchive-dev pkg-config gcc make libc6-dev"
+build="clang bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libcap-ng-dev libseccomp-dev libarchive-dev libmicrohttpd-dev
+	libncurses-dev pkg-config gcc make libc6-dev"
 install="scdoc gzip"
 demo="redis-server redis-tools nginx-light wrk iproute2 util-linux jq curl"
 test="libcmocka-dev liburing-dev bats $demo haproxy memcached socat netcat-openbsd postgresql postgresql-contrib
 	apache2-utils nftables openssl openssh-server openssh-client curl python3 jq libelf-dev
-	procps util-linux strace binutils llvm gosu lib$python-testsuite python3-tornado gunicorn default-jdk-headless debootstrap spin $install"
-qemu="qemu-system-x86 busybox-static cpio zstd lz4 xz-utils"
+	procps util-linux strace binutils llvm gosu lib$python-testsuite python3-tornado gunicorn default-jdk-headless debootstrap spin prometheus tmux $install"
+qemu="qemu-system-x86 busybox-static cpio zstd lz4 xz-utils debootstrap e2fsprogs"
 bench="gnuplot-nox linux-perf redis-server redis-tools nginx-light libnginx-mod-stream wrk haproxy memcached postgresql
 	postgresql-contrib iproute2 nftables python3 bpftool"
 fuzz="libclang-rt-dev python3"

@@ -232,11 +232,19 @@ attach() {
 
 _lib_del_netns() { ip netns del "$1" 2>/dev/null || [ ! -e "/run/netns/$1" ]; }
 
+# No end of this instance was moved as bpf/end.h does not allow.
+moves_are_good() {
+	local bad
+	bad=$("$SOCKHOP" status --json --instance "$1" 2>/dev/null | jq '.counters.bad_moves // 0')
+	[ "${bad:-0}" -eq 0 ] || { echo "$bad moves of ends that are not in bpf/end.h"; return 1; }
+}
+
 _lib_detach() {
-	local status=0
+	local status=0 moves=0
+	moves_are_good "$1" || moves=1
 	"$SOCKHOP" detach --all --instance "$1" --timeout 10 >/dev/null 3>&- || status=$?
 	# 3: not attached (any more)
-	[ "$status" -eq 0 ] || [ "$status" -eq 3 ]
+	[ "$moves" -eq 0 ] && { [ "$status" -eq 0 ] || [ "$status" -eq 3 ]; }
 }
 
 # ---- teardown ----

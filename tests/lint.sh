@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.." || exit 1
 sources=({bpf,agent,cgroup}/*.[ch] {bpf,agent,cgroup}/*/*.[ch] docs/*.c tests/*/*.[ch])
 # BPF programs need vmlinux.h and clang's view of things: cppcheck understands neither
 user=({agent,cgroup}/*.c {agent,cgroup}/*/*.c docs/*.c tests/*/*.c)
-scripts=(tests/*.sh tests/*.bash tests/*/*.sh .ci/run docs/completion/*.bash docs/gen-reasons)
+scripts=(tests/*.sh tests/*.bash tests/*/*.sh tests/*/*/*.sh docs/*/*.sh .ci/run docs/completion/*.bash docs/gen-reasons docs/gen-states)
 libraries=(tests/*/*.bash)
 bats=(tests/*/*.bats)
 documents=(*.md docs/*.md docs/*/*.md tests/*.md docs/man/*.scd)

@@ -15,7 +15,7 @@ NAME = re.compile(r"(?<![\w./*{<$-])(?:\.\./)*((?:[\w.-]+/)*[\w-]+(?:\.bpf)?\.(?
 KERNEL = {"net", "kernel", "include", "drivers", "fs", "mm", "security", "lib", "tools", "arch", "asm-generic", "block", "io_uring", "sys", "linux", "asm",
           "bpf", "libbpf", "netinet"}
 # what is made by the build or by a tool, and places for a name
-MADE = re.compile(r"(^|/)(vmlinux\.h|.*\.skel\.h|pan\.c|x\.h|[A-Z]+\.\w+)$")
+MADE = re.compile(r"(^|/)(vmlinux\.h|.*\.skel\.h|pan\.c|x\.h|cmocka\.h|[A-Z]+\.\w+)$")
 
 
 def text_of(path):

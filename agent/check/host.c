@@ -170,7 +170,7 @@ static void check_caps(struct checks *c)
 	}
 }
 
-/* bpf/facts.h tells sleeping readers by the address of this function. */
+/* bpf/ksock.h tells sleeping readers by the address of this function. */
 static void check_kallsyms(struct checks *c)
 {
 	const char *fix = "sysctl kernel.kptr_restrict=1 (or 0) and CAP_SYSLOG; without it detach waits for "

@@ -123,7 +123,7 @@ static int take_why(const void *record, void *arg)
 
 	s->why = s->why ?: show->why;
 	s->stay = s->stay ?: show->last_stay;
-	s->members += !!(show->flags & HOP_SHOW_MEMBER);
+	s->members += hop_in(show->state);
 	return 0;
 }
 

@@ -64,6 +64,8 @@ struct cmd_option {
 	unsigned int min, max;	  /* of a number */
 	unsigned int preset;	  /* of a number or choice: the default, or CMD_NONE */
 	const char *zero;	  /* what 0 means, or NULL */
+	unsigned int alone;	  /* of a number that may be left out: what it is then; 0: it may not */
+	char letter;		  /* a short form, as in top(1); 0: none */
 	const char *const *words; /* of a choice; ends with NULL */
 	const char *unset;	  /* what a string that is not given stands for, or NULL */
 	const char *verb;	  /* the verb that it goes with; NULL: all */
@@ -99,7 +101,8 @@ struct command {
 };
 
 extern const struct command cmd_attach, cmd_detach, cmd_run, cmd_agent, cmd_status, cmd_list, cmd_check,
-	cmd_policy, cmd_pause, cmd_resume, cmd_bugreport, cmd_relay, cmd_help, cmd_version;
+	cmd_policy, cmd_pause, cmd_resume, cmd_bugreport, cmd_relay, cmd_metrics, cmd_top, cmd_help,
+	cmd_version;
 extern const struct command *const commands[]; /* ends with NULL */
 
 /* The option that nearly every command has. */

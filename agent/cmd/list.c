@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 #include <string.h>
-#include <bpf/bpf.h>
 
 #include "cmd.h"
+#include "list_columns.h"
+#include "watch.h"
 #include "agent/instance/instance.h"
 #include "agent/instance/snapshot.h"
 #include "agent/instance/walk.h"
 #include "agent/lib/util.h"
 #include "agent/relay/state.h"
+#include "agent/view/names.h"
 #include "agent/view/output.h"
+#include "agent/view/pair.h"
 #include "agent/view/reasons.h"
 
 #define add(o, key, value) json_object_object_add(o, key, value)
@@ -19,112 +22,38 @@ static json_object *number(unsigned long long n)
 	return json_object_new_uint64(n);
 }
 
-/* A connection; b is NULL when the other end is not known. */
-struct pair {
-	const struct hop_show *a, *b;
-};
-
 struct list {
 	const struct instance *in;
 	bool all;
+	struct names *names;
 	struct snapshot show;
 	struct pair *pair;
 	size_t count;
 	int err; /* of a namespace that could not be read */
 };
 
-/*
- * What a pair does and why. HOPPING: both ends are members, and more messages hop than stay; STAYING:
- * members, but the TCP path takes most; PLAIN: not even a candidate.
- */
-enum pair_state { PAIR_HOPPING, PAIR_STAYING, PAIR_LEAVING, PAIR_CANDIDATE, PAIR_PLAIN };
-static const char *const state_names[] = {
-	[PAIR_HOPPING] = "hopping",	[PAIR_STAYING] = "staying", [PAIR_LEAVING] = "leaving",
-	[PAIR_CANDIDATE] = "candidate", [PAIR_PLAIN] = "plain",
-};
-
-static enum pair_state pair_state(const struct pair *p)
+static void add_program(json_object *o, const struct list *l, __u64 cookie)
 {
-	const struct hop_show *a = p->a, *b = p->b;
-	unsigned int flags = a->flags | (b ? b->flags : 0), both = b ? a->flags & b->flags : 0;
-	unsigned int ends = a->end_flags | (b ? b->end_flags : 0);
+	struct program p;
 
-	if (!(flags & HOP_SHOW_REGISTERED))
-		return PAIR_PLAIN;
-	if (flags & HOP_SHOW_MEMBER && (flags & HOP_SHOW_STOP || ends & HOP_END_LEAVE))
-		return PAIR_LEAVING;
-	if (!(both & HOP_SHOW_MEMBER))
-		return PAIR_CANDIDATE;
-	if (!a->hops && !b->hops)
-		return PAIR_STAYING;
-	return a->hops + b->hops >= a->stays + b->stays ? PAIR_HOPPING : PAIR_STAYING;
+	names_program(l->names, l->in, cookie, &p);
+	add(o, "program", p.pid ? output_string(p.comm, sizeof(p.comm)) : NULL);
+	add(o, "pid", p.pid ? number(p.pid) : NULL);
 }
 
-/* The end whose why-not says most: not the one that points at the other, or has not seen it yet. */
-static unsigned int pair_why(const struct pair *p)
-{
-	unsigned int a = p->a->why, b = p->b ? p->b->why : HOP_WHY_NONE;
-
-	bool vague = a == HOP_WHY_PEER || a == HOP_WHY_PEER_OUTSIDE;
-
-	return a == HOP_WHY_NONE || (vague && b != HOP_WHY_NONE) ? b : a;
-}
-
-/* NULL: nothing to explain. */
-static const struct reason *pair_reason(const struct pair *p, enum pair_state state)
-{
-	unsigned int why = pair_why(p);
-
-	if (state == PAIR_HOPPING)
-		return NULL;
-	if (state == PAIR_STAYING) {
-		/* the busier end's last stay; before the first message, the peer has not read */
-		const struct hop_show *end = p->b->stays > p->a->stays ? p->b : p->a;
-
-		return reason_stay(end->stays ? end->last_stay : HOP_STAY_NOT_READ);
-	}
-	if (why == HOP_WHY_NONE && state == PAIR_CANDIDATE)
-		why = p->b ? HOP_WHY_WAITING : HOP_WHY_PEER_OUTSIDE;
-	return why == HOP_WHY_NONE ? NULL : reason_why(why);
-}
-
-/* The name may have changed since the agent looked (exec); a dead process keeps the old one. */
-static json_object *program_name(const struct hop_vet *vet)
-{
-	char path[32], comm[sizeof(vet->comm) + 1];
-	_cleanup_fclose_ FILE *f = NULL;
-
-	snprintf(path, sizeof(path), "/proc/%u/comm", vet->pid);
-	f = fopen(path, "re");
-	if (!f || !fgets(comm, sizeof(comm), f))
-		return output_string(vet->comm, sizeof(vet->comm));
-	return output_string(comm, strcspn(comm, "\n"));
-}
-
-static void add_program(json_object *o, const struct instance *in, __u64 cookie)
-{
-	struct hop_vet vet = {0};
-
-	if (bpf_map_lookup_elem(in->map[MAP_VETTED], &cookie, &vet) || !vet.pid) {
-		add(o, "program", NULL);
-		add(o, "pid", NULL);
-		return;
-	}
-	add(o, "program", program_name(&vet));
-	add(o, "pid", number(vet.pid));
-}
-
-static json_object *known_end(const struct instance *in, const struct hop_show *s)
+static json_object *known_end(const struct list *l, const struct hop_show *s)
 {
 	json_object *o = json_object_new_object();
 
 	add(o, "local", output_address(s->tuple.local, s->tuple.lport));
 	add(o, "peer", output_address(s->tuple.peer, s->tuple.rport));
 	add(o, "netns", number(s->netns));
-	add_program(o, in, s->cookie);
+	add_program(o, l, s->cookie);
+	names_add_who(o, names_cgroup(l->names, s->cgroup));
 	add(o, "cookie", number(s->cookie));
 	add(o, "cgroup", number(s->cgroup));
-	add(o, "member", json_object_new_boolean(s->flags & HOP_SHOW_MEMBER));
+	add(o, "state", json_object_new_string(reason_state(s->state)->name));
+	add(o, "member", json_object_new_boolean(hop_in(s->state)));
 	add(o, "why_not", s->why == HOP_WHY_NONE ? NULL : json_object_new_string(reason_why(s->why)->name));
 	add(o, "messages_hopped", number(s->hops));
 	add(o, "bytes_hopped", number(s->hop_bytes));
@@ -138,39 +67,40 @@ static json_object *known_end(const struct instance *in, const struct hop_show *
 static json_object *unknown_end(const struct hop_show *s)
 {
 	static const char *const unknown[] = {
-		"netns",   "program",	      "pid",	      "cookie",		 "cgroup",    "member",
-		"why_not", "messages_hopped", "bytes_hopped", "messages_stayed", "last_stay", "tcp_bytes"};
+		"netns",	   "program",	"pid",	    "cookie",	       "cgroup",
+		"state",	   "member",	"why_not",  "messages_hopped", "bytes_hopped",
+		"messages_stayed", "last_stay", "tcp_bytes"};
 	json_object *o = json_object_new_object();
 
 	add(o, "local", output_address(s->tuple.peer, s->tuple.rport));
 	add(o, "peer", output_address(s->tuple.local, s->tuple.lport));
 	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++)
 		add(o, unknown[i], NULL);
+	names_add_who(o, NULL);
 	return o;
 }
 
-static json_object *pair_object(const struct instance *in, const struct pair *p)
+static json_object *pair_object(const struct list *l, const struct pair *p)
 {
-	enum pair_state state = pair_state(p);
+	enum pair_state state = pair_state_of(p);
 	const struct reason *why = pair_reason(p, state);
 	json_object *o = json_object_new_object();
 
-	add(o, "state", json_object_new_string(state_names[state]));
+	add(o, "state", json_object_new_string(pair_state_name(state)));
 	add(o, "reason", why ? json_object_new_string(why->name) : NULL);
 	add(o, "meaning", why ? json_object_new_string(why->help) : NULL);
 	/* pid of the relay between the two */
 	add(o, "collapsed_by", p->b && p->a->relay ? number(p->a->relay) : NULL);
-	add(o, "a", known_end(in, p->a));
-	add(o, "b", p->b ? known_end(in, p->b) : unknown_end(p->a));
+	add(o, "a", known_end(l, p->a));
+	add(o, "b", p->b ? known_end(l, p->b) : unknown_end(p->a));
 	return o;
 }
 
 static void collect_pair(const struct hop_show *a, const struct hop_show *b, void *arg)
 {
 	struct list *l = arg;
-	unsigned int flags = a->flags | (b ? b->flags : 0);
 
-	if (!l->all && (!b || !(flags & HOP_SHOW_REGISTERED)))
+	if (!l->all && (!b || (!hop_registered(a->state) && !hop_registered(b->state))))
 		return;
 	l->pair[l->count++] = (struct pair){a, b};
 }
@@ -250,63 +180,44 @@ static int list_build(struct list *l, json_object *out)
 		err = load_plain(l);
 		snapshot_sort(&l->show);
 	}
+	l->names = names_new();
 	l->pair = calloc(l->show.count ?: 1, sizeof(*l->pair));
-	if (!l->pair)
+	if (!l->pair || !l->names)
 		return -ENOMEM;
 	snapshot_pairs(&l->show, collect_pair, l);
 	qsort(l->pair, l->count, sizeof(*l->pair), compare_pairs);
 	for (size_t i = 0; i < l->count; i++)
-		json_object_array_add(out, pair_object(l->in, &l->pair[i]));
+		json_object_array_add(out, pair_object(l, &l->pair[i]));
 	return err;
 }
 
-static const struct output_column columns[] = {
-	{"/state", "STATE", OUTPUT_TEXT},
-	{"/a/local", "A", OUTPUT_ADDRESS},
-	{"/b/local", "B", OUTPUT_ADDRESS},
-	{"/a/netns", "NETNS", OUTPUT_COUNT},
-	{"/a", "PROGRAM A", OUTPUT_PROGRAM},
-	{"/b", "PROGRAM B", OUTPUT_PROGRAM},
-	{"/a/messages_hopped", "A>B MSGS", OUTPUT_COUNT},
-	{"/a/bytes_hopped", "A>B BYTES", OUTPUT_BYTES},
-	{"/b/messages_hopped", "B>A MSGS", OUTPUT_COUNT},
-	{"/b/bytes_hopped", "B>A BYTES", OUTPUT_BYTES},
-	{"/reason", "WHY", OUTPUT_TEXT},
-	{"/meaning", "MEANING", OUTPUT_TEXT},
-	{0},
-};
-static const struct output_column relay_columns[] = {
-	{"/state", "STATE", OUTPUT_TEXT},
-	{"/a/peer", "A", OUTPUT_ADDRESS},
-	{"/a/local", "RELAY TO A", OUTPUT_ADDRESS},
-	{"/b/local", "RELAY TO B", OUTPUT_ADDRESS},
-	{"/b/peer", "B", OUTPUT_ADDRESS},
-	{"/relay", "RELAY", OUTPUT_PROGRAM},
-	{"/a_to_b/path", "A>B PATH", OUTPUT_TEXT},
-	{"/a_to_b/bytes", "A>B BYTES", OUTPUT_BYTES},
-	{"/b_to_a/path", "B>A PATH", OUTPUT_TEXT},
-	{"/b_to_a/bytes", "B>A BYTES", OUTPUT_BYTES},
-	{0},
-};
-static const struct output_section view[] = {
-	{OUTPUT_TABLE, "/pairs", NULL, columns},
-	{OUTPUT_TABLE, "/relayed", "relayed connections", relay_columns},
-	{0},
+/* How the list was asked for. */
+struct list_options {
+	const char *instance;
+	const char *names; /* of columns; NULL: the usual ones */
+	bool json, all;
+	unsigned int watch; /* seconds, CMD_NONE: once */
+	struct output_column *columns;
 };
 
 /* JSON is one array, whatever carries a connection; text is a table for each kind. 0 or -errno. */
-static int print_list(json_object *pairs, json_object *relayed, bool json, bool attached)
+static int print_list(json_object *pairs, json_object *relayed, const struct list_options *opt, bool attached)
 {
+	const struct output_section view[] = {
+		{OUTPUT_TABLE, "/pairs", NULL, opt->columns},
+		{OUTPUT_TABLE, "/relayed", "relayed connections", list_relay_columns},
+		{0},
+	};
 	_cleanup_json_ json_object *both = json_object_new_object();
 
-	if (json) {
+	if (opt->json) {
 		for (size_t i = 0; i < json_object_array_length(relayed); i++)
 			json_object_array_add(pairs, json_object_get(json_object_array_get_idx(relayed, i)));
-		return output_print(pairs, view, json);
+		return output_print(pairs, view, true);
 	}
 	add(both, "pairs", json_object_get(pairs));
 	add(both, "relayed", json_object_get(relayed));
-	return output_print(both, attached ? view : view + 1, json);
+	return output_print(both, attached ? view : view + 1, false);
 }
 
 /*
@@ -329,6 +240,7 @@ static int list_instance(struct instance *in, bool all, json_object *out)
 	int err = list_build(&list, out);
 
 	free(list.pair);
+	names_free(list.names);
 	snapshot_free(&list.show);
 	return err;
 }
@@ -343,51 +255,92 @@ static int open_instance(struct instance *in, const char *name, bool else_to_lis
 	return cmd_opened(in, name, INSTANCE_READ, err);
 }
 
-struct list_args {
-	const char *instance;
-	bool json, all;
-};
-
-static int list_pairs(void *args, int n, char **operand)
+static int list_once(void *arg)
 {
-	const struct list_args *a = args;
-	_cleanup_json_ json_object *pairs = NULL, *relayed = load_relayed(a->instance);
+	const struct list_options *opt = arg;
+	_cleanup_json_ json_object *pairs = json_object_new_array(), *relayed = load_relayed(opt->instance);
 	struct instance in;
 	int status, printed, err = 0;
 	bool attached;
 
-	(void)n;
-	(void)operand;
-	status = open_instance(&in, a->instance, json_object_array_length(relayed));
+	status = open_instance(&in, opt->instance, json_object_array_length(relayed));
 	attached = status == EXIT_OK;
 	if (!attached && status != EXIT_NOT_ATTACHED)
 		return status;
-	pairs = json_object_new_array();
 	if (attached) {
-		err = list_instance(&in, a->all, pairs);
+		err = list_instance(&in, opt->all, pairs);
 		instance_close(&in);
 	} else if (json_object_array_length(relayed)) {
 		status = EXIT_OK;
 	}
-	printed = print_list(pairs, relayed, a->json, attached);
+	printed = print_list(pairs, relayed, opt, attached);
 	if (!err)
 		return status ?: exit_status(printed);
 	msg_error("cannot list all connections: %s", strerror(-err));
 	return exit_status(err);
 }
 
+static int unknown_column(const char *bad)
+{
+	const char *like = list_columns_like(bad);
+
+	if (like)
+		return cmd_usage_error("list", "unknown column '%s', did you mean '%s'?", bad, like);
+	return cmd_usage_error("list", "unknown column '%s'", bad);
+}
+
+static int list_pairs(void *args, int n, char **operand)
+{
+	struct list_options *opt = args;
+	char bad[64];
+	int status, err = list_columns(opt->names, &opt->columns, bad, sizeof(bad));
+
+	(void)n;
+	(void)operand;
+	if (err == -EINVAL)
+		return unknown_column(bad);
+	if (err)
+		return EXIT_FAIL;
+	status = opt->watch == CMD_NONE ? list_once(opt) : watch_run(opt->watch, opt->json, list_once, opt);
+	free(opt->columns);
+	return status;
+}
+
 static const struct cmd_option options[] = {
-	CMD_JSON(offsetof(struct list_args, json),
+	CMD_JSON(offsetof(struct list_options, json),
 		 "It is an array of pairs. Relayed ones have a key _relay_."),
 	{
 		.name = "all",
 		.type = CMD_FLAG,
-		.offset = offsetof(struct list_args, all),
+		.offset = offsetof(struct list_options, all),
 		.help = "also connections that do not hop, each with the reason",
 		.more = "These are ends whose peer is unknown, and the established connections of the "
 			"attached cgroups that are no candidates.",
 	},
-	CMD_INSTANCE(offsetof(struct list_args, instance)),
+	{
+		.name = "columns",
+		.type = CMD_STRING,
+		.offset = offsetof(struct list_options, names),
+		.arg = "NAMES",
+		.help = "only these columns, in this order, as in state,a,b,why",
+		.more = "There are *state*, *a*, *b*, *netns*, *netns-b*, *program-a*, *program-b*, "
+			"*service-a*, "
+			"*service-b*, *container-a*, *container-b*, *cgroup-a*, *cgroup-b*, *hops-ab*, "
+			"*bytes-ab*, *stays-ab*, *hops-ba*, *bytes-ba*, *stays-ba*, *tcp-bytes*, *why*, "
+			"*meaning*. The columns of relayed connections stay as they are.",
+	},
+	{
+		.name = "watch",
+		.type = CMD_SECONDS,
+		.offset = offsetof(struct list_options, watch),
+		.arg = "[S]",
+		.min = 1,
+		.max = 86400,
+		.preset = CMD_NONE,
+		.alone = 2,
+		.help = "show it anew every S seconds",
+	},
+	CMD_INSTANCE(offsetof(struct list_options, instance)),
 	{0},
 };
 
@@ -395,7 +348,8 @@ const struct command cmd_list = {
 	.name = "list",
 	.summary = "show the connections, one line per pair",
 	.options = options,
-	.size = sizeof(struct list_args),
-	.text = "Connections of running relays follow, unless --instance is given.",
+	.size = sizeof(struct list_options),
+	.text = "Connections of running relays follow, unless --instance is given. SERVICE is the unit, "
+		"container or pod that the cgroup of an end belongs to.",
 	.run = list_pairs,
 };

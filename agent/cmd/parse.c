@@ -145,6 +145,22 @@ static int set_value(struct parse *p, const struct cmd_option *o, const char *va
 	return PARSE_ERROR;
 }
 
+/* The value of an option is the next word; *i moves on to it. */
+static int next_value(struct parse *p, const struct cmd_option *o, int *i)
+{
+	const char *next = *i + 1 < p->argc ? p->argv[*i + 1] : NULL;
+
+	if (o->alone && (!next || *next < '0' || *next > '9')) {
+		p->given |= 1u << (o - p->cmd->options);
+		*(unsigned int *)(p->args + o->offset) = o->alone;
+		return 0;
+	}
+	if (!next)
+		return error(p, "option '--%s' wants a value: %s", o->name, o->arg);
+	++*i;
+	return set_value(p, o, next);
+}
+
 /* "--name", "--name=value" or "--name value"; *i moves on over a value that is an argument of its own. */
 static int long_option(struct parse *p, int *i)
 {
@@ -166,21 +182,38 @@ static int long_option(struct parse *p, int *i)
 		return error(p, "option '--%s' takes no value", o->name);
 	if (o->type == CMD_FLAG || *eq)
 		return set_value(p, o, *eq ? eq + 1 : NULL);
-	if (*i + 1 >= p->argc)
-		return error(p, "option '--%s' wants a value: %s", o->name, o->arg);
-	return set_value(p, o, p->argv[++*i]);
+	return next_value(p, o, i);
 }
 
-static int short_options(const struct parse *p, const char *letters)
+static const struct cmd_option *find_letter(const struct parse *p, char letter)
 {
-	for (; *letters; letters++) {
-		if (*letters == 'h')
+	const struct cmd_option *o = p->cmd->options;
+
+	while (o && o->name && o->letter != letter)
+		o++;
+	return o && o->name ? o : NULL;
+}
+
+/* "-bv", "-n 2": one that wants a value is the last of its word. */
+static int short_options(struct parse *p, int *i)
+{
+	int r = 0;
+
+	for (const char *l = p->argv[*i] + 1; *l && !r; l++) {
+		const struct cmd_option *o = find_letter(p, *l);
+
+		if (*l == 'h')
 			return PARSE_HELP;
-		if (*letters != 'v')
-			return error(p, "unknown option '-%c'", *letters);
-		log_level++;
+		if (*l == 'v')
+			log_level++;
+		else if (o && o->type == CMD_FLAG)
+			r = set_value(p, o, NULL);
+		else if (o && !l[1])
+			return next_value(p, o, i);
+		else
+			return error(p, "unknown option '-%c'", *l);
 	}
-	return 0;
+	return r;
 }
 
 static int each_word(struct parse *p)
@@ -200,7 +233,7 @@ static int each_word(struct parse *p)
 		} else if (word[1] == '-') {
 			r = long_option(p, &i);
 		} else {
-			r = short_options(p, word + 1);
+			r = short_options(p, &i);
 		}
 		if (r < 0)
 			return r;

@@ -116,6 +116,10 @@ static void print_option(FILE *f, const struct cmd_option *o)
 		fputs(": ", m);
 		usage_words(m, o->words);
 	}
+	if (o->alone)
+		fprintf(m, " (%u)", o->alone);
+	if (o->letter)
+		fprintf(m, "; also -%c", o->letter);
 	if (*preset || o->zero)
 		fprintf(m, " (%s%s%s%s)", preset, *preset && o->zero ? "; " : "", o->zero ? "0: " : "",
 			o->zero ?: "");

@@ -126,7 +126,7 @@ static int prepare(struct agent *a, const struct plan_pass *how, struct plan_res
 	if (how->vet && !err) {
 		struct judge_result vetted = {};
 
-		err = judge_all(&a->in, a->veto, &a->flips, &vetted);
+		err = judge_all(&a->in, how->fresh ? HOP_MODE_JOINS : 0, a->veto, &a->flips, &vetted);
 		r->vetted = !err;
 		r->look_again = vetted.pending || vetted.flips;
 		if (!err)
@@ -138,16 +138,13 @@ static int prepare(struct agent *a, const struct plan_pass *how, struct plan_res
 	return err;
 }
 
-/*
- * What the pass is told is read by whatever pass runs. Another process's is a detach, which does not go by it
- * (`draining`, `leaving`); one of ours that is late is repeated (plan_back()).
- */
-static void visit(struct agent *a, struct pass *pass)
+static void visit(struct agent *a, const struct plan_pass *how, struct pass *pass)
 {
+	__u32 mode = (how->fresh ? HOP_MODE_JOINS : 0) | (how->seek ? HOP_MODE_SEEK : 0);
+
 	walks_reap(&a->walks, on_back, a);
 	msg_debug("pass over %zu namespaces begins", a->plan.dirty.n);
-	pass_visit(&a->in, &a->walks, &a->plan.dirty, 0, pass);
-	a->in.config->seek = a->in.config->fresh = 0;
+	pass_visit(&a->in, &a->walks, &a->plan.dirty, mode, 0, pass);
 	msg_debug("pass over: %llu us, again %d, blocked %u", pass->cost / 1000, pass->more, pass->blocked);
 }
 
@@ -185,10 +182,8 @@ static void run_pass(struct agent *a)
 	int err;
 
 	plan_pass_begins(&a->plan, now_ns(), &how);
-	a->in.config->fresh = how.fresh;
 	err = prepare(a, &how, &result);
-	a->in.config->seek = how.seek;
-	visit(a, &pass);
+	visit(a, &how, &pass);
 	if (err)
 		fail(a, "looking at programs", err);
 	if (pass.err)

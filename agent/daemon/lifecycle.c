@@ -301,7 +301,7 @@ int lifecycle_detach_some(struct instance *in, const __u64 *ids, unsigned int n,
 		err = unattach(in, ids[i], r);
 	/* what registered between the last pass and the end of the callbacks */
 	if (!left && !err && !netns_list_all(&all, in))
-		pass_visit(in, &walks, &all, now_ns() + PASS_GRACE_MS * 1000000ull, &pass);
+		pass_visit(in, &walks, &all, 0, now_ns() + PASS_GRACE_MS * 1000000ull, &pass);
 	netns_list_free(&all);
 	in->config->leaving = 0;
 	if (left)

@@ -109,12 +109,13 @@ static int what_is_left(struct visit *v, const struct walks *w, struct netns_lis
 	return err;
 }
 
-void pass_visit(const struct instance *in, struct walks *w, struct netns_list *l, unsigned long long until,
-		struct pass *out)
+void pass_visit(const struct instance *in, struct walks *w, struct netns_list *l, __u32 mode,
+		unsigned long long until, struct pass *out)
 {
 	struct visit v = {.in = in, .l = l, .out = out};
 	const struct walk walk = {
 		.iter = ITER_VISIT,
+		.mode = mode,
 		.size = sizeof(struct hop_said),
 		.each = each_of_list,
 		.record = on_said,
@@ -149,11 +150,8 @@ static int count_member(const void *record, void *arg)
 	const struct hop_show *s = record;
 	struct left *left = arg;
 
-	if (!(s->flags & HOP_SHOW_MEMBER))
-		return 0;
-	/* a member that is asked to leave for whatever reason, or simply any */
-	if (left->all || s->flags & HOP_SHOW_STOP)
-		left->n++;
+	/* a member that leaves for whatever reason, or simply any */
+	left->n += s->state == HOP_LEAVING || (left->all && s->state == HOP_MEMBER);
 	return 0;
 }
 
@@ -176,7 +174,7 @@ static int drain_once(struct instance *in, struct walks *w, unsigned long long e
 	*pass = (struct pass){};
 	err = netns_list_all(&list, in);
 	if (!err)
-		pass_visit(in, w, &list, end > grace ? end : grace, pass);
+		pass_visit(in, w, &list, 0, end > grace ? end : grace, pass);
 	netns_list_free(&list);
 	return err ?: members_left(in, in->config->draining);
 }

@@ -30,15 +30,16 @@ struct pass {
 };
 
 /*
- * One hop_visit pass over each namespace of the list. It bears a namespace that does not come back: that one
- * is in w->stuck from then on, and left out until walks_reap() has taken its child away.
+ * One hop_visit pass over each namespace of the list; mode: a set of enum hop_mode. It bears a namespace that
+ * does not come back: that one is in w->stuck from then on, and left out until walks_reap() has taken its
+ * child away.
  *
  * On return the list has what needs another pass: namespaces that were not visited because time was up
  * (`until`, 0: none) come first, then those whose ends want one soon. Whatever is blocked, failed, or has
  * nobody in it any more, is off the list.
  */
-void pass_visit(const struct instance *in, struct walks *w, struct netns_list *l, unsigned long long until,
-		struct pass *out);
+void pass_visit(const struct instance *in, struct walks *w, struct netns_list *l, __u32 mode,
+		unsigned long long until, struct pass *out);
 
 /* A namespace's child has come back: `status` need not say "blocked" any more. */
 void pass_unblock(const struct instance *in, __u32 inum);

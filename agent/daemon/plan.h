@@ -136,7 +136,7 @@ void plan_retried(struct plan *p, unsigned long long now);
 bool plan_blocked(struct plan *p, unsigned long long now, unsigned int *silent);
 /*
  * It has come back. That pass was not finished, and what it was told to leave out may have changed while it
- * slept (config.fresh, config.seek), so everything is looked at, after a while.
+ * slept, so everything is looked at, after a while.
  */
 void plan_back(struct plan *p, unsigned long long now);
 

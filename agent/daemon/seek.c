@@ -34,7 +34,7 @@ static int note_seeker(const void *record, void *arg)
 	struct in6_addr addr;
 
 	memcpy(&addr, s->tuple.peer, sizeof(addr));
-	if (!(s->end_flags & HOP_END_SEEK) || s->flags & HOP_SHOW_MEMBER || is_loopback(&addr))
+	if (!(s->end_flags & HOP_END_SEEK) || hop_in(s->state) || is_loopback(&addr))
 		return 0;
 	for (unsigned int i = 0; i < seek->n; i++)
 		if (!memcmp(&seek->addr[i], &addr, sizeof(addr)))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * seek.h: in which network namespace may the peer be that an end looks for (HOP_END_SEEK in bpf/hop.h)?
+ * seek.h: in which network namespace may the peer be that an end looks for (HOP_END_SEEK in bpf/abi.h)?
  */
 #ifndef SOCKHOP_DAEMON_SEEK_H
 #define SOCKHOP_DAEMON_SEEK_H

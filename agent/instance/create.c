@@ -74,10 +74,10 @@ static void set_defaults(struct hop_config *c, const struct probe *probe, unsign
 	c->hop_fionread_broken = !probe->fionread_hop || !probe->fionread_tcp;
 	c->setsockopt_iter = probe->iter_setsockopt;
 	c->keep_rtt = !probe->iter_setsockopt; /* once off, no pass could switch it on again */
-	c->min_segs = 64;
-	c->large = 24576;
-	c->min_rate = 30;
-	c->max_burst = 512;
+	c->min_segs = HOP_MIN_SEGS;
+	c->large = HOP_LARGE;
+	c->min_rate = HOP_MIN_RATE;
+	c->max_burst = HOP_MAX_BURST;
 	c->memory_room = HOP_MEMORY_ROOM / sysconf(_SC_PAGESIZE);
 	c->max_members = 2 * max_connections;
 	c->attached_ns = now_ns();
@@ -181,6 +181,9 @@ static int pin_programs(struct hop_bpf *skel, const char *dir, bool early)
 		return -errno;
 	snprintf(path, sizeof(path), "%s/" INSTANCE_POKE, dir);
 	if (bpf_program__pin(skel->progs.hop_poke, path))
+		return -errno;
+	snprintf(path, sizeof(path), "%s/" INSTANCE_BEGIN, dir);
+	if (bpf_program__pin(skel->progs.hop_begin, path))
 		return -errno;
 	return pin_link(bpf_program__attach(skel->progs.hop_exec), dir, "exec");
 }

@@ -53,7 +53,7 @@ int instance_root(char *buf, size_t size)
 static void instance_init(struct instance *in)
 {
 	memset(in, 0, sizeof(*in));
-	in->lock_fd = in->show_end = in->poke = -1;
+	in->lock_fd = in->show_end = in->poke = in->begin = -1;
 	for (int i = 0; i < MAP_COUNT; i++)
 		in->map[i] = -1;
 	for (int i = 0; i < ITER_COUNT; i++)
@@ -111,6 +111,10 @@ static int open_pins(struct instance *in, int flags)
 	instance_pin(in, INSTANCE_POKE, path);
 	in->poke = bpf_obj_get(path);
 	if (in->poke < 0)
+		return -errno;
+	instance_pin(in, INSTANCE_BEGIN, path);
+	in->begin = bpf_obj_get(path);
+	if (in->begin < 0)
 		return -errno;
 	for (int i = 0; i < ITER_COUNT; i++) {
 		instance_pin(in, iter_names[i], path);
@@ -276,11 +280,27 @@ static int read_records(int fd, size_t size, int (*fn)(const void *, void *), vo
 	}
 }
 
-int instance_iterate(const struct instance *in, enum instance_iter which, size_t size,
+/* Tell the kernel side what the iterators of this thread are asked for. */
+static int begin(const struct instance *in, __u32 mode)
+{
+	struct hop_begin ctx = {.mode = mode};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+
+	if (bpf_prog_test_run_opts(in->begin, &opts))
+		return -errno;
+	return opts.retval ? -ENOMEM : 0;
+}
+
+int instance_iterate(const struct instance *in, enum instance_iter which, __u32 mode, size_t size,
 		     int (*fn)(const void *record, void *arg), void *arg)
 {
 	_cleanup_close_ int fd = bpf_iter_create(in->iter[which]);
+	/* an instance of another ABI is opened without it: nothing noted is mode 0 */
+	bool told = in->begin >= 0 && (which == ITER_VISIT || which == ITER_HOLDERS);
+	int err = told ? begin(in, mode) : 0;
 
+	if (err)
+		return err;
 	return fd < 0 ? -errno : read_records(fd, size, fn, arg);
 }
 

@@ -10,7 +10,7 @@
  *     visit collect show_tcp holders relay_ends                           iterator links
  *     exec                                                                tracepoint link
  *     sockops setsockopt                                                  programs for cgroups
- *     show_end poke                                                       programs that user space runs
+ *     show_end poke begin                                                 programs that user space runs
  *     cgroup-ID cgroup-ID-setsockopt                                      their links to an attached cgroup
  *     agent/               flock(2) on this folder is held by the resident agent
  *   sockhop/NAME-draining-N/ an instance that is detached but could not drain yet
@@ -36,6 +36,8 @@
 #define INSTANCE_SHOW_END "show_end"
 /* And of hop_poke. */
 #define INSTANCE_POKE "poke"
+/* And of hop_begin. */
+#define INSTANCE_BEGIN "begin"
 
 /* Maps and iterator links of an instance, in the order of the table in instance.c. */
 enum instance_map {
@@ -61,7 +63,7 @@ struct instance {
 	char dir[PATH_MAX];
 	int lock_fd; /* the folder; flock()ed when opened with INSTANCE_LOCK */
 	int map[MAP_COUNT];
-	int show_end, poke;	   /* the programs hop_show_end and hop_poke */
+	int show_end, poke, begin; /* the programs hop_show_end, hop_poke and hop_begin */
 	int iter[ITER_COUNT];	   /* pinned links: bpf_iter_create() gives a readable fd */
 	struct hop_config *config; /* mmap()ed; with INSTANCE_READ a snapshot of the moment of opening */
 };
@@ -120,11 +122,12 @@ int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const st
 bool instance_cgroup_gone(__u64 id, const struct hop_cgroup *cg);
 
 /*
- * Run one iterator and pass what it wrote, record by record of `size` bytes, to fn (NULL: discard). A
- * non-zero return of fn ends the pass and is returned. Those of type iter/tcp see the network namespace of
- * the caller only, and may never come back: walk.h runs them.
+ * Run one iterator, asked for `mode` (a set of enum hop_mode; those of ITER_VISIT and ITER_HOLDERS look at
+ * it), and pass what it wrote, record by record of `size` bytes, to fn (NULL: discard). A non-zero return of
+ * fn ends the pass and is returned. Those of type iter/tcp see the network namespace of the caller only, and
+ * may never come back: walk.h runs them.
  */
-int instance_iterate(const struct instance *in, enum instance_iter which, size_t size,
+int instance_iterate(const struct instance *in, enum instance_iter which, __u32 mode, size_t size,
 		     int (*fn)(const void *record, void *arg), void *arg);
 
 /*

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <linux/types.h>
+#include "bpf/end.h"
 #include "bpf/hop.h"
 
 struct instance;

@@ -72,7 +72,7 @@ static int walk_netns(int fd, __u32 inum, void *arg)
 	if (!err && setns(fd, CLONE_NEWNET))
 		err = -errno;
 	if (!err)
-		err = instance_iterate(c->in, c->walk->iter, c->walk->size, pass_on, c);
+		err = instance_iterate(c->in, c->walk->iter, c->walk->mode, c->walk->size, pass_on, c);
 	return err == -EPIPE ? err : say_now(c, MSG_DONE, err);
 }
 
@@ -104,7 +104,7 @@ static void child_main(const struct instance *in, const struct walk *walk, struc
 		       pid_t parent)
 {
 	struct child c = {.in = in, .walk = walk, .over = over};
-	int keep[] = {out, in->iter[walk->iter], in->map[MAP_CGROUPS]};
+	int keep[] = {out, in->iter[walk->iter], in->begin, in->map[MAP_CGROUPS]};
 
 	/* nobody would hear us; and SIGPIPE is what it is by default, whatever the parent makes of it */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -32,10 +32,11 @@ struct walks {
 
 struct walk {
 	enum instance_iter iter;
+	__u32 mode;  /* what it is asked for: a set of enum hop_mode */
 	size_t size; /* of the records that its program writes */
 	/*
 	 * In the child: call fn(fd, inum, to) for each namespace, or with -errno for fd where there is none.
-	 * Of the instance only the map of cgroups is open there.
+	 * Of the instance only the iterator, what starts it, and the map of cgroups are open there.
 	 */
 	int (*each)(netns_fn *fn, void *to, void *arg);
 	/* In the parent. A record, which may be NULL: they are discarded. */

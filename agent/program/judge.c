@@ -177,7 +177,6 @@ static void publish(struct vetting *v, const struct judged *j)
 	if (!bpf_map_lookup_elem(v->in->map[MAP_VETTED], &j->cookie, &old) &&
 	    !memcmp(&old, &vet, sizeof(vet)))
 		return;
-	v->out->changed++;
 	bpf_map_update_elem(v->in->map[MAP_VETTED], &j->cookie, &vet, BPF_ANY);
 }
 
@@ -191,7 +190,8 @@ static void publish_all(struct vetting *v)
 	}
 }
 
-int judge_all(struct instance *in, struct veto_cache *cache, struct flips *flips, struct judge_result *out)
+int judge_all(struct instance *in, __u32 mode, struct veto_cache *cache, struct flips *flips,
+	      struct judge_result *out)
 {
 	_cleanup_free_ struct vetting *v = calloc(1, sizeof(*v));
 	int err;
@@ -208,7 +208,7 @@ int judge_all(struct instance *in, struct veto_cache *cache, struct flips *flips
 	v->gen = __atomic_load_n(&in->config->policy_gen, __ATOMIC_ACQUIRE);
 	err = instance_policy_get(in, &v->policy);
 	if (!err)
-		err = instance_iterate(in, ITER_HOLDERS, sizeof(struct hop_holder), add_holder, v);
+		err = instance_iterate(in, ITER_HOLDERS, mode, sizeof(struct hop_holder), add_holder, v);
 	if (!err)
 		publish_all(v);
 	free(v->judged);

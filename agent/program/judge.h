@@ -12,6 +12,7 @@
 #define SOCKHOP_PROGRAM_JUDGE_H
 
 #include <stdbool.h>
+#include <linux/types.h>
 
 struct flips;
 struct instance;
@@ -20,15 +21,16 @@ struct veto_cache;
 struct judge_result {
 	unsigned int sockets; /* (process, socket) records seen */
 	unsigned int vetoed;  /* sockets with a veto */
-	unsigned int changed; /* sockets whose answer is not what the map said before */
 	unsigned int pending; /* sockets that keep the answer they had, since a program is not examined yet */
 	unsigned int flips; /* programs that were found to turn members blocking, and were not known for it */
 };
 
 /*
- * Examine the holders of all registered sockets; `flips` remembers, from one time to the next. Walks the
- * descriptors of all processes of the host (iter/task_file): some milliseconds. 0 or -errno.
+ * Examine the holders of all registered sockets, of those of members unless `mode` has HOP_MODE_JOINS;
+ * `flips` remembers, from one time to the next. Walks the descriptors of all processes of the host
+ * (iter/task_file): some milliseconds. 0 or -errno.
  */
-int judge_all(struct instance *in, struct veto_cache *cache, struct flips *flips, struct judge_result *out);
+int judge_all(struct instance *in, __u32 mode, struct veto_cache *cache, struct flips *flips,
+	      struct judge_result *out);
 
 #endif

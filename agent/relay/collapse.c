@@ -337,7 +337,7 @@ bool relay_collapse_aborted(const struct relay_pair *p, int i)
 	struct hop_end e;
 
 	return c && p->collapse == COLLAPSE_PUBLISHED &&
-	       !bpf_map_lookup_elem(c->in.map[MAP_ENDS], &p->end[i], &e) && e.flags & HOP_END_CLOSED;
+	       !bpf_map_lookup_elem(c->in.map[MAP_ENDS], &p->end[i], &e) && e.flags & HOP_END_UNREAD;
 }
 
 static int note_end(const void *record, void *arg)
@@ -356,8 +356,7 @@ static int note_end(const void *record, void *arg)
 	h = &p->hopped[s->relay_tag % 2];
 	if (h->messages != s->hops)
 		relay_pair_active(p);
-	*h = (struct relay_hopped){
-		.member = s->flags & HOP_SHOW_MEMBER, .messages = s->hops, .bytes = s->hop_bytes};
+	*h = (struct relay_hopped){.member = hop_in(s->state), .messages = s->hops, .bytes = s->hop_bytes};
 	return 0;
 }
 

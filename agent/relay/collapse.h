@@ -2,7 +2,7 @@
 /*
  * collapse.h: hop collapse, `--collapse`. Where client and server of a relayed connection are members
  * of an attached instance, they hop to each other and the relay idles. The relay's part is to tell the kernel
- * side which two ends belong together (struct hop_collapse in bpf/hop.h); whether and when they join is
+ * side which two ends belong together (struct hop_collapse in bpf/abi.h); whether and when they join is
  * decided there, as for any pair.
  *
  * All functions but _check and _open do nothing in a worker that does not collapse.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* reasons.h: words for the reasons of bpf/hop.h. Both functions take any number and never return NULL fields.
- */
+/* reasons.h: words for the reasons and states of bpf/. All functions take any number and never return NULL
+ * fields. */
 #ifndef SOCKHOP_VIEW_REASONS_H
 #define SOCKHOP_VIEW_REASONS_H
 
@@ -13,5 +13,7 @@ struct reason {
 const struct reason *reason_stay(unsigned int stay);
 /* Why an end is no member: enum hop_why. */
 const struct reason *reason_why(unsigned int why);
+/* What an end is: enum hop_state. */
+const struct reason *reason_state(unsigned int state);
 
 #endif

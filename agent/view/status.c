@@ -189,19 +189,35 @@ static void add_cgroups(json_object *o, const struct instance *in, struct report
 
 struct tally {
 	unsigned long long candidates, pairs;
+	unsigned long long state[HOP_STATE_COUNT];
 };
 
-static bool is_candidate(const struct hop_show *s)
+static void count_end(const struct hop_show *s, struct tally *t)
 {
-	return s && s->flags & HOP_SHOW_REGISTERED && !(s->flags & HOP_SHOW_MEMBER);
+	t->candidates += hop_registered(s->state) && !hop_in(s->state);
+	t->state[s->state < HOP_STATE_COUNT ? s->state : HOP_NEW]++;
 }
 
 static void count_pair(const struct hop_show *a, const struct hop_show *b, void *arg)
 {
 	struct tally *t = arg;
 
-	t->candidates += is_candidate(a) + is_candidate(b);
-	t->pairs += b && a->flags & b->flags & HOP_SHOW_REGISTERED;
+	count_end(a, t);
+	if (!b)
+		return;
+	count_end(b, t);
+	t->pairs += hop_registered(a->state) && hop_registered(b->state);
+}
+
+/* Registered ends by their state. */
+static json_object *states(const struct tally *t)
+{
+	json_object *o = json_object_new_object();
+
+	for (unsigned int i = 0; i < HOP_STATE_COUNT; i++)
+		if (hop_registered(i))
+			add(o, reason_state(i)->name, number(t->state[i]));
+	return o;
 }
 
 static void add_connections(json_object *o, const struct instance *in, struct report *r)
@@ -219,6 +235,7 @@ static void add_connections(json_object *o, const struct instance *in, struct re
 	add(c, "members", number(in->config->members));
 	add(c, "pairs", err ? NULL : number(tally.pairs));
 	add(o, "connections", c);
+	add(o, "states", err ? NULL : states(&tally));
 }
 
 static const struct {
@@ -235,6 +252,8 @@ static const struct {
 	{"close_guards", HOP_CNT_CLOSE_GUARD},
 	{"collected", HOP_CNT_COLLECTED},
 	{"sought", HOP_CNT_SOUGHT},
+	{"bytes_trimmed", HOP_CNT_TRIMMED},
+	{"bad_moves", HOP_CNT_BAD_MOVES},
 };
 
 static void add_counters(json_object *o, const struct instance *in)

@@ -3,7 +3,7 @@
 
 # generated: completion
 
-_sockhop_commands="attach detach run agent status list check policy pause resume report relay help version"
+_sockhop_commands="attach detach run agent status list top metrics check policy pause resume report relay help version"
 
 # COMMAND or COMMAND:VERB: its options
 _sockhop_options() {
@@ -13,7 +13,9 @@ _sockhop_options() {
 	run) echo "--policy --max-connections --idle-timeout --heartbeat --instance --verbose --help" ;;
 	agent) echo "--instance --verbose --help" ;;
 	status) echo "--json --instance --verbose --help" ;;
-	list) echo "--json --all --instance --verbose --help" ;;
+	list) echo "--json --all --columns --watch --instance --verbose --help" ;;
+	top) echo "--view --sort --filter --delay --batch --count --instance --verbose --help" ;;
+	metrics) echo "--listen --openmetrics --instance --verbose --help" ;;
 	check) echo "--json --instance --verbose --help" ;;
 	policy:show) echo "--json --instance --verbose --help" ;;
 	policy:set) echo "--instance --verbose --help" ;;
@@ -56,7 +58,17 @@ _sockhop_value() {
 	run:--instance) echo "instances" ;;
 	agent:--instance) echo "instances" ;;
 	status:--instance) echo "instances" ;;
+	list:--columns) echo "nothing" ;;
+	list:--watch) echo "nothing" ;;
 	list:--instance) echo "instances" ;;
+	top:--view) echo "words pairs programs services why" ;;
+	top:--sort) echo "words messages bytes share saved connections name" ;;
+	top:--filter) echo "nothing" ;;
+	top:--delay) echo "nothing" ;;
+	top:--count) echo "nothing" ;;
+	top:--instance) echo "instances" ;;
+	metrics:--listen) echo "nothing" ;;
+	metrics:--instance) echo "instances" ;;
 	check:--instance) echo "instances" ;;
 	policy:--at) echo "nothing" ;;
 	policy:--instance) echo "instances" ;;

@@ -418,6 +418,7 @@ completes() {
 		.connections == {"candidates": 0, "members": 0, "pairs": 0} and
 		.hopped == {"messages": 0, "bytes": 0} and .stayed == {"messages": 0, "bytes": 0} and
 		([.counters[] | type] | all(. == "number")) and
+		.states == {"watched": 0, "candidate": 0, "member": 0, "leaving": 0, "left": 0, "held": 0, "refused": 0} and
 		(.stay_reasons | type) == "array" and (.why_not | type) == "array" and
 		([.maps[] | .used == 0 and .max > 0] | all) and
 		.vetoed == [] and .policy_rules == 0 and (.other_instances | type) == "array"'
@@ -449,10 +450,13 @@ completes() {
 		.a.pid == $pid and .b.pid == $pid and (.a.program | test("^python3")) and
 		.a.netns == .b.netns and .a.cgroup == .b.cgroup and .a.member == false and
 		.a.bytes_hopped == 0 and .a.tcp_bytes > 0'
+	# the program's end is out for good, and its peer, the same program here, as well, or waits for it
+	expect holds '.[0] | [.a.state, .b.state] | any(. == "refused") and all(IN("refused", "candidate"))'
 	hop list --instance "$instance"
 	expect grep -qE "^candidate +127\.0\.0\.1:[0-9]+ +127\.0\.0\.1:$port .*python3[.0-9]*/$traffic.*splice-capable" <<<"$out"
 	hop status --json --instance "$instance"
 	expect holds '.connections == {"candidates": 2, "members": 0, "pairs": 1} and
+		.states.member == 0 and .states.refused + .states.candidate == 2 and
 		(.vetoed | length == 1 and .[0].pid == $pid and .[0].reason == "splice-capable")'
 }
 
@@ -466,7 +470,9 @@ completes() {
 		([.a, .b] | all(.member and .messages_hopped > 0 and .bytes_hopped == 64 * .messages_hopped))'
 	hop status --json --instance "$instance"
 	expect holds '.connections == {"candidates": 0, "members": 2, "pairs": 1} and .hopped.messages > 0 and
-		.counters.joined == 2'
+		.counters.joined == 2 and .states.member == 2 and ([.states[]] | add) == 2 and .counters.bad_moves == 0'
+	hop list --instance "$instance"
+	expect grep -qE "^hopping .* member +member +- +-$" <<<"$out"
 	hop detach --all --instance "$instance"
 	expect [ "$status" -eq 0 ]
 	attached=

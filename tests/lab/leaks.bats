@@ -145,12 +145,16 @@ has_members() { [ "$(members)" -ge "$1" ]; }
 	attach "$CG" --no-agent
 	spawn "$SOCKHOP" agent --instance "$INSTANCE"
 	agent=$SPAWN_PID
-	spawn -c "$CG" "$K/stream_check" -n 20 -s 4
+	spawn -c "$CG" "$K/stream_check" -n 20 -s 8
 	load=$SPAWN_PID
 	spawn -c "$CG" "$K/rr" crc -s 3
 	wait_for 20 has_members 4
 	does 0 list --all --instance "$INSTANCE"
 	does 0 list --all --json --instance "$INSTANCE"
+	does 0 list --columns state,service-a,cgroup-b --instance "$INSTANCE"
+	does 0 metrics --instance "$INSTANCE"
+	does 0 top -b -n 2 -d 1 --instance "$INSTANCE"
+	does 0 top -b -n 1 -d 1 --view services --instance "$INSTANCE"
 	does 0 policy add never program rr --instance "$INSTANCE" # makes it look at all programs again
 	does 0 detach "$CG" --instance "$INSTANCE"                # members leave; the instance goes with its last cgroup
 	wait "$load" || { cat "$BATS_TEST_TMPDIR"/spawn.*; return 1; }

@@ -39,6 +39,7 @@
 #define SEQ(m) ((m) & 15)
 #define FROM(m) (((m) & 127) >> 4)
 
+/* As in bpf/end.h. REFUSED and WATCHED are CANDIDATE here: when an end asks again is not of interest. */
 mtype = { CANDIDATE, MEMBER, LEAVING, LEFT, HELD };
 
 mtype state[2] = CANDIDATE;

@@ -4,11 +4,11 @@
  * Range, and compares every byte; then uploads pieces and asks for them.
  *
  * answers make FILE BYTES
- * answers get PORT PATH COUNT [MIN MAX]   Range requests of MIN to MAX bytes (100000 to 500000)
- * answers put PORT PATH COUNT [MIN MAX]   PUT, then GET of what was put
+ * answers get PORT PATH COUNT [SECONDS [MIN MAX]]   Range requests of MIN to MAX bytes (100000 to 500000)
+ * answers put PORT PATH COUNT [SECONDS [MIN MAX]]   PUT, then GET of what was put
  *
- * Prints the longest time of an answer. A read waits for 10 s at most. Exit status: 0, 1 wrong bytes or none,
- * 2 set-up.
+ * Asks COUNT times and for at least SECONDS. Prints the longest time of an answer. A read waits for 10 s at
+ * most. Exit status: 0, 1 wrong bytes or none, 2 set-up.
  */
 #include "pattern.h"
 #include "sock.h"
@@ -112,9 +112,9 @@ static int make(const char *file, uint64_t bytes)
 
 int main(int argc, char **argv)
 {
-	size_t min = argc > 6 ? strtoul(argv[5], NULL, 0) : 100000;
-	size_t max = argc > 6 ? strtoul(argv[6], NULL, 0) : 500000, total = 0, n;
-	double longest = 0, start = now(), before;
+	size_t min = argc > 7 ? strtoul(argv[6], NULL, 0) : 100000;
+	size_t max = argc > 7 ? strtoul(argv[7], NULL, 0) : 500000, total = 0, n;
+	double longest = 0, start = now(), before, seconds = argc > 5 ? atof(argv[5]) : 0;
 	unsigned int seed = 1;
 	int k;
 
@@ -124,7 +124,7 @@ int main(int argc, char **argv)
 		return EXIT_SETUP;
 	port = atoi(argv[2]);
 	conn = tcp_connect_nonblock("127.0.0.1", port);
-	for (k = 0; k < atoi(argv[4]); k++) {
+	for (k = 0; k < atoi(argv[4]) || now() - start < seconds; k++) {
 		n = min + rand_r(&seed) % (max - min + 1);
 		before = now();
 		if (!strcmp(argv[1], "put"))
@@ -135,7 +135,7 @@ int main(int argc, char **argv)
 			longest = now() - before;
 		total += n;
 	}
-	printf("answers %s=%d bytes=%zu longest_ms=%.1f secs=%.1f\n", argv[1], k, total, longest * 1e3,
-	       now() - start);
+	printf("answers %s answers=%d bytes=%zu longest_ms=%.1f secs=%.1f\n", argv[1], k, total,
+	       longest * 1e3, now() - start);
 	return 0;
 }

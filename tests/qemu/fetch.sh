@@ -31,7 +31,10 @@ image_package() {
 			awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ { print $2; exit }')
 		[[ $image != "linux-image-$series".* ]] || { echo "$image"; return; }
 	done
-	return 1
+	# a series that backports went past: the newest of what is still there
+	image=$(apt-cache "${apt_options[@]}" pkgnames "linux-image-$series." 2>/dev/null | grep -- '-cloud-amd64$' |
+		sort -V | tail -n1)
+	[ -n "$image" ] && echo "$image"
 }
 
 # The mirror of Debian that this host uses.

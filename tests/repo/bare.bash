@@ -36,12 +36,12 @@ bare_mirror() {
 # _bare_own CMD...: in a mount namespace of its own, so that nothing stays mounted, whatever happens
 _bare_own() { unshare -m --propagation private "$@"; }
 
-# bare_make FOLDER URI SUITE: nothing but git and make, and the certificates that a mirror may need
+# bare_make FOLDER URI SUITE [PACKAGES]: nothing but git and make (or PACKAGES), and the certificates that a mirror may need
 bare_make() {
 	local proxy
 	mkdir -p "$bare_cache"
 	proxy=$(apt-config shell p Acquire::http::Proxy | sed "s/^p='\(.*\)'$/\1/")
-	http_proxy=${http_proxy:-$proxy} _bare_own debootstrap --variant=minbase --include=git,make,ca-certificates \
+	http_proxy=${http_proxy:-$proxy} _bare_own debootstrap --variant=minbase --include="${4:-git,make},ca-certificates" \
 		--cache-dir="$bare_cache" "$3" "$1" "$2" >"$1.log" 2>&1 || {
 		tail -n 20 "$1.log"
 		return 1

@@ -56,9 +56,13 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	[ "$status" -eq 0 ]
 	diff "$tmp/installed" - <<-END
 		/usr/lib/systemd/system/sockhop-agent.service
+		/usr/lib/systemd/system/sockhop-metrics.service
+		/usr/lib/systemd/system/sockhop-metrics.socket
 		/usr/sbin/sockhop
 		/usr/share/bash-completion/completions/sockhop
 		$(cd "$root/docs/man" && printf '/usr/share/man/man8/%s.gz\n' *.scd | sed 's/\.scd//' | LC_ALL=C sort)
+		/usr/share/sockhop/sockhop.dashboard.json
+		/usr/share/sockhop/sockhop.rules.yml
 	END
 }
 
@@ -66,18 +70,19 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	mkdir -p "$tmp/out/opt/sbin"
 	touch "$tmp/out/opt/sbin/other"
 	make_ install DESTDIR="$tmp/out" PREFIX=/opt
-	[ "$(find "$tmp/out" -type f | wc -l)" -eq $((4 + $(find "$root/docs/man" -name "*.scd" | wc -l))) ]
+	[ "$(find "$tmp/out" -type f | wc -l)" -eq $((8 + $(find "$root/docs/man" -name "*.scd" | wc -l))) ]
 	make_ uninstall DESTDIR="$tmp/out" PREFIX=/opt
 	[ "$(find "$tmp/out" -type f)" = "$tmp/out/opt/sbin/other" ]
+	[ ! -e "$tmp/out/opt/share/sockhop" ]
 }
 
-@test "systemd takes the unit" {
+@test "systemd takes the units" {
 	command -v systemd-analyze >/dev/null || skip "no systemd on this host"
 	make_ install DESTDIR="$tmp/out" >/dev/null
-	sed -i "s|/usr/local/sbin|$tmp/out/usr/local/sbin|" "$tmp/out/usr/local/lib/systemd/system/sockhop-agent.service"
-	run systemd-analyze verify --man=no "$tmp/out/usr/local/lib/systemd/system/sockhop-agent.service"
+	sed -i "s|/usr/local/sbin|$tmp/out/usr/local/sbin|" "$tmp"/out/usr/local/lib/systemd/system/sockhop-*.service
+	run systemd-analyze verify --man=no "$tmp"/out/usr/local/lib/systemd/system/sockhop-*
 	echo "$output"
-	lacks 'sockhop-agent'
+	lacks 'sockhop-(agent|metrics)'
 }
 
 @test "what is built is up to date, and a header rebuilds what includes it" {
@@ -87,7 +92,7 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	run -0 make_ -n -W bpf/relay.h all
 	has 'bpf/relay\.bpf\.o'
 	lacks 'bpf/sockops\.bpf\.o'
-	run -0 make_ -n -W bpf/hop.h all
+	run -0 make_ -n -W bpf/abi.h all
 	has 'bpf/sockops\.bpf\.o'
 }
 
@@ -105,11 +110,11 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	has '^cp '
 }
 
-@test "docs/reasons.md is what docs/gen-reasons makes of bpf/hop.h" {
+@test "docs/reasons.md is what docs/gen-reasons makes of bpf/reasons.h" {
 	"$root/docs/gen-reasons" | diff "$root/docs/reasons.md" -
 	# each has its row, whatever gen-reasons makes of the header; "none" has none
 	diff <(grep -oE '^\| `[a-z-]+`' "$root/docs/reasons.md" | tr -d '|` ' | sort) \
-		<(sed -n '/define HOP_STAYS/,/^enum hop_why /p' "$root/bpf/hop.h" | grep -oE '"[a-z-]+"' | tr -d '"' |
+		<(sed -n '/define HOP_STAYS/,/^enum hop_why /p' "$root/bpf/reasons.h" | grep -oE '"[a-z-]+"' | tr -d '"' |
 			grep -vx none | sort)
 }
 
@@ -132,7 +137,18 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	local files
 	files=$(cd "$root" && grep -rlE '\b(EXIT_[A-Z]+|exit_status|msg_error|stdout)\b|[^a-z]printf\([^)]' --include='*.[ch]' agent cgroup)
 	grep -q main.c <<<"$files"
-	run -1 grep -vE '^agent/(cmd[/_.]|main\.c)|/(output|util)\.[ch]$' <<<"$files"
+	run -1 grep -vE '^agent/(cmd[/_.]|main\.c)|/(output|util|screen)\.[ch]$' <<<"$files"
+}
+
+# rows_of TABLE: how many rows an X macro of bpf/end.h has
+rows_of() { sed -n "/define $1(X)/,/^$/p" "$root/bpf/end.h" | grep -c '^	X('; }
+
+@test "the states in docs/design.md are what docs/gen-states makes of bpf/end.h" {
+	"$root/docs/gen-states" | diff "$root/docs/design.md" -
+	# each state and each move has its row, whatever gen-states makes of the header
+	[ "$(grep -cE '^    [A-Z]+ --> [A-Z]+: .' "$root/docs/design.md")" -eq "$(rows_of HOP_MOVES)" ]
+	[ "$(sed -n '/^<!-- states/,/mermaid/p' "$root/docs/design.md" | grep -cE '^\| [a-z]+ \|')" -eq \
+		$(($(rows_of HOP_STATES) + 1)) ]
 }
 
 @test "the version stands in VERSION alone, and the change log knows it" {

@@ -20,7 +20,10 @@ field() { grep -oE "(^| )$1=[^ ]*" <<<"$2" | head -n1 | cut -d= -f2-; }
 # at_least NUMBER MINIMUM, both integers (a fraction is cut off)
 at_least() { [ "${1%%.*}" -ge "$2" ] || { echo "$1 is less than $2"; return 1; }; }
 
-detach_all() { "$SOCKHOP" detach --all --instance "$INSTANCE" --timeout "${1:-10}" 3>&-; }
+detach_all() {
+	moves_are_good "$INSTANCE" || return
+	"$SOCKHOP" detach --all --instance "$INSTANCE" --timeout "${1:-10}" 3>&-
+}
 
 attached_cgroup() {
 	new_cgroup

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * facts.h: what can be read from a socket, its psock and its file. Sockets are passed as 64-bit addresses,
+ * ksock.h: what can be read from a socket, its psock and its file. Sockets are passed as 64-bit addresses,
  * since most of them are the *other* end, which is not locked and may be gone: every read is a CO-RE probe
  * read, every answer a snapshot. An answer is binding only for a socket whose lock the caller holds.
  */
-#ifndef SOCKHOP_FACTS_H
-#define SOCKHOP_FACTS_H
+#ifndef SOCKHOP_KSOCK_H
+#define SOCKHOP_KSOCK_H
 
 #include "maps.h"
 
-#define __maybe_unused __attribute__((unused))
-
-#define HOP_O_NONBLOCK	  04000
-#define HOP_S_IFMT	  0170000
-#define HOP_S_IFSOCK	  0140000
-#define HOP_IFF_LOOPBACK  8
-#define HOP_SEND_SHUTDOWN 2
-#define HOP_AF_INET	  2
-#define HOP_AF_INET6	  10
-#define HOP_EPOLLET	  (1u << 31)
+#define HOP_O_NONBLOCK	     04000
+#define HOP_S_IFMT	     0170000
+#define HOP_S_IFSOCK	     0140000
+#define HOP_IFF_LOOPBACK     8
+#define HOP_SEND_SHUTDOWN    2
+#define HOP_BOTH_SHUTDOWN    3
+#define HOP_SOL_TCP	     6
+#define HOP_TCP_USER_TIMEOUT 18
+#define HOP_AF_INET	     2
+#define HOP_AF_INET6	     10
+#define HOP_EPOLLET	     (1u << 31)
 
 /* include/linux/skmsg.h: the low bits of sk_user_data are flags, bit 2 says that it points to a psock. */
 #define HOP_USER_DATA_PSOCK 4ul
@@ -176,8 +177,8 @@ static __noinline __maybe_unused int sock_unshared(__u64 addr)
 /*
  * No redirect out of this socket is in flight. tcp_bpf_sendmsg() holds a psock reference from before the
  * verdict until the bytes are queued at the other end; so does a sleeping reader, which is told apart by its
- * wait queue entry. Exact only under the socket's lock, with `stop` set: then no new redirect can start and
- * no sleeper can leave (research: refcount latch).
+ * wait queue entry. Exact only under the socket's lock, of an end that is LEAVING: then no new redirect can
+ * start and no sleeper can leave (docs/design.md, I17).
  */
 static __noinline __maybe_unused int sock_quiet(__u64 addr)
 {

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * abi.h: the records that the kernel side and user space share: keys, ends, events, configuration. Plain
+ * data: BPF programs include it after vmlinux.h, user space and unit tests after <linux/types.h>.
+ */
+#ifndef SOCKHOP_ABI_H
+#define SOCKHOP_ABI_H
+
+/* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
+#define HOP_ABI 8
+
+/* Largest number of rules in a policy; the kernel side walks them linearly when an end registers. */
+#define HOP_RULES_MAX 64
+
+/*
+ * The derived ISN key of one end: (snd_una - bytes_acked, rcv_nxt - bytes_received), 32-bit arithmetic. It is
+ * constant for the life of a TCP socket and equals its initial sequence numbers: (C, S+1) at the active
+ * opener, (S+1, C+1) at the passive one, because the SYN's acknowledgement counts as one acked byte only
+ * where tcp_ack() processes it (net/ipv4/tcp_input.c, tcp_snd_una_update()). The mirror of (a, b) is
+ * therefore (b - 1, a) or (b, a + 1).
+ */
+struct hop_key {
+	__u32 a, b;
+};
+
+/* hop_end.flags: what is true of an end besides its state (end.h). Written by the end's own programs, under
+ * its own socket lock. */
+enum hop_end_flags {
+	HOP_END_QUIET = 1 << 0,	    /* leaving: no redirect out of this end is in flight, none will start */
+	HOP_END_EARLY = 1 << 1,	    /* a member that was inserted at ESTABLISHED */
+	HOP_END_UNREAD = 1 << 2,    /* was closed with unread hop bytes: the peer must fail promptly */
+	HOP_END_IDLE = 1 << 3,	    /* a member that has sent nothing for config.idle_ns */
+	HOP_END_COLLAPSED = 1 << 4, /* a member whose peer is beyond a relay: see struct hop_collapse */
+	HOP_END_SEEK = 1 << 5,	    /* looks for a peer that sends nothing and so cannot register itself */
+	HOP_END_BROKEN = 1 << 6, /* a segment could not be handed over: it gets none after it, but a reset */
+};
+
+/*
+ * The shared part of an end: map `ends`, keyed by its derived ISN key. Owner: the end itself; all fields are
+ * written by programs that run under its socket lock (exceptions: dup, ask). Others only read, and compare
+ * `cookie` after reading, since a freed element may be reused.
+ */
+struct hop_end {
+	__u64 cookie;  /* socket cookie: never reused, the key of the sockhash */
+	__u64 sk;      /* struct sock *, for CO-RE probe reads only; may be stale */
+	__u64 st;      /* its struct hop_sock *, which goes with the socket: for probe reads, as sk */
+	__u64 net;     /* struct net *, compared, never dereferenced */
+	__u32 netns;   /* inode number of the network namespace, as in /proc/PID/ns/net */
+	__u32 flags;   /* enum hop_end_flags */
+	__u32 cseq;    /* copied_seq when it joined: it is ready for hops once copied_seq has moved on */
+	__u32 why;     /* enum hop_why, when it was last moved: why it is no member, or why it leaves */
+	__u64 userns;  /* struct user_namespace * that owns its network namespace; compared only */
+	__u32 gen;     /* config.policy_gen that it was last judged by */
+	__u32 dup;     /* a second socket claimed this key: never pairs (written by the claimer) */
+	__u32 ask;     /* enum hop_why: it must leave (written by hop_setsockopt and by the peer's hop_msg) */
+	__u32 next;    /* stream verdict program: sequence number of the first byte not handed over yet */
+	__u32 reviews; /* HOP_REVIEWs of its messages as a member */
+	__u32 state;   /* enum hop_state: written by end_move() alone */
+};
+
+/* hop_sock.hopper: more than one thread. No thread has this number. */
+#define HOP_THREADS ~0u
+
+/*
+ * The private part of an end: sk_storage map `socks`. Written under the socket lock only. Fields up to
+ * `peer_file` are the fast path of the verdict.
+ */
+struct hop_sock {
+	struct hop_key self, peer;
+	__u64 cookie, peer_cookie;
+	__u64 peer_sk;	  /* struct tcp_sock * of the peer, for probe reads; 0 until known */
+	__u64 peer_file;  /* struct file * of the peer, cached when the peer was found ready; 0 until then */
+	__u32 state;	  /* enum hop_state: written by end_move() alone; hop_end.state is a copy */
+	__u32 burst;	  /* small messages hopped since the peer's queue was last seen empty */
+	__u32 contention; /* leaky count of hops that found the peer's socket held: HOP_CONTENTION_* */
+	/* 0 for the two ends of one TCP connection; else from the own record in `collapse` */
+	__u32 delta;  /* added to the peer's copied_seq, makes it comparable with the own write_seq */
+	__u32 relay;  /* owner of the record */
+	__u32 hopper; /* thread that may have a hop in flight; 0: none, HOP_THREADS: several */
+	/* what it did as a member, and where that stood at the last review (HOP_REVIEW messages ago) */
+	__u64 hops, hop_bytes, stays, bytes;
+	__u64 review_at, review_hops, review_bytes, review_ns;
+	__u32 alone, peer_reviews; /* reviews in a row since the peer had one; how many it has had */
+	__u32 poor, pad_review;	   /* reviews in a row that found large messages, of which too few hopped */
+	/* the traffic window that decides whether the connection is chatty (on_rtt() in sockops.bpf.c) */
+	__u64 win_bytes, win_ns;
+	__u32 win_segs, win_len;
+	__u32 win_in, pad_win; /* of win_segs, those received */
+	/* sequence numbers at registration: an end joins only when the connection has moved on since */
+	__u32 reg_una, reg_rcv;
+	__u32 tries;		  /* passes that could not let this candidate join for a passing reason */
+	__u32 why;		  /* enum hop_why: of the present */
+	__u32 last_stay;	  /* enum hop_stay of its latest stay */
+	__u64 seen_msgs, seen_ns; /* messages as a member, and when a pass first saw that number */
+	__u64 hold_ns;		  /* HELD: until then (CLOCK_MONOTONIC) */
+	__u32 holds;		  /* how often it was held back: each time is twice as long */
+	__u32 places;		  /* of config.members that it has taken: the first end of a pair takes two */
+	__u32 relay_tag;	  /* of the record */
+	/*
+	 * enum hop_say: what the present visit found; nothing between visits. Here and not on the stack,
+	 * where the verifier would follow each value (hop_visit on 6.1: 660 000 instructions, 410 000 like
+	 * this).
+	 */
+	__u32 say;
+	/* of the verdict, too */
+	__u32 gen;	/* config.policy_gen under which both ends may hop; under another one all stays */
+	__u32 kin;	/* both ends belong to one user and one cgroup: see hop_kin() */
+	__u32 roomy_at; /* jiffies (32 bits) when the peer was last seen to have memory to spare */
+	__u32 sound;	/* own write_seq up to which the peer got every byte: see peer_sound() */
+	/* the peer of the last membership before the socket was connected anew: see old_quiet() */
+	__u64 old_sk, old_cookie;
+};
+
+/*
+ * Hop collapse. Client C talks to server S through `sockhop relay`: C -> R1 | relay | R2 -> S. With its two
+ * sockets the relay vouches that C and S are the ends of one byte stream: it publishes, in map `collapse`,
+ * what C's peer is (key: C's derived key) and what S's is.
+ */
+struct hop_via {		       /* the relay's socket that this end's TCP connection leads to */
+	__u64 sk, cookie, net, userns; /* as in struct hop_end */
+};
+struct hop_collapse {
+	struct hop_key peer; /* key of the end beyond the relay */
+	__u32 first;	     /* sequence number of the first byte that this end sends */
+	__u32 skip;	     /* bytes that the relay itself sends to the peer before it (a PROXY header) */
+	struct hop_via via;
+	__u32 owner; /* pid of the relay */
+	__u32 tag;   /* its name for this end */
+};
+
+/*
+ * A relay's socket: socket storage `relayed`. Made by the relay, before the socket carries anything: such a
+ * socket never registers. Filled in by hop_relay_ends, under the socket's lock, once it is connected.
+ */
+struct hop_relayed {
+	__u32 known, pad; /* 1: the rest is filled in */
+	struct hop_key key;
+	struct hop_via via;
+};
+
+/* Per-CPU counters, map `counters`. Stay reasons follow at HOP_CNT_STAY, refusals at HOP_CNT_WHY. */
+enum hop_counter {
+	HOP_CNT_REGISTERED,  /* ends that registered as candidates */
+	HOP_CNT_PAIRED,	     /* times the second end of a pair was seen */
+	HOP_CNT_JOINED,	     /* ends that became members, late */
+	HOP_CNT_EARLY,	     /* ends that became members at ESTABLISHED */
+	HOP_CNT_LEFT,	     /* ends that left while the connection lives on */
+	HOP_CNT_CLOSED,	     /* members that closed */
+	HOP_CNT_HOPS,	     /* messages redirected */
+	HOP_CNT_HOP_BYTES,   /* bytes redirected */
+	HOP_CNT_EVENTS_LOST, /* ring buffer was full */
+	HOP_CNT_CLOSE_GUARD, /* peers told to give up after a close with unread data */
+	HOP_CNT_COLLECTED,   /* ends registered by a collect pass */
+	HOP_CNT_STAY_BYTES,  /* bytes of messages that stayed */
+	HOP_CNT_SOUGHT,	     /* ends registered by a pass because their peer was looking for them */
+	HOP_CNT_TRIMMED,     /* bytes of retransmitted segments that had been received before */
+	HOP_CNT_BAD_MOVES,   /* moves of an end that end.h does not know: a defect */
+	HOP_CNT_STAY = 16,
+	HOP_CNT_WHY = HOP_CNT_STAY + 32,
+	HOP_CNT_COUNT = HOP_CNT_WHY + 64
+};
+
+/* Events to the agent, ring buffer `events`. */
+enum hop_event_type {
+	HOP_EV_PAIRED = 1, /* both ends registered: vet the programs, run a pass */
+	HOP_EV_LEAVE = 2,  /* a member asks to leave: run a pass */
+	HOP_EV_EXEC = 3, /* execve() in an attached cgroup with a TCP socket inherited: look at its program */
+	HOP_EV_SEEK = 4, /* an end sends to one that never sends: only a pass can register that */
+	HOP_EV_POKE = 5, /* config.pokes has changed: a command asks for a look at everything */
+};
+
+struct hop_event {
+	__u32 type;
+	__u32 why; /* LEAVE: enum hop_why */
+	__u32 netns, peer_netns;
+};
+
+/* What the agent found out about the program(s) that hold a socket: map `vetted`, keyed by socket cookie. */
+struct hop_vet {
+	__u32 why; /* HOP_WHY_NONE: may join; else the veto */
+	__u32 pid; /* one process that holds it */
+	char comm[16];
+	__u32 gen; /* config.policy_gen that it was judged by: under another policy it says nothing */
+	__u32 pad;
+};
+
+/*
+ * A process whose program may not join: map `programs`, keyed by the address of its credentials, which each
+ * socket that it makes refers to (struct file: f_cred). Credentials are made anew by fork() and execve()
+ * (copy_creds(), prepare_exec_creds(), kernel/cred.c) and belong to one process as long as that lives and
+ * uses them; `task` and `start` say whether it does. Written by the agent, read when an end registers.
+ */
+struct hop_program {
+	__u64 task;	    /* struct task_struct * of its first thread, for probe reads; may be stale */
+	__u64 start;	    /* its start_time, which tells it from a later one in the same memory */
+	struct hop_vet vet; /* of any of its sockets: under another policy it says nothing */
+	__u32 trust;	    /* 1: a trust rule could name it, so where the policy must ask it is asked */
+	__u32 pad;
+};
+
+/* An attached cgroup: map `cgroups`, keyed by cgroup id (inode number). Written by user space. */
+struct hop_cgroup {
+	__u32 flags; /* HOP_CG_* */
+	__u32 pad;
+	char path[240]; /* absolute, NUL-terminated */
+};
+enum { HOP_CG_LEAVING = 1 << 0, HOP_CG_OWNED = 1 << 1 /* made by `sockhop run`: removed at detach */ };
+
+/* Run-time configuration and state: the one global of the programs, pinned as `config`, mapped by user space.
+ */
+struct hop_config {
+	__u32 abi;	/* HOP_ABI */
+	__u32 draining; /* 1: nothing new registers or joins, members leave. Never goes back to 0 */
+	/* 1: the stream_verdict program is on the sockhash; 0: TCP bytes of a member have a queue of their
+	 * own
+	 */
+	__u32 verdict;
+	__u32 hop_fionread_broken; /* 1: FIONREAD does not count all bytes of a member: veto its users */
+	__u32 keep_rtt; /* 1: never clear RTT_CB: other sockops programs are about, or passes cannot set it */
+	__u32 setsockopt_iter; /* 1: bpf_setsockopt works in iter/tcp: old connections may join */
+	__u32 early;	       /* number of early rules: 0 spares the request-socket callback */
+	__u32 policy_slot;     /* which of the two policies is live */
+	__u32 policy_gen;      /* bumped by every policy change: members are looked at again */
+	__u32 min_segs;	       /* data segments (both ways) before a connection is looked at */
+	__u32 large;	       /* bytes per segment or message from which one-way traffic gains at any rate */
+	__u32 min_rate;	       /* segments per second below which traffic is too slow to gain */
+	__u32 max_burst;       /* bound of the peer's backlog in small messages (less than `large` bytes) */
+	__u32 force;	       /* TEST ONLY: HOP_FORCE_* */
+	__u32 members;	       /* members: a pair takes both places when its first end joins */
+	__u32 max_members;
+	__u32 leaving; /* number of cgroups that are being detached while others stay */
+	__u32 agent_pid;
+	__u64 attached_ns; /* CLOCK_MONOTONIC */
+	__u64 idle_ns;	   /* a pair that was silent for so long leaves, 0: never */
+	__u64 swept;	   /* places and records that the agent took back: whose socket was gone */
+	/* CLOCK_MONOTONIC: all messages take TCP until then (bpf/pause.h), 0: they do not */
+	__u64 pause_until_ns;
+	__u32 heartbeat;   /* seconds after which one message of a direction takes TCP, 0: never */
+	__u32 beat;	   /* the same in jiffies, what the verdict compares with */
+	__u32 memory_room; /* HOP_MEMORY_ROOM in pages */
+	__u32 pokes;	   /* counts the commands that asked the agent to look at everything */
+};
+
+/*
+ * What a pass (hop_visit), or a look at who holds the sockets (hop_holders), is asked for: map `modes`.
+ * Whoever runs one says so first, by hop_begin, in the same thread; so it belongs to that thread's iterators
+ * alone.
+ */
+enum hop_mode {
+	HOP_MODE_JOINS = 1 << 0, /* leave out members: others want to join */
+	HOP_MODE_SEEK = 1 << 1,	 /* register silent receivers whose sender has HOP_END_SEEK */
+};
+struct hop_begin {
+	__u32 mode; /* enum hop_mode */
+};
+
+/*
+ * What hop_visit writes with bpf_seq_write() for an end that wants another visit: an answer belongs to one
+ * pass over one namespace, whatever other passes run at the same time.
+ */
+enum hop_say {
+	HOP_SAY_JOIN = 1 << 0,	/* it could not join for a passing reason */
+	HOP_SAY_LEAVE = 1 << 1, /* it, or its peer, could not leave yet, or is to be settled */
+	HOP_SAY_HELD = 1 << 2,	/* it is held back until hold_ns */
+};
+struct hop_said {
+	__u32 say, pad; /* enum hop_say */
+	__u64 hold_ns;	/* CLOCK_MONOTONIC; with HOP_SAY_HELD */
+};
+
+/*
+ * The agent's passes over a network namespace: map `passes`, keyed by the namespace's inode number. Written
+ * by user space, for `status`.
+ */
+struct hop_pass {
+	__u64 finished_ns; /* CLOCK_MONOTONIC: when the last one was finished, 0: none was */
+	__u64 blocked_ns;  /* since when one has not come back, 0: none is under way */
+};
+
+/* Test-only switches (SOCKHOP_TEST_FORCE), each takes one rule away to show what it protects from. */
+enum hop_force {
+	HOP_FORCE_BLOCKING = 1 << 0, /* blocking files may be members */
+	HOP_FORCE_PROGRAM = 1 << 1,  /* no program veto */
+	HOP_FORCE_TRIM = 1 << 2,    /* segments are handed over whole, bytes that were read before included */
+	HOP_FORCE_ORDER = 1 << 3,   /* no order rule */
+	HOP_FORCE_BACKLOG = 1 << 4, /* no backlog rule */
+	HOP_FORCE_LATCH = 1 << 5,   /* leave without waiting for quiet */
+	HOP_FORCE_SHUTDOWN = 1 << 6, /* no shutdown rule, nor that on the peer's state */
+	HOP_FORCE_OPTIONS = 1 << 7,  /* no socket option rules */
+	HOP_FORCE_YOUNG = 1 << 8,    /* no proof that it is chatty: joins after some segments, at once */
+	HOP_FORCE_HELD = 1 << 9,     /* hops wait for calls of the peer */
+	HOP_FORCE_FLIPS = 1 << 10,   /* programs that turn members blocking are not remembered */
+	HOP_FORCE_EDGE = 1 << 16,    /* edge-triggered readers may have two receive queues */
+	HOP_FORCE_QUEUES = 1 << 17,  /* at attach: no stream verdict program, so members have two queues */
+	HOP_FORCE_CUT = 1 << 18,     /* segments cannot be cut, as without memory for it */
+};
+
+/*
+ * A policy rule. Addresses are 16 bytes in network order, IPv4 as v4-mapped (::ffff:a.b.c.d, prefix + 96).
+ * Ports are in host order, ranges inclusive; 0..65535 matches all. A rule matches when all its parts match.
+ */
+enum hop_action {
+	HOP_ACTION_LATE,  /* join when the facts allow: the default */
+	HOP_ACTION_EARLY, /* insert at ESTABLISHED */
+	HOP_ACTION_NEVER,
+	HOP_ACTION_TRUST, /* late, and a vetoed program may join */
+	HOP_ACTION_COUNT,
+	HOP_ACTION_ASK = 255 /* kernel side only: a program decides, user space must */
+};
+
+struct hop_prefix {
+	__u8 addr[16];
+	__u32 len; /* in bits, 0 matches everything */
+};
+
+struct hop_rule {
+	__u32 action;			    /* enum hop_action */
+	__u16 port_lo, port_hi;		    /* local or peer port */
+	__u16 local_lo, local_hi;	    /* local port */
+	__u16 peer_lo, peer_hi;		    /* peer port */
+	struct hop_prefix any, local, peer; /* local or peer address; local; peer */
+	char program[128]; /* "" any; with a '/': path of the executable; else its name (comm) */
+};
+
+struct hop_policy {
+	__u32 count, pad;
+	struct hop_rule rule[HOP_RULES_MAX];
+};
+
+/* A connection as one end sees it, for policy and display. Same conventions as struct hop_rule. */
+struct hop_tuple {
+	__u8 local[16], peer[16];
+	__u16 lport, rport;
+};
+
+/* One line of `list`, a record per socket: what hop_show_tcp writes with bpf_seq_write() and hop_show_end
+ * answers. */
+struct hop_show {
+	__u64 cookie, peer_cookie;
+	struct hop_tuple tuple;
+	__u32 netns, state; /* enum hop_state */
+	__u32 why, last_stay, end_flags, tcp_state;
+	__u64 bytes; /* TCP-path bytes both ways */
+	__u64 hops, hop_bytes, stays;
+	__u64 cgroup;
+	__u32 relay, relay_tag; /* of struct hop_sock */
+	__u32 places;		/* of struct hop_sock */
+	__u32 segs;		/* data segments both ways, on TCP */
+};
+
+/* The context of hop_show_end: which end, and what was found. */
+struct hop_show_call {
+	struct hop_key key;   /* in: of the end, as in map `ends` */
+	struct hop_show show; /* out, if the program returned 0 */
+};
+
+/* What the holders iterator writes: a process that holds a registered socket. */
+struct hop_holder {
+	__u64 cookie;
+	__u32 pid;
+	__u32 why; /* from the kernel FLIPS or 0; user space keeps its judgement here (enum hop_why) */
+	struct hop_tuple tuple;
+	char comm[16];
+	__u64 cred, task,
+		start; /* key and identity for map `programs`; cred 0: another process made the socket */
+};
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * tuning.h: the constants that were chosen by measuring. What was measured, and with what:
+ * docs/tuning.md, under the name of the constant.
+ */
+#ifndef SOCKHOP_TUNING_H
+#define SOCKHOP_TUNING_H
+
+/* ---- is a connection worth it? Defaults of struct hop_config ---- */
+
+/* Data segments, both ways, before a connection is looked at. */
+#define HOP_MIN_SEGS 64
+/* Segments a second below which traffic is too slow to gain. */
+#define HOP_MIN_RATE 30
+/* Bytes a segment or message from which one-way traffic gains at any rate. */
+#define HOP_LARGE 24576
+/* Segments a traffic window; doubled at each look that finds no gain, up to << HOP_WINDOW_SHIFT. */
+#define HOP_WINDOW	 64
+#define HOP_WINDOW_SHIFT 8
+/* One-way: less than 1/HOP_ONE_WAY of the segments of a window go the other way. */
+#define HOP_ONE_WAY 8
+/* One-way small segments (a member's: messages) a second above which traffic hardly ever pauses. */
+#define HOP_STREAM_RATE 30000
+
+/* ---- does membership pay? ---- */
+
+/* Messages of a member between two reviews, or bytes where that comes first. */
+#define HOP_REVIEW	 512
+#define HOP_REVIEW_BYTES (64u << 20)
+/* Reviews in a row without one of the peer's, after which a member's traffic is one-way. */
+#define HOP_ALONE_REVIEWS 4
+/* Of small messages so many parts must hop ... */
+#define HOP_FEW_NUM 1
+#define HOP_FEW_DEN 8
+/* ... of large ones so many, or the end leaves after HOP_POOR_REVIEWS that found less. */
+#define HOP_POOR_NUM	 5
+#define HOP_POOR_DEN	 8
+#define HOP_POOR_REVIEWS 4
+
+/* ---- is the peer's socket held too often? ---- */
+
+/* Added for a look that finds it held; each other takes 1 off. HOP_CONTENTION_MAX is too much. */
+#define HOP_CONTENTION_HELD 12
+#define HOP_CONTENTION_MAX  8192
+/* Messages of config.large and more count so many times. */
+#define HOP_CONTENTION_LARGE 4
+/* One-way messages of so many times config.large between two ends of one owner hop all the same. */
+#define HOP_PATIENT 2
+
+/* ---- room at the peer ---- */
+
+/* Small messages (less than config.large bytes) that may wait there: default of config.max_burst. */
+#define HOP_MAX_BURST 512
+/* Bytes that must be free below a limit of the peer's memory. */
+#define HOP_MEMORY_ROOM (2u << 20)
+/* Up to so many bytes queued at the peer a look at its memory counts for a jiffy. */
+#define HOP_MEMORY_BLIND (32u << 10)
+/* Ancestors of a cgroup that are looked at. */
+#define HOP_MEMORY_DEPTH 16
+
+/* ---- how long is an end held back? ---- */
+
+/* Passes that an end may be put off for a reason that passes by itself, before it is held back. */
+#define HOP_TRIES 50
+/* An end that was refused or has left: 2 s, and twice as long each time, up to << HOP_HOLD_SHIFT. */
+#define HOP_HOLD_NS    2000000000ull
+#define HOP_HOLD_SHIFT 9
+/* Contention is a habit of programs: held back as if it had been so often before, 64 s. */
+#define HOP_CONTENTION_HOLDS 5
+/* The same for large messages that mostly stay, 16 s. */
+#define HOP_POOR_HOLDS 3
+
+#endif
