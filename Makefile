@@ -36,7 +36,7 @@ Q        := @
 say       = @printf '  %-8s %s\n' '$1' '$@'
 endif
 
-PKGS     := libbpf libelf zlib json-c libcap-ng libseccomp libmicrohttpd ncurses
+PKGS     := libbpf libelf zlib json-c libcap-ng libseccomp libarchive libmicrohttpd ncurses
 ARCH     := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
 WERROR   ?= $(if $(filter-out 0 false,$(CI)),1)
 ERRORS   := $(if $(filter 1,$(WERROR)),-Werror)
@@ -206,11 +206,12 @@ $(B)/static/metrics_http.o: $(HTTP:$(B)/%.o=%.c) $(B)/.flags | $(B)/.tools
 
 $(B)/static/sockhop: $(filter-out %/force.o $(HTTP),$(OBJ)) $(B)/release/force.o $(B)/static/metrics_http.o
 $(B)/static/sockhop-test: $(filter-out $(HTTP),$(OBJ)) $(B)/static/metrics_http.o
+# pkg-config names what all formats of libarchive want, much of which is not installed; ours wants zlib.
 $(B)/static/sockhop $(B)/static/sockhop-test:
 	$(call say,LINK)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings $^ -o $@ \
-		$(shell pkg-config --static --libs $(filter-out libmicrohttpd,$(PKGS))) -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings $^ -o $@ -larchive \
+		$(shell pkg-config --static --libs $(filter-out libarchive libmicrohttpd,$(PKGS))) -lpthread
 
 # ---- test programs: once as they are, some once without shared libraries ----
 

@@ -236,6 +236,8 @@ struct hop_config {
 	__u64 attached_ns; /* CLOCK_MONOTONIC */
 	__u64 idle_ns;	   /* a pair that was silent for so long leaves, 0: never */
 	__u64 swept;	   /* places and records that the agent took back: whose socket was gone */
+	/* CLOCK_MONOTONIC: all messages take TCP until then (bpf/pause.h), 0: they do not */
+	__u64 pause_until_ns;
 	__u32 heartbeat;   /* seconds after which one message of a direction takes TCP, 0: never */
 	__u32 beat;	   /* the same in jiffies, what the verdict compares with */
 	__u32 memory_room; /* HOP_MEMORY_ROOM in pages */

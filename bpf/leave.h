@@ -7,10 +7,12 @@
 #define SOCKHOP_LEAVE_H
 
 #include "join.h"
+#include "pause.h"
 
 /*
  * Neither end has sent anything for a long time, and nothing waits to be read (that could not leave): give
- * the places and the memory back. Early members are the operator's wish.
+ * the places and the memory back. Early members are the operator's wish. (Messages of a pause are not
+ * counted, so nobody is silent then.)
  */
 static __always_inline bool pair_idle(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
 				      struct hop_end *peer)
@@ -19,7 +21,7 @@ static __always_inline bool pair_idle(struct tcp_sock *tp, struct hop_sock *st, 
 
 	if (!cfg.idle_ns || self->flags & HOP_END_EARLY)
 		return false;
-	if (!st->seen_ns || st->seen_msgs != msgs) {
+	if (!st->seen_ns || st->seen_msgs != msgs || paused()) {
 		st->seen_msgs = msgs;
 		st->seen_ns = now;
 		self->flags &= ~HOP_END_IDLE;

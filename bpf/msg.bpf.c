@@ -11,6 +11,7 @@
  * never is the helper's own verdict returned: a miss would give the application EACCES.
  */
 #include "memory.h"
+#include "pause.h"
 #include "ready.h"
 #include "review.h"
 
@@ -203,6 +204,8 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 		return HOP_STAY_STOPPED;
 	if (st->gen != cfg.policy_gen)
 		return HOP_STAY_POLICY;
+	if (paused())
+		return HOP_STAY_PAUSED;
 	if (!st->peer_file) {
 		stay = become_ready(st);
 		if (stay)
@@ -237,7 +240,7 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 static __always_inline bool stay_counts(enum hop_stay stay)
 {
 	return stay != HOP_STAY_PEER_OUT && stay != HOP_STAY_NOT_READ && /* the pair is not complete yet */
-	       stay != HOP_STAY_HEARTBEAT && stay != HOP_STAY_POLICY;
+	       stay != HOP_STAY_HEARTBEAT && stay != HOP_STAY_POLICY && stay != HOP_STAY_PAUSED;
 }
 
 /* Which stays are no passing state but a reason to leave at once. */

@@ -38,7 +38,9 @@
 	X(HEARTBEAT, "heartbeat", "one message of each direction takes TCP every --heartbeat seconds")       \
 	X(POLICY, "policy", "the policy has changed and this end has not been judged by it yet")             \
 	X(STATE, "peer-state", "the peer is not ESTABLISHED any more")                                       \
-	X(EDGE, "peer-edge-triggered", "the peer's program waits with EPOLLET: see the reason edge-triggered")
+	X(EDGE, "peer-edge-triggered",                                                                       \
+	  "the peer's program waits with EPOLLET: see the reason edge-triggered")                            \
+	X(PAUSED, "paused", "`sockhop pause` has taken all messages to TCP for a while")
 
 enum hop_stay {
 #define X(name, text, help) HOP_STAY_##name,

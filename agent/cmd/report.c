@@ -124,6 +124,10 @@ static const struct wording wordings[] = {
 	 "relay: no kernel path ({object}), and --path kernel allows no other"},
 	{FAILED_RELAY, ANY, BY_ERROR, "relay: {error}"},
 	{NOTED_RELAY_CUT, ANY, WARNING, "relay: {object} connections are cut off"},
+	{FAILED_ARCHIVE, EEXIST, BY_ERROR, "'{object}' exists already: give another name, or --force"},
+	{FAILED_ARCHIVE, ENOSPC, BY_ERROR,
+	 "cannot write '{object}': {error}; give a name on another file system"},
+	{FAILED_ARCHIVE, ANY, BY_ERROR, "cannot write '{object}': {error}"},
 	{NOTED_READ, ANY, WARNING, "cannot read {object}: {error}"},
 };
 

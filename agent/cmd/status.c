@@ -13,6 +13,7 @@ static const struct output_column record[] = {
 	{"/state", "state", OUTPUT_TEXT},
 	{"/since", "since", OUTPUT_TEXT},
 	{"/uptime", "for", OUTPUT_SECONDS},
+	{"/paused_for", "paused for", OUTPUT_SECONDS},
 	{"/agent/alive", "agent runs", OUTPUT_YES_NO},
 	{"/agent/pid", "agent pid", OUTPUT_COUNT},
 	{"/agent/blocked", "blocked namespaces", OUTPUT_COUNT},

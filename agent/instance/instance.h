@@ -20,9 +20,9 @@
  *
  * The door of agent/instance: create makes one, attach gives it cgroups, snapshot reads its connections, walk
  * and netns get to the sockets of network namespaces, collapse removes what relays left, folder is the pin
- * folder and foreign the sockmaps of others, force the switches of tests. It owns the pins and the maps, and
- * decides nothing about a connection. It may call policy, probe, cgroup and lib; view, program, daemon and
- * above call it.
+ * folder and foreign the sockmaps of others, pause takes all messages to TCP for a while, force the switches
+ * of tests. It owns the pins and the maps, and decides nothing about a connection. It may call policy, probe,
+ * cgroup and lib; view, program, daemon and above call it.
  */
 #ifndef SOCKHOP_AGENT_INSTANCE_H
 #define SOCKHOP_AGENT_INSTANCE_H

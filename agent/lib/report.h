@@ -59,6 +59,7 @@ enum failure_kind {
 	FAILED_RELAY_KERNEL, /* the reason why there is no kernel path */
 	FAILED_RELAY,	     /* no object */
 	NOTED_RELAY_CUT,     /* the number of connections */
+	FAILED_ARCHIVE,	     /* the file of `sockhop report` */
 	/* status and list; the object is what */
 	NOTED_READ,
 	FAILURE_COUNT

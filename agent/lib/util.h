@@ -4,9 +4,8 @@
  * failed, on what, and what to do about it (report.h). Below it only what runs on its own writes messages, as
  * its log: the agent and the relay.
  *
- * The door of agent/lib: util, report (what failed, for the commands to say), text (words), map
- * (reading BPF maps). It calls
- * nobody, and every room calls it.
+ * The door of agent/lib: util, report (what failed, for the commands to say), tarball (a .tar.gz), text
+ * (words), map (reading BPF maps). It calls nobody, and every room calls it.
  */
 #ifndef SOCKHOP_LIB_UTIL_H
 #define SOCKHOP_LIB_UTIL_H

@@ -3,8 +3,9 @@
  * output.h: the result layer. A command builds one json_object; it is printed as JSON, or as the records and
  * tables that a view describes. Both come from the same object, so they cannot drift.
  *
- * The door of agent/view: output, the reasons in words, the facts of `sockhop status`. It owns how things are
- * shown and changes nothing. It may call instance and what is below; relay, check and cmd call it.
+ * The door of agent/view: output, the reasons in words, the BPF objects of an instance, the facts of `sockhop
+ * status`. It owns how things are shown and changes nothing. It may call instance and what is below; relay,
+ * check and cmd call it.
  */
 #ifndef SOCKHOP_VIEW_OUTPUT_H
 #define SOCKHOP_VIEW_OUTPUT_H

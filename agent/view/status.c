@@ -11,6 +11,7 @@
 #include "agent/instance/foreign.h"
 #include "agent/instance/instance.h"
 #include "agent/instance/netns.h"
+#include "agent/instance/pause.h"
 #include "agent/instance/snapshot.h"
 #include "agent/lib/map.h"
 #include "agent/lib/report.h"
@@ -40,6 +41,14 @@ static void add_since(json_object *o, const struct instance *in)
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&since, &tm));
 	add(o, "since", json_object_new_string(text));
 	add(o, "uptime", number(age));
+}
+
+/* Seconds that a pause lasts still; null: there is none. */
+static void add_pause(json_object *o, const struct instance *in)
+{
+	unsigned int left = instance_paused(in);
+
+	add(o, "paused_for", left ? number(left) : NULL);
 }
 
 static int count_blocked(const void *key, const void *value, void *arg)
@@ -478,6 +487,7 @@ void status_instance(json_object *o, const struct instance *in, struct report *r
 {
 	add(o, "state", json_object_new_string(state_name(in->config->draining)));
 	add_since(o, in);
+	add_pause(o, in);
 	add_agent(o, in);
 	add_passes(o, in, r);
 	add_profile(o, in->config);

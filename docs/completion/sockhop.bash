@@ -3,7 +3,7 @@
 
 # generated: completion
 
-_sockhop_commands="attach detach run agent status list top metrics check policy relay help version"
+_sockhop_commands="attach detach run agent status list top metrics check policy pause resume report relay help version"
 
 # COMMAND or COMMAND:VERB: its options
 _sockhop_options() {
@@ -22,6 +22,9 @@ _sockhop_options() {
 	policy:add) echo "--at --instance --verbose --help" ;;
 	policy:del) echo "--instance --verbose --help" ;;
 	policy) echo "--json --at --instance --verbose --help" ;;
+	pause) echo "--for --instance --verbose --help" ;;
+	resume) echo "--instance --verbose --help" ;;
+	report) echo "--force --instance --verbose --help" ;;
 	relay:pair) echo "--listen --once --max-connections --connect-timeout --idle-timeout --drain-timeout --path --collapse --instance --verbose --help" ;;
 	relay:forward) echo "--listen --to --source --proxy-protocol --workers --max-connections --connect-timeout --idle-timeout --drain-timeout --path --collapse --instance --verbose --help" ;;
 	relay) echo "--listen --once --to --source --proxy-protocol --workers --max-connections --connect-timeout --idle-timeout --drain-timeout --path --collapse --instance --verbose --help" ;;
@@ -69,6 +72,10 @@ _sockhop_value() {
 	check:--instance) echo "instances" ;;
 	policy:--at) echo "nothing" ;;
 	policy:--instance) echo "instances" ;;
+	pause:--for) echo "nothing" ;;
+	pause:--instance) echo "instances" ;;
+	resume:--instance) echo "instances" ;;
+	report:--instance) echo "instances" ;;
 	relay:--listen) echo "nothing" ;;
 	relay:--to) echo "nothing" ;;
 	relay:--source) echo "nothing" ;;
@@ -91,6 +98,7 @@ _sockhop_operands() {
 	detach) echo cgroups ;;
 	run) echo programs ;;
 	policy:set) echo files ;;
+	report) echo files ;;
 	help) echo commands ;;
 	*) echo nothing ;;
 	esac

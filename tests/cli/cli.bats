@@ -112,7 +112,7 @@ await_list() {
 	expect [ "$status" -eq 0 ]
 	expect [ -z "$err" ]
 	local overview=$out c
-	for c in attach detach run agent status list check policy relay version help; do
+	for c in attach detach run agent status list check policy pause resume report relay version help; do
 		expect grep -qE "^  $c +[a-z]" <<<"$overview"
 	done
 	hop --help
@@ -347,10 +347,27 @@ completes() {
 	expect lacks "$err" "cannot write"
 }
 
-@test "status and list of what is not attached: status 3 and the remedy, JSON all the same" {
+@test "pause lasts a second to an hour" {
+	local s
+	for s in 0 0s 3601 2h 61m 1d -1 1.5 '' x; do
+		hop pause --for "$s" --instance "$instance"
+		expect [ "$status" -eq 2 ]
+		expect contains "$err" "--for wants seconds from 1 to 3600"
+	done
+	hop pause some.slice
+	expect [ "$status" -eq 2 ]
+	expect contains "$err" some.slice
+}
+
+@test "status, list, pause and resume of what is not attached: status 3 and the remedy, JSON all the same" {
 	require_root
 	local c
 	for c in status list; do
+		hop "$c" --instance "$instance"
+		expect [ "$status" -eq 3 ]
+		expect contains "$err" "run \`sockhop attach"
+	done
+	for c in pause resume; do
 		hop "$c" --instance "$instance"
 		expect [ "$status" -eq 3 ]
 		expect contains "$err" "run \`sockhop attach"
@@ -379,7 +396,7 @@ completes() {
 	chmod 755 "$public"
 	install -m 755 "$sockhop" "$public/sockhop"
 	local args
-	for args in "status --json" list "detach --all" "attach $cg"; do
+	for args in "status --json" list "detach --all" "attach $cg" pause resume; do
 		status=0
 		# shellcheck disable=SC2086
 		err=$(cd / && setpriv --reuid=65534 --regid=65534 --clear-groups \
