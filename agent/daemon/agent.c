@@ -2,18 +2,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <linux/types.h>
 #include <bpf/libbpf.h>
 
 #include "agent.h"
+#include "follow.h"
 #include "pass.h"
 #include "plan.h"
 #include "seek.h"
@@ -30,7 +29,7 @@
 #include "bpf/hop.h"
 
 /* What an event of the epoll descriptor is about (data.u32). */
-enum { SOURCE_EVENTS, SOURCE_STUCK, SOURCE_EXTRA };
+enum { SOURCE_EVENTS, SOURCE_STUCK, SOURCE_FOLLOW, SOURCE_EXTRA };
 
 struct agent {
 	struct instance in;
@@ -42,6 +41,7 @@ struct agent {
 	struct flips flips; /* programs that turn members blocking */
 	struct walks walks; /* namespaces that do not come back from a pass */
 	struct sweep sweep;
+	struct follow follow;
 	struct plan plan;
 };
 
@@ -74,8 +74,10 @@ static void take_events(struct agent *a)
 	ring_buffer__consume(a->events);
 	plan_took_events(&a->plan, now_ns());
 	pokes = __atomic_load_n(&a->in.config->pokes, __ATOMIC_ACQUIRE);
-	if (pokes != a->pokes)
+	if (pokes != a->pokes) {
 		plan_changed(&a->plan, now_ns());
+		follow_soon(&a->follow);
+	}
 	a->pokes = pokes;
 }
 
@@ -214,6 +216,25 @@ static void review(struct agent *a)
 	plan_reviewed(&a->plan, now_ns(), &r);
 }
 
+/* Without inotify's descriptor nothing is followed; it may be had later (retry()). */
+static void follow_start(struct agent *a)
+{
+	int err = follow_open(&a->follow, a->epoll_fd, SOURCE_FOLLOW);
+
+	if (err)
+		fail(a, "watching for cgroups", err);
+}
+
+static void follow(struct agent *a)
+{
+	int ret = follow_look(&a->follow, &a->in);
+
+	if (ret < 0)
+		fail(a, "following cgroups", ret);
+	else if (ret)
+		plan_all(&a->plan, now_ns());
+}
+
 /* -ENOENT: the instance is no more, though it never drained. */
 static int retry(struct agent *a)
 {
@@ -223,6 +244,7 @@ static int retry(struct agent *a)
 	if (access(config, F_OK) && errno == ENOENT && !a->in.config->draining)
 		return -ENOENT;
 	plan_retried(&a->plan, now_ns());
+	follow_start(a);
 	return 0;
 }
 
@@ -231,6 +253,7 @@ static int work(struct agent *a)
 {
 	int err = 0;
 
+	follow(a);
 	while (!err) {
 		switch (plan_job(&a->plan, now_ns())) {
 		case PLAN_REVIEW:
@@ -258,6 +281,9 @@ static int handle(struct agent *a, int source, int (*extra)(void *arg), void *ar
 	case SOURCE_STUCK:
 		walks_reap(&a->walks, on_back, a);
 		return 0;
+	case SOURCE_FOLLOW:
+		follow_take(&a->follow);
+		return 0;
 	default:
 		return extra(arg);
 	}
@@ -270,6 +296,13 @@ static int watch(struct agent *a, int fd, int source)
 	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
 }
 
+static int timeout_ms(const struct agent *a)
+{
+	unsigned long long now = now_ns();
+
+	return follow_timeout_ms(&a->follow, now, plan_timeout_ms(&a->plan, now));
+}
+
 int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 {
 	struct epoll_event ev[8];
@@ -280,8 +313,9 @@ int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 	collapse_sweep(&a->in);
 	pass_forget(&a->in);
 	plan_all(&a->plan, now_ns());
+	follow_start(a);
 	while (!ret && !a->in.config->draining) {
-		int n = epoll_wait(a->epoll_fd, ev, ARRAY_SIZE(ev), plan_timeout_ms(&a->plan, now_ns()));
+		int n = epoll_wait(a->epoll_fd, ev, ARRAY_SIZE(ev), timeout_ms(a));
 
 		if (n < 0 && errno != EINTR)
 			ret = -errno;
@@ -295,27 +329,11 @@ int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 	return ret;
 }
 
-static int lock_agent(struct agent *a)
-{
-	a->lock_fd = openat(a->in.lock_fd, "agent", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (a->lock_fd < 0)
-		return -errno;
-	/* instance_agent_alive() tries the lock, for an instant: do not mistake that for an agent */
-	for (int i = 0; flock(a->lock_fd, LOCK_EX | LOCK_NB); i++) {
-		if (errno != EWOULDBLOCK || i == 10)
-			return errno == EWOULDBLOCK ? -EBUSY : -errno;
-		poll(NULL, 0, 2);
-	}
-	a->in.config->agent_pid = getpid();
-	return 0;
-}
-
 static int agent_setup(struct agent *a)
 {
-	int err = agent_names_processes() ? lock_agent(a) : -EOPNOTSUPP;
-
-	if (err)
-		return err;
+	a->lock_fd = agent_names_processes() ? agent_lock(&a->in) : -EOPNOTSUPP;
+	if (a->lock_fd < 0)
+		return a->lock_fd;
 	a->plan.idle_ns = a->in.config->idle_ns;
 	a->plan.young = a->in.config->force & HOP_FORCE_YOUNG;
 	a->pokes = a->in.config->pokes; /* agent_run() begins with a look at everything */
@@ -336,7 +354,7 @@ int agent_new(struct agent **out, const char *instance)
 
 	if (!a)
 		return -ENOMEM;
-	a->lock_fd = a->epoll_fd = -1;
+	a->lock_fd = a->epoll_fd = a->follow.fd = -1;
 	err = instance_open(&a->in, instance, 0);
 	if (err) {
 		free(a);
@@ -369,6 +387,7 @@ void agent_free(struct agent *a)
 	plan_free(&a->plan);
 	walks_free(&a->walks);
 	sweep_free(&a->sweep);
+	follow_close(&a->follow);
 	util__close(&a->epoll_fd);
 	util__close(&a->lock_fd);
 	instance_close(&a->in);
