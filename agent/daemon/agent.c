@@ -282,7 +282,7 @@ static int handle(struct agent *a, int source, int (*extra)(void *arg), void *ar
 		walks_reap(&a->walks, on_back, a);
 		return 0;
 	case SOURCE_FOLLOW:
-		follow_take(&a->follow);
+		follow_readable(&a->follow);
 		return 0;
 	default:
 		return extra(arg);

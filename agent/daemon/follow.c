@@ -14,17 +14,28 @@
 
 #define EVENTS (IN_CREATE | IN_DELETE | IN_ONLYDIR | IN_DONT_FOLLOW)
 
-void follow_soon(struct follow *f)
+/* Now, unless there is a pause. */
+static unsigned long long soon(const struct follow *f)
 {
 	unsigned long long now = now_ns();
 
-	f->due = now > f->paused ? now : f->paused;
+	return now > f->paused ? now : f->paused;
+}
+
+void follow_soon(struct follow *f)
+{
+	f->due = soon(f);
 	f->rest = FOLLOW_REST;
+}
+
+void follow_readable(struct follow *f)
+{
+	f->events = soon(f);
 }
 
 int follow_open(struct follow *f, int epoll_fd, unsigned int source)
 {
-	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = source};
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.u32 = source};
 	_cleanup_close_ int fd = -1;
 
 	follow_soon(f);
@@ -34,6 +45,8 @@ int follow_open(struct follow *f, int epoll_fd, unsigned int source)
 	if (fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev))
 		return -errno;
 	f->fd = steal_fd(&fd);
+	f->epoll_fd = epoll_fd;
+	f->source = source;
 	return 0;
 }
 
@@ -80,21 +93,27 @@ static bool concerns(const struct follow *f, const struct inotify_event *e)
 	return false;
 }
 
-void follow_take(struct follow *f)
+/* All that came meanwhile; a look is due if one of them concerns us. 0 or -errno. */
+static int read_events(struct follow *f)
 {
-	char buf[16 * (sizeof(struct inotify_event) + NAME_MAX + 1)]
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.u32 = f->source};
+	char buf[64 * (sizeof(struct inotify_event) + NAME_MAX + 1)]
 		__attribute__((aligned(__alignof__(struct inotify_event))));
 	bool any = false;
-	ssize_t n = read(f->fd, buf, sizeof(buf)); /* if there is more the descriptor stays readable */
+	ssize_t n;
 
-	for (ssize_t at = 0; at < n;) {
-		const struct inotify_event *e = (const void *)(buf + at);
+	f->events = 0;
+	while ((n = read(f->fd, buf, sizeof(buf))) > 0) {
+		for (ssize_t at = 0; at < n;) {
+			const struct inotify_event *e = (const void *)(buf + at);
 
-		any |= concerns(f, e);
-		at += sizeof(*e) + e->len;
+			any = any || concerns(f, e);
+			at += sizeof(*e) + e->len;
+		}
 	}
 	if (any)
 		follow_soon(f);
+	return epoll_ctl(f->epoll_fd, EPOLL_CTL_MOD, f->fd, &ev) ? -errno : 0;
 }
 
 static int add_number(int **list, size_t *n, size_t *room, int number)
@@ -259,24 +278,41 @@ static int see_to_all(struct follow *f, struct instance *in)
 
 int follow_timeout_ms(const struct follow *f, unsigned long long now, int ms)
 {
-	int due = f->due > now ? (int)((f->due - now) / 1000000) + 1 : 0;
+	unsigned long long at = f->events && (!f->due || f->events < f->due) ? f->events : f->due;
+	int due = at > now ? (int)((at - now) / 1000000) + 1 : 0;
 
-	return f->due && (ms < 0 || due < ms) ? due : ms;
+	return at && (ms < 0 || due < ms) ? due : ms;
 }
 
-int follow_look(struct follow *f, struct instance *in)
+static int look(struct follow *f, struct instance *in)
 {
-	unsigned long long start = cpu_ns(), cost;
-	int ret, err;
 	bool any = false;
+	int err, ret;
 
-	if (!f->due || now_ns() < f->due)
-		return 0;
 	f->due = 0;
 	err = watch_all(f, in);
 	for (size_t i = 0; i < f->n && !any; i++)
 		any = needs_us(&f->entry[i]);
 	ret = any ? see_to_all(f, in) : 0;
+	return err ?: ret;
+}
+
+static bool is_due(unsigned long long at)
+{
+	return at && now_ns() >= at;
+}
+
+int follow_look(struct follow *f, struct instance *in)
+{
+	unsigned long long start = cpu_ns(), cost;
+	int err = 0, ret = 0;
+
+	if (!is_due(f->events) && !is_due(f->due))
+		return 0;
+	if (is_due(f->events))
+		err = read_events(f);
+	if (is_due(f->due))
+		ret = look(f, in);
 	cost = FOLLOW_SHARE * (cpu_ns() - start);
 	f->paused = now_ns() + (cost < FOLLOW_PAUSE ? cost : FOLLOW_PAUSE);
 	return err ?: ret;

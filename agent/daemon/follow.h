@@ -37,8 +37,11 @@ struct followed {
 
 /* Starts zeroed but for fd: -1. */
 struct follow {
-	int fd;			   /* readable: follow_take() */
-	unsigned long long due;	   /* when to look, now_ns(); 0: not before something happens */
+	int fd;	      /* of inotify */
+	int epoll_fd; /* has it as EPOLLONESHOT, with this `source` */
+	unsigned int source;
+	unsigned long long events; /* when to read events, now_ns(); 0: there are none */
+	unsigned long long due;	   /* when to look; 0: not before something happens */
 	unsigned long long paused; /* not before */
 	unsigned long long rest;   /* how long to wait for what is left of removed cgroups */
 	struct followed *entry;	   /* all cgroups of the instance, as last seen */
@@ -58,8 +61,9 @@ void follow_close(struct follow *f);
 /* Is this name one of the folders of an absolute path, or the last? */
 bool follow_names(const char *path, const char *name);
 
-/* Take the events. What concerns a followed path makes a look due. */
-void follow_take(struct follow *f);
+/* The descriptor is readable. It is not reported again before the events are read, as soon as pauses allow.
+ */
+void follow_readable(struct follow *f);
 /* Look at once, as soon as the pauses allow. */
 void follow_soon(struct follow *f);
 
@@ -67,9 +71,9 @@ void follow_soon(struct follow *f);
 int follow_timeout_ms(const struct follow *f, unsigned long long now, int ms);
 
 /*
- * Look, if it is time: watch all paths, attach those that are back, drop what is left of cgroups that were
- * removed; sets `due`. Returns 1 if one was attached, so that all should be looked at; 0; or -errno of one of
- * them, with the others done.
+ * Do what it is time for: read events, and if one of them concerns a followed path, look: watch all paths,
+ * attach those that are back, drop what is left of cgroups that were removed; sets `due`. Returns 1 if one
+ * was attached, so that all should be looked at; 0; or -errno of one of them, with the others done.
  */
 int follow_look(struct follow *f, struct instance *in);
 

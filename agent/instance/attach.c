@@ -17,9 +17,13 @@ static int covers(__u64 id, const struct hop_cgroup *cg, void *arg)
 	return cgroup_is_below(arg, cg->path) && instance_cgroup_state(id, cg) == CGROUP_ATTACHED;
 }
 
-/* Older connections are looked for in that many network namespaces of a cgroup, for so long. */
-#define COLLECT_NETNS 256
-#define COLLECT_NS    5000000000ull
+/*
+ * Older connections are looked for in that many network namespaces of a cgroup, for so long. The agent, whom
+ * others wait for, has little time; a cgroup that has just been made has no processes yet, or one.
+ */
+#define COLLECT_NETNS	 256
+#define COLLECT_NS	 5000000000ull
+#define COLLECT_AGAIN_NS 500000000ull
 
 struct collection {
 	const struct instance *in;
@@ -55,14 +59,17 @@ static void collected(__u32 inum, int err, void *arg)
 }
 
 /* Connections that are older than the attach become candidates. One that is not found stays on TCP. */
-static void collect(const struct instance *in, const char *path, struct netns_list *blocked)
+static void collect(const struct instance *in, const char *path, unsigned long long ns,
+		    struct netns_list *blocked)
 {
 	struct collection c = {.in = in, .path = path, .blocked = blocked};
 	const struct walk walk = {
 		.iter = ITER_COLLECT, .size = 1, .each = collect_each, .done = collected, .arg = &c};
 	struct walks walks = {};
 
-	walk_run(in, &walks, &walk, now_ns() + COLLECT_NS, NULL);
+	if (!in->config->setsockopt_iter)
+		return;
+	walk_run(in, &walks, &walk, now_ns() + ns, NULL);
 	walks_free(&walks);
 }
 
@@ -227,7 +234,7 @@ static int retire(__u64 id, const struct hop_cgroup *cg, void *arg)
 	return err;
 }
 
-static int attach_at(struct instance *in, const char *path, __u64 id, __u32 flags, struct netns_list *blocked)
+static int attach_at(struct instance *in, const char *path, __u64 id, __u32 flags)
 {
 	struct hop_cgroup cg = {.flags = flags}, old = {};
 	struct successor successor = {in, path, id};
@@ -246,8 +253,6 @@ static int attach_at(struct instance *in, const char *path, __u64 id, __u32 flag
 	}
 	if (old.flags & HOP_CG_LEAVING)
 		stay(in);
-	if (in->config->setsockopt_iter)
-		collect(in, path, blocked);
 	return instance_each_cgroup(in, retire, &successor);
 }
 
@@ -261,7 +266,10 @@ int instance_attach(struct instance *in, const char *path, __u32 flags, struct n
 	look_for_others(in, path);
 	if (instance_each_cgroup(in, covers, (void *)path))
 		return -EALREADY;
-	return attach_at(in, path, id, flags, blocked);
+	err = attach_at(in, path, id, flags);
+	if (!err)
+		collect(in, path, COLLECT_NS, blocked);
+	return err;
 }
 
 int instance_attach_again(struct instance *in, const char *path)
@@ -272,7 +280,10 @@ int instance_attach_again(struct instance *in, const char *path)
 	if (err)
 		return err;
 	look_for_others(in, path);
-	return attach_at(in, path, id, 0, NULL);
+	err = attach_at(in, path, id, 0);
+	if (!err)
+		collect(in, path, COLLECT_AGAIN_NS, NULL);
+	return err;
 }
 
 int instance_mark_leaving(struct instance *in, __u64 id)

@@ -172,6 +172,26 @@ followed() {
 	cgroup_is "$SERVICE" waiting
 }
 
+@test "a cgroup that is removed and made again in a loop costs the agent little" {
+	local agent before
+	followed
+	agent=$(agent_pid)
+	ticks() { sed 's/.*) //' "/proc/$agent/stat" | awk '{ print $12 + $13 + $14 + $15 }'; }
+	spawn timeout 10 "${PYTHON:-python3}" -c 'import os, sys
+while True:
+    os.rmdir(sys.argv[1])
+    os.mkdir(sys.argv[1])' "$SERVICE"
+	sleep 1
+	before=$(ticks)
+	sleep 4
+	before=$(($(ticks) - before))
+	echo "$before ticks in 4 s"
+	[ "$before" -lt $((4 * $(getconf CLK_TCK) / 12)) ]
+	end_pid "$SPAWN_PID"
+	mkdir -p "$SERVICE"
+	wait_for 10 only "$SERVICE"
+}
+
 @test "the cgroup of sockhop run is not followed" {
 	local cg
 	followed

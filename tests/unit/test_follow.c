@@ -25,7 +25,7 @@ static void a_name_is_a_folder_of_the_path_as_a_whole(void **state)
 	assert_false(follow_names(path, ""));
 }
 
-static void the_earlier_of_two_ends_the_sleep(void **state)
+static void the_earliest_ends_the_sleep(void **state)
 {
 	struct follow f = {.fd = -1};
 
@@ -38,13 +38,17 @@ static void the_earlier_of_two_ends_the_sleep(void **state)
 	assert_int_equal(follow_timeout_ms(&f, 5 * MS, 300), 21);
 	assert_int_equal(follow_timeout_ms(&f, 25 * MS, 300), 0);
 	assert_int_equal(follow_timeout_ms(&f, 90 * MS, -1), 0);
+	f.events = 15 * MS;
+	assert_int_equal(follow_timeout_ms(&f, 5 * MS, 300), 11);
+	f.due = 0;
+	assert_int_equal(follow_timeout_ms(&f, 5 * MS, 300), 11);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_name_is_a_folder_of_the_path_as_a_whole),
-		cmocka_unit_test(the_earlier_of_two_ends_the_sleep),
+		cmocka_unit_test(the_earliest_ends_the_sleep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
