@@ -72,15 +72,26 @@ followed() {
 	[ "$before" -ge 2 ] # the slice, and what is above it
 	for _ in {1..50}; do restart "$SERVICE"; done
 	wait_for 20 only "$SERVICE"
+	# so fast that the next cgroup is there, or the last one gone, while the agent is about to attach
+	timeout 30 "${PYTHON:-python3}" -c 'import os, random, sys, time
+for i in range(2000):
+    os.rmdir(sys.argv[1])
+    os.mkdir(sys.argv[1])
+    time.sleep(random.random() / 400)' "$SERVICE"
+	wait_for 20 only "$SERVICE"
 	hops "$SERVICE"
 	same() { echo "$(watches) watches, $(fds) descriptors" && [ "$(watches)" -eq "$before" ] && [ "$(fds)" -eq "$fds" ]; }
 	wait_for 5 same
 }
 
 @test "a parent that is removed and made again, with another cgroup of the same name elsewhere" {
+	local before
 	followed
+	before=$(watches)
 	rmdir "$SERVICE"
 	rmdir "$SLICE"
+	fewer() { [ "$(watches)" -lt "$before" ]; }
+	wait_for 5 fewer # so the agent has seen that the parent is gone
 	new_cgroup
 	mkdir "$CG/service"
 	mkdir "$SLICE"
