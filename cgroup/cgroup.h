@@ -48,6 +48,12 @@ int cgroup_mount(char *buf, size_t size);
 int cgroup_resolve(const char *arg, char *path, size_t size);
 
 /*
+ * The path that an argument names where no such cgroup exists, because it was removed: below the cgroup2
+ * mount, by the words alone.
+ */
+int cgroup_resolve_gone(const char *arg, char *path, size_t size);
+
+/*
  * The kernel's id of a cgroup, what bpf_get_current_cgroup_id() returns: the 64-bit kernfs node id, which is
  * also the file handle and, on 64-bit kernels, the inode number (fs/kernfs/mount.c, kernfs_encode_fh(),
  * since Linux 5.5). Never reused while the machine is up. -EINVAL: not on cgroup2.

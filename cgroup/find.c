@@ -174,3 +174,19 @@ int cgroup_resolve(const char *arg, char *path, size_t size)
 	}
 	return fd < 0 ? fd : canonical(fd, path, size);
 }
+
+int cgroup_resolve_gone(const char *arg, char *path, size_t size)
+{
+	char mount[PATH_MAX];
+	int err;
+
+	if (!*arg)
+		return -EINVAL;
+	err = cgroup_mount(mount, sizeof(mount));
+	if (err)
+		return err;
+	err = cgroup_is_below(arg, mount) ? path_copy(path, size, arg) : path_join(path, size, mount, arg);
+	for (size_t len = err ? 0 : strlen(path); len > 1 && path[len - 1] == '/'; len--)
+		path[len - 1] = '\0';
+	return err;
+}

@@ -26,7 +26,7 @@ static int start_agent(const struct instance *in, struct report *r)
 	return !err || err == -EBUSY ? 0 : report_add(r, FAILED_AGENT_START, err, in->name);
 }
 
-static int resolve_all(int n, char **argv, struct added *a, struct report *r)
+static int resolve_all(const char *instance, int n, char **argv, struct added *a, struct report *r)
 {
 	int err = 0;
 
@@ -34,7 +34,7 @@ static int resolve_all(int n, char **argv, struct added *a, struct report *r)
 	if (!a->path)
 		return -ENOMEM;
 	for (int i = 0; i < n && !err; i++)
-		err = lifecycle_resolve(argv[i], a->path[i], sizeof(a->path[i]), r);
+		err = lifecycle_resolve(instance, argv[i], a->path[i], sizeof(a->path[i]), r);
 	a->n = n;
 	return err;
 }
@@ -85,7 +85,7 @@ static int attach(void *args, int n, char **operand)
 		return cmd_usage_error("attach", "which cgroup?");
 	a->lifecycle.instance = a->instance ?: INSTANCE_DEFAULT;
 	/* all arguments are looked at before anything is made */
-	err = resolve_all(n, operand, &added, &r);
+	err = resolve_all(a->lifecycle.instance, n, operand, &added, &r);
 	if (!err)
 		err = attach_and_start(a, &added, &r);
 	free(added.path);
@@ -113,6 +113,7 @@ const struct command cmd_attach = {
 	.size = sizeof(struct attach_args),
 	.text = "A CGROUP is a folder of the cgroup v2 tree, absolute or below its mount. All cgroups of an "
 		"instance share one set of maps, so connections between them hop too. Attaching again "
-		"changes nothing; attaching another cgroup adds it.",
+		"changes nothing; attaching another cgroup adds it. A path stays attached when its cgroup is "
+		"removed and made again, as by a restart of its service.",
 	.run = attach,
 };

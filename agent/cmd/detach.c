@@ -11,55 +11,53 @@
 #define DEFAULT_TIMEOUT_S 10
 #define TIMEOUT_MAX_S	  86400
 
-struct others {
-	const __u64 *ids;
-	int n;
+/* The entries of all cgroups that are to go. Of one path there may be several, all but one of the past. */
+struct chosen {
+	__u64 *id;
+	size_t n, room;
+	char path[PATH_MAX]; /* the one that is being looked for */
+	int found;
 };
 
 /* One that stays when these have gone; of those that a former detach could not finish, none does. */
 static int stays(__u64 id, const struct hop_cgroup *cg, void *arg)
 {
-	const struct others *o = arg;
+	const struct chosen *c = arg;
 
-	for (int i = 0; i < o->n; i++)
-		if (o->ids[i] == id)
+	for (size_t i = 0; i < c->n; i++)
+		if (c->id[i] == id)
 			return 0;
 	return !(cg->flags & HOP_CG_LEAVING);
 }
 
-struct by_path {
-	const char *path;
-	__u64 id;
-};
-
-static int match_path(__u64 id, const struct hop_cgroup *cg, void *arg)
+static int choose(__u64 id, const struct hop_cgroup *cg, void *arg)
 {
-	struct by_path *b = arg;
+	struct chosen *c = arg;
+	__u64 *p;
 
-	if (strcmp(cg->path, b->path))
+	if (strcmp(cg->path, c->path))
 		return 0;
-	b->id = id;
-	return 1;
+	c->found++;
+	p = array_grow(c->id, c->n, &c->room, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	c->id = p;
+	p[c->n++] = id;
+	return 0;
 }
 
-/* An attached cgroup by the operator's word for it; it need not exist any more. */
-static bool find_attached(const struct instance *in, const char *arg, __u64 *id)
-{
-	char path[PATH_MAX];
-	struct by_path b = {.path = path};
-
-	if (cgroup_resolve(arg, path, sizeof(path)))
-		snprintf(path, sizeof(path), "%s", arg);
-	if (!instance_each_cgroup(in, match_path, &b))
-		return false;
-	*id = b.id;
-	return true;
-}
-
-static int find_all(const struct instance *in, int n, char **argv, __u64 *ids)
+/* Attached cgroups by the operator's words for them; they need not exist any more. */
+static int choose_all(const struct instance *in, int n, char **argv, struct chosen *c)
 {
 	for (int i = 0; i < n; i++) {
-		if (find_attached(in, argv[i], &ids[i]))
+		int err = cgroup_resolve(argv[i], c->path, sizeof(c->path));
+
+		c->found = 0;
+		if (err)
+			err = cgroup_resolve_gone(argv[i], c->path, sizeof(c->path));
+		if (!err && instance_each_cgroup(in, choose, c))
+			return exit_status(-ENOMEM);
+		if (c->found)
 			continue;
 		msg_error("instance '%s' is not attached to '%s': see `sockhop status`", in->name, argv[i]);
 		return EXIT_NOT_ATTACHED;
@@ -67,29 +65,34 @@ static int find_all(const struct instance *in, int n, char **argv, __u64 *ids)
 	return EXIT_OK;
 }
 
+static int detach_chosen(struct instance *in, struct chosen *c, unsigned int timeout_ms)
+{
+	struct report r = {};
+	int err;
+
+	if (!instance_each_cgroup(in, stays, c))
+		return cmd_report(&r, lifecycle_detach_all(in, timeout_ms, &r));
+	err = lifecycle_detach_some(in, c->id, c->n, timeout_ms, &r);
+	instance_poke(in); /* the agent need not follow them any more; it does not in any case */
+	instance_close(in);
+	return cmd_report(&r, err);
+}
+
 static int detach_cgroups(const char *name, int n, char **argv, unsigned int timeout_ms)
 {
-	_cleanup_free_ __u64 *ids = calloc(n, sizeof(*ids));
-	struct others others = {ids, n};
-	struct report r = {};
+	struct chosen chosen = {};
 	struct instance in;
-	int status, err;
+	int status = cmd_open(&in, name, INSTANCE_LOCK);
 
-	if (!ids)
-		return cmd_report(&r, -ENOMEM);
-	status = cmd_open(&in, name, INSTANCE_LOCK);
 	if (status)
 		return status;
-	status = find_all(&in, n, argv, ids);
-	if (status) {
+	status = choose_all(&in, n, argv, &chosen);
+	if (status)
 		instance_close(&in);
-		return status;
-	}
-	if (!instance_each_cgroup(&in, stays, &others))
-		return cmd_report(&r, lifecycle_detach_all(&in, timeout_ms, &r));
-	err = lifecycle_detach_some(&in, ids, n, timeout_ms, &r);
-	instance_close(&in);
-	return cmd_report(&r, err);
+	else
+		status = detach_chosen(&in, &chosen, timeout_ms);
+	free(chosen.id);
+	return status;
 }
 
 struct detach_all {

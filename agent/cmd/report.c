@@ -76,6 +76,8 @@ static const struct wording wordings[] = {
 	 "`bpftool cgroup show {detail}`); it must attach with BPF_F_ALLOW_MULTI"},
 	{NOTED_ATTACHED, ANY, INFO, "attached to {object}"},
 	{NOTED_ATTACHED_ALREADY, ANY, INFO, "{object} is attached already, itself or through an ancestor"},
+	{NOTED_ATTACH_WAITS, ANY, WARNING,
+	 "{object} is not there now: it waits, and the agent attaches the next cgroup of this path"},
 	{NOTED_JOIN_BLOCKED, ANY, WARNING,
 	 "network namespace {object} is blocked: a call holds one of its sockets; connections in it that "
 	 "exist already stay on TCP"},

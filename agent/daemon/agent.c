@@ -2,18 +2,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <linux/types.h>
 #include <bpf/libbpf.h>
 
 #include "agent.h"
+#include "follow.h"
 #include "pass.h"
 #include "plan.h"
 #include "seek.h"
@@ -31,7 +30,7 @@
 #include "bpf/hop.h"
 
 /* What an event of the epoll descriptor is about (data.u32). */
-enum { SOURCE_EVENTS, SOURCE_STUCK, SOURCE_EXTRA };
+enum { SOURCE_EVENTS, SOURCE_STUCK, SOURCE_FOLLOW, SOURCE_EXTRA };
 
 struct agent {
 	struct instance in;
@@ -44,6 +43,7 @@ struct agent {
 	struct guard guard; /* the splice guard */
 	struct walks walks; /* namespaces that do not come back from a pass */
 	struct sweep sweep;
+	struct follow follow;
 	struct plan plan;
 };
 
@@ -82,6 +82,7 @@ static void take_events(struct agent *a)
 	if (pokes != a->pokes) {
 		guard_started(&a->guard);
 		plan_changed(&a->plan, now_ns());
+		follow_soon(&a->follow);
 	}
 	a->pokes = pokes;
 }
@@ -219,6 +220,25 @@ static void review(struct agent *a)
 	plan_reviewed(&a->plan, now_ns(), &r);
 }
 
+/* Without inotify's descriptor nothing is followed; it may be had later (retry()). */
+static void follow_start(struct agent *a)
+{
+	int err = follow_open(&a->follow, a->epoll_fd, SOURCE_FOLLOW);
+
+	if (err)
+		fail(a, "watching for cgroups", err);
+}
+
+static void follow(struct agent *a)
+{
+	int ret = follow_look(&a->follow, &a->in);
+
+	if (ret < 0)
+		fail(a, "following cgroups", ret);
+	else if (ret)
+		plan_all(&a->plan, now_ns());
+}
+
 /* -ENOENT: the instance is no more, though it never drained. */
 static int retry(struct agent *a)
 {
@@ -228,6 +248,7 @@ static int retry(struct agent *a)
 	if (access(config, F_OK) && errno == ENOENT && !a->in.config->draining)
 		return -ENOENT;
 	plan_retried(&a->plan, now_ns());
+	follow_start(a);
 	return 0;
 }
 
@@ -238,6 +259,7 @@ static int work(struct agent *a)
 
 	if (guard_work(&a->guard, &a->in, a->veto))
 		plan_all(&a->plan, now_ns());
+	follow(a);
 	while (!err) {
 		switch (plan_job(&a->plan, now_ns())) {
 		case PLAN_REVIEW:
@@ -265,6 +287,9 @@ static int handle(struct agent *a, int source, int (*extra)(void *arg), void *ar
 	case SOURCE_STUCK:
 		walks_reap(&a->walks, on_back, a);
 		return 0;
+	case SOURCE_FOLLOW:
+		follow_readable(&a->follow);
+		return 0;
 	default:
 		return extra(arg);
 	}
@@ -277,7 +302,7 @@ static int watch(struct agent *a, int fd, int source)
 	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
 }
 
-/* Until the plan or the guard has something to do; -1: neither. */
+/* Until the plan, the guard or who follows has something to do; -1: none of them. */
 static int timeout_ms(const struct agent *a)
 {
 	unsigned long long now = now_ns(), due = guard_due(&a->guard, &a->in);
@@ -285,7 +310,9 @@ static int timeout_ms(const struct agent *a)
 
 	if (due)
 		guard = due <= now ? 0 : (int)((due - now) / 1000000) + 1;
-	return plan < 0 || (guard >= 0 && guard < plan) ? guard : plan;
+	if (plan < 0 || (guard >= 0 && guard < plan))
+		plan = guard;
+	return follow_timeout_ms(&a->follow, now, plan);
 }
 
 int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
@@ -299,6 +326,7 @@ int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 	pass_forget(&a->in);
 	guard_started(&a->guard);
 	plan_all(&a->plan, now_ns());
+	follow_start(a);
 	while (!ret && !a->in.config->draining) {
 		int n = epoll_wait(a->epoll_fd, ev, ARRAY_SIZE(ev), timeout_ms(a));
 
@@ -314,27 +342,11 @@ int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 	return ret;
 }
 
-static int lock_agent(struct agent *a)
-{
-	a->lock_fd = openat(a->in.lock_fd, "agent", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (a->lock_fd < 0)
-		return -errno;
-	/* instance_agent_alive() tries the lock, for an instant: do not mistake that for an agent */
-	for (int i = 0; flock(a->lock_fd, LOCK_EX | LOCK_NB); i++) {
-		if (errno != EWOULDBLOCK || i == 10)
-			return errno == EWOULDBLOCK ? -EBUSY : -errno;
-		poll(NULL, 0, 2);
-	}
-	a->in.config->agent_pid = getpid();
-	return 0;
-}
-
 static int agent_setup(struct agent *a)
 {
-	int err = agent_names_processes() ? lock_agent(a) : -EOPNOTSUPP;
-
-	if (err)
-		return err;
+	a->lock_fd = agent_names_processes() ? agent_lock(&a->in) : -EOPNOTSUPP;
+	if (a->lock_fd < 0)
+		return a->lock_fd;
 	a->plan.idle_ns = a->in.config->idle_ns;
 	a->plan.young = a->in.config->force & HOP_FORCE_YOUNG;
 	a->pokes = a->in.config->pokes; /* agent_run() begins with a look at everything */
@@ -355,7 +367,7 @@ int agent_new(struct agent **out, const char *instance)
 
 	if (!a)
 		return -ENOMEM;
-	a->lock_fd = a->epoll_fd = -1;
+	a->lock_fd = a->epoll_fd = a->follow.fd = -1;
 	err = instance_open(&a->in, instance, 0);
 	if (err) {
 		free(a);
@@ -388,6 +400,7 @@ void agent_free(struct agent *a)
 	plan_free(&a->plan);
 	walks_free(&a->walks);
 	sweep_free(&a->sweep);
+	follow_close(&a->follow);
 	util__close(&a->epoll_fd);
 	util__close(&a->lock_fd);
 	instance_close(&a->in);

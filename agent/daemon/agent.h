@@ -5,10 +5,10 @@
  * moment: members stay correct, and the next agent starts from the pinned maps.
  *
  * The door of agent/daemon: what runs while an instance is attached, and brings it to its end. agent is the
- * loop, plan what is to be done when, pass and seek do it, budget bounds what it costs, sweep and trouble see
- * to what went wrong, spawn makes a process of it, lifecycle attaches and detaches. It owns the decision when
- * something happens; whether it may is decided in program, policy and bpf/. It may call program, instance,
- * policy and what is below; relay, check and cmd call it.
+ * loop, plan what is to be done when, pass and seek do it, follow attaches what came back, budget bounds what
+ * it costs, sweep and trouble see to what went wrong, spawn makes a process of it, lifecycle attaches and
+ * detaches. It owns the decision when something happens; whether it may is decided in program, policy and
+ * bpf/. It may call program, instance, policy and what is below; relay, check and cmd call it.
  */
 #ifndef SOCKHOP_DAEMON_AGENT_H
 #define SOCKHOP_DAEMON_AGENT_H

@@ -101,10 +101,35 @@ int lifecycle_open(struct instance *in, const struct lifecycle_options *o, bool 
 	return open_or_make(in, o, policy, created, r);
 }
 
-int lifecycle_resolve(const char *arg, char *path, size_t size, struct report *r)
+static int match_waiting(__u64 id, const struct hop_cgroup *cg, void *path)
+{
+	return !strcmp(cg->path, path) && instance_cgroup_state(id, cg) == CGROUP_WAITING;
+}
+
+static bool waits(const struct instance *in, const char *path)
+{
+	return instance_each_cgroup(in, match_waiting, (void *)path);
+}
+
+/* No such cgroup: is it one that the instance waits for? */
+static bool resolve_waiting(const char *instance, const char *arg, char *path, size_t size)
+{
+	struct instance in;
+	bool found;
+
+	if (cgroup_resolve_gone(arg, path, size) || instance_open(&in, instance, INSTANCE_READ))
+		return false;
+	found = waits(&in, path);
+	instance_close(&in);
+	return found;
+}
+
+int lifecycle_resolve(const char *instance, const char *arg, char *path, size_t size, struct report *r)
 {
 	int err = cgroup_resolve(arg, path, size);
 
+	if (err == -ENOENT && resolve_waiting(instance, arg, path, size))
+		return 0;
 	return err ? report_add(r, FAILED_CGROUP, err, arg) : 0;
 }
 
@@ -142,6 +167,10 @@ int lifecycle_attach(struct instance *in, const char *path, __u32 flags, struct 
 
 	report_blocked(&blocked, NOTED_JOIN_BLOCKED, r);
 	netns_list_free(&blocked);
+	if (err == -ENOENT && waits(in, path)) {
+		report_add(r, NOTED_ATTACH_WAITS, 0, path);
+		return 0;
+	}
 	if (err && err != -EALREADY)
 		return report_refused(path, err, r);
 	report_add(r, err ? NOTED_ATTACHED_ALREADY : NOTED_ATTACHED, 0, path);

@@ -25,11 +25,11 @@ struct lifecycle_options {
  */
 int lifecycle_open(struct instance *in, const struct lifecycle_options *o, bool *created, struct report *r);
 
-/* Attach to one resolved cgroup. 0 also when it is attached already. */
+/* Attach to one resolved cgroup. 0 also when it is attached already, or waits (enum cgroup_state). */
 int lifecycle_attach(struct instance *in, const char *path, __u32 flags, struct report *r);
 
-/* Resolve an operator's argument. */
-int lifecycle_resolve(const char *arg, char *path, size_t size, struct report *r);
+/* Resolve an operator's argument: a cgroup that exists, or one that this instance waits for. */
+int lifecycle_resolve(const char *instance, const char *arg, char *path, size_t size, struct report *r);
 
 /*
  * Take the whole instance out: no new members, everyone leaves, pins go. The instance is closed. What could

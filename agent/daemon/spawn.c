@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,6 +22,23 @@ bool agent_names_processes(void)
 
 	return !stat("/proc/self/ns/pid", &st) && st.st_ino == INITIAL_PIDNS &&
 	       readlink("/proc/self", self, sizeof(self) - 1) > 0 && atoi(self) == getpid();
+}
+
+int agent_lock(struct instance *in)
+{
+	_cleanup_close_ int fd =
+		openat(in->lock_fd, "agent", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	/* instance_agent_alive() tries the lock, for an instant: do not mistake that for an agent */
+	for (int i = 0; flock(fd, LOCK_EX | LOCK_NB); i++) {
+		if (errno != EWOULDBLOCK || i == 10)
+			return errno == EWOULDBLOCK ? -EBUSY : -errno;
+		poll(NULL, 0, 2);
+	}
+	in->config->agent_pid = getpid();
+	return steal_fd(&fd);
 }
 
 /* How agent_spawn() tells its daemon where to report that it is ready. */

@@ -20,6 +20,9 @@ bool agent_names_processes(void);
 	"it must run in the initial pid namespace, with its own /proc: on the host, or in a container with " \
 	"the host's pid namespace (hostPID, --pid=host)"
 
+/* Be the agent of this instance for as long as the returned fd is open. -EBUSY: another one is; -errno. */
+int agent_lock(struct instance *in);
+
 /* Start an agent in the background: a daemon that logs to syslog. Returns once it holds the lock, or -errno.
  */
 int agent_spawn(const char *instance);

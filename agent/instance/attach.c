@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <bpf/bpf.h>
 
 #include "attach.h"
@@ -10,28 +11,19 @@
 #include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
 
-struct covering {
-	struct instance *in;
-	const char *path;
-};
-
-/* An entry whose cgroup is gone covers nothing, whatever has its path now: its link went with it. */
+/* An entry whose cgroup is gone covers nothing, whatever has its path now. */
 static int covers(__u64 id, const struct hop_cgroup *cg, void *arg)
 {
-	const struct covering *c = arg;
-
-	if (!cgroup_is_below(c->path, cg->path))
-		return 0;
-	if (instance_cgroup_gone(id, cg)) {
-		instance_unattach(c->in, id);
-		return 0;
-	}
-	return !(cg->flags & HOP_CG_LEAVING);
+	return cgroup_is_below(arg, cg->path) && instance_cgroup_state(id, cg) == CGROUP_ATTACHED;
 }
 
-/* Older connections are looked for in that many network namespaces of a cgroup, for so long. */
-#define COLLECT_NETNS 256
-#define COLLECT_NS    5000000000ull
+/*
+ * Older connections are looked for in that many network namespaces of a cgroup, for so long. The agent, whom
+ * others wait for, has little time; a cgroup that has just been made has no processes yet, or one.
+ */
+#define COLLECT_NETNS	 256
+#define COLLECT_NS	 5000000000ull
+#define COLLECT_AGAIN_NS 500000000ull
 
 struct collection {
 	const struct instance *in;
@@ -67,14 +59,17 @@ static void collected(__u32 inum, int err, void *arg)
 }
 
 /* Connections that are older than the attach become candidates. One that is not found stays on TCP. */
-static void collect(const struct instance *in, const char *path, struct netns_list *blocked)
+static void collect(const struct instance *in, const char *path, unsigned long long ns,
+		    struct netns_list *blocked)
 {
 	struct collection c = {.in = in, .path = path, .blocked = blocked};
 	const struct walk walk = {
 		.iter = ITER_COLLECT, .size = 1, .each = collect_each, .done = collected, .arg = &c};
 	struct walks walks = {};
 
-	walk_run(in, &walks, &walk, now_ns() + COLLECT_NS, NULL);
+	if (!in->config->setsockopt_iter)
+		return;
+	walk_run(in, &walks, &walk, now_ns() + ns, NULL);
 	walks_free(&walks);
 }
 
@@ -93,6 +88,18 @@ static void link_path(const struct instance *in, __u64 id, const char *suffix, c
 
 	snprintf(name, sizeof(name), "cgroup-%llu%s", (unsigned long long)id, suffix);
 	instance_pin(in, name, path);
+}
+
+static int unpin_links(const struct instance *in, __u64 id)
+{
+	char pin[INSTANCE_PIN_MAX];
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(hooks); i++) {
+		link_path(in, id, hooks[i].suffix, pin);
+		if (unlink(pin) && errno != ENOENT)
+			return -errno;
+	}
+	return 0;
 }
 
 static int link_hook(const struct instance *in, int cg, __u64 id, unsigned int hook)
@@ -118,8 +125,11 @@ static int link_hook(const struct instance *in, int cg, __u64 id, unsigned int h
 static int link_hooks(const struct instance *in, const char *path, __u64 id)
 {
 	_cleanup_close_ int cg = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int err = cg < 0 ? -errno : 0;
+	struct stat st;
+	int err = cg < 0 || fstat(cg, &st) ? -errno : 0;
 
+	if (!err && st.st_ino != id)
+		err = -ENOENT; /* it has gone, and its path has the next one already */
 	for (unsigned int i = 0; i < ARRAY_SIZE(hooks) && !err; i++)
 		err = link_hook(in, cg, id, i);
 	return err;
@@ -184,18 +194,72 @@ bool instance_shares_sockops(const struct instance *in)
 	return instance_each_cgroup(in, others_on_cgroup, &own) > 0;
 }
 
-int instance_attach(struct instance *in, const char *path, __u32 flags, struct netns_list *blocked)
+/*
+ * 1: a link of this cgroup is pinned, and the kernel still needs it; 0: pinned ones are dead; -ENOENT: none
+ * is pinned; -errno. It lets go of the links of a removed cgroup with the last of its sockets and
+ * descendants (cgroup_bpf_release(), kernel/bpf/cgroup.c), and then their information names no cgroup.
+ */
+static int links_alive(const struct instance *in, __u64 id)
 {
-	struct covering covering = {in, path};
-	struct hop_cgroup cg = {.flags = flags}, old = {};
-	__u64 id;
-	int err = cgroup_id(path, &id);
+	char pin[INSTANCE_PIN_MAX];
+	int alive = -ENOENT;
 
-	if (err)
-		return err;
-	look_for_others(in, path);
-	if (instance_each_cgroup(in, covers, &covering))
-		return -EALREADY;
+	for (unsigned int i = 0; i < ARRAY_SIZE(hooks) && alive <= 0; i++) {
+		struct bpf_link_info info = {};
+		__u32 len = sizeof(info);
+		_cleanup_close_ int fd = -1;
+
+		link_path(in, id, hooks[i].suffix, pin);
+		fd = bpf_obj_get(pin);
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &len))
+			return -errno;
+		alive = info.cgroup.cgroup_id != 0;
+	}
+	return alive;
+}
+
+int instance_tidy(struct instance *in, __u64 id, enum cgroup_state state)
+{
+	int alive = links_alive(in, id), err;
+
+	if (alive > 0)
+		return -EBUSY;
+	if (alive < 0 && alive != -ENOENT)
+		return alive;
+	if (state == CGROUP_WAITING)
+		return alive == -ENOENT ? 0 : unpin_links(in, id) ?: 1;
+	err = instance_unattach(in, id);
+	return err ?: 1;
+}
+
+struct successor {
+	struct instance *in;
+	const char *path;
+	__u64 id; /* it may have gone by now, and waits then */
+};
+
+/* Its path has another cgroup now. Whoever is left in it leaves, and then it goes. */
+static int retire(__u64 id, const struct hop_cgroup *cg, void *arg)
+{
+	const struct successor *s = arg;
+	int err;
+
+	if (id == s->id || strcmp(cg->path, s->path) || instance_cgroup_state(id, cg) < CGROUP_WAITING)
+		return 0;
+	err = instance_mark_leaving(s->in, id);
+	if (!err)
+		instance_tidy(s->in, id, CGROUP_GONE); /* if it can be now; else the agent does */
+	return err;
+}
+
+static int attach_at(struct instance *in, const char *path, __u64 id, __u32 flags)
+{
+	struct hop_cgroup cg = {.flags = flags}, old = {};
+	struct successor successor = {in, path, id};
+	int err;
+
 	if ((size_t)snprintf(cg.path, sizeof(cg.path), "%s", path) >= sizeof(cg.path))
 		return -ENAMETOOLONG;
 	bpf_map_lookup_elem(in->map[MAP_CGROUPS], &id, &old);
@@ -209,9 +273,37 @@ int instance_attach(struct instance *in, const char *path, __u32 flags, struct n
 	}
 	if (old.flags & HOP_CG_LEAVING)
 		stay(in);
-	if (in->config->setsockopt_iter)
-		collect(in, path, blocked);
-	return 0;
+	return instance_each_cgroup(in, retire, &successor);
+}
+
+int instance_attach(struct instance *in, const char *path, __u32 flags, struct netns_list *blocked)
+{
+	__u64 id;
+	int err = cgroup_id(path, &id);
+
+	if (err)
+		return err;
+	look_for_others(in, path);
+	if (instance_each_cgroup(in, covers, (void *)path))
+		return -EALREADY;
+	err = attach_at(in, path, id, flags);
+	if (!err)
+		collect(in, path, COLLECT_NS, blocked);
+	return err;
+}
+
+int instance_attach_again(struct instance *in, const char *path)
+{
+	__u64 id;
+	int err = cgroup_id(path, &id);
+
+	if (err)
+		return err;
+	look_for_others(in, path);
+	err = attach_at(in, path, id, 0);
+	if (!err)
+		collect(in, path, COLLECT_AGAIN_NS, NULL);
+	return err;
 }
 
 int instance_mark_leaving(struct instance *in, __u64 id)
@@ -226,12 +318,9 @@ int instance_mark_leaving(struct instance *in, __u64 id)
 
 int instance_unattach(struct instance *in, __u64 id)
 {
-	char pin[INSTANCE_PIN_MAX];
+	int err = unpin_links(in, id);
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(hooks); i++) {
-		link_path(in, id, hooks[i].suffix, pin);
-		if (unlink(pin) && errno != ENOENT)
-			return -errno;
-	}
+	if (err)
+		return err;
 	return bpf_map_delete_elem(in->map[MAP_CGROUPS], &id) && errno != ENOENT ? -errno : 0;
 }

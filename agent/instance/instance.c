@@ -343,7 +343,8 @@ int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const st
 	return ret;
 }
 
-bool instance_cgroup_gone(__u64 id, const struct hop_cgroup *cg)
+/* Has this cgroup been removed? Another one may have its path by now. */
+static bool cgroup_gone(__u64 id, const struct hop_cgroup *cg)
 {
 	char path[PATH_MAX];
 	__u64 now;
@@ -352,4 +353,23 @@ bool instance_cgroup_gone(__u64 id, const struct hop_cgroup *cg)
 		return false;
 	/* renamed, or hidden from us by a mount? */
 	return cgroup_path_by_id(id, path, sizeof(path)) == -ENOENT;
+}
+
+enum cgroup_state instance_cgroup_state(__u64 id, const struct hop_cgroup *cg)
+{
+	if (!cgroup_gone(id, cg))
+		return cg->flags & HOP_CG_LEAVING ? CGROUP_DRAINING : CGROUP_ATTACHED;
+	return cg->flags & (HOP_CG_LEAVING | HOP_CG_OWNED) ? CGROUP_GONE : CGROUP_WAITING;
+}
+
+const char *cgroup_state_name(enum cgroup_state state)
+{
+	static const char *const names[] = {
+		[CGROUP_ATTACHED] = "attached",
+		[CGROUP_DRAINING] = "draining",
+		[CGROUP_WAITING] = "waiting",
+		[CGROUP_GONE] = "gone",
+	};
+
+	return names[state];
 }

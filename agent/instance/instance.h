@@ -123,8 +123,20 @@ int instance_policy_set(struct instance *in, const struct hop_policy *policy);
 int instance_each_cgroup(const struct instance *in, int (*fn)(__u64 id, const struct hop_cgroup *, void *),
 			 void *arg);
 
-/* Has this cgroup been removed? Another one may have its path by now; nothing is attached to that. */
-bool instance_cgroup_gone(__u64 id, const struct hop_cgroup *cg);
+/*
+ * What has become of an entry of map `cgroups`. The path that an operator gave is followed (daemon/follow.h):
+ * the entry of a cgroup that was removed stays, under the id of that cgroup, which is never used again, until
+ * another one has its path and an entry of its own. So the map is all that an agent has to know.
+ */
+enum cgroup_state {
+	CGROUP_ATTACHED,
+	CGROUP_DRAINING, /* its detach is under way, or was given up */
+	CGROUP_WAITING,	 /* it was removed; the next one at its path is attached */
+	CGROUP_GONE,	 /* it was removed, and nobody waits: `sockhop run` made it, or it was left before */
+};
+enum cgroup_state instance_cgroup_state(__u64 id, const struct hop_cgroup *cg);
+/* As `status` shows it. */
+const char *cgroup_state_name(enum cgroup_state state);
 
 /*
  * Run one iterator, asked for `mode` (a set of enum hop_mode; those of ITER_VISIT and ITER_HOLDERS look at

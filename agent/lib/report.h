@@ -33,6 +33,7 @@ enum failure_kind {
 	FAILED_HOOK_SETSOCKOPT,
 	NOTED_ATTACHED,
 	NOTED_ATTACHED_ALREADY,
+	NOTED_ATTACH_WAITS,
 	NOTED_JOIN_BLOCKED, /* a network namespace, like the next */
 	/* detaching; the object is the instance, where nothing else is said */
 	NOTED_LEAVE_BLOCKED,

@@ -179,13 +179,11 @@ static int add_cgroup(const void *key, const void *value, void *arg)
 {
 	const struct hop_cgroup *cg = value;
 	json_object *o = json_object_new_object();
+	__u64 id = *(const __u64 *)key;
 
-	add(o, "id", number(*(const __u64 *)key));
+	add(o, "id", number(id));
 	add(o, "path", output_string(cg->path, sizeof(cg->path)));
-	add(o, "state",
-	    json_object_new_string(instance_cgroup_gone(*(const __u64 *)key, cg)
-					   ? "gone"
-					   : state_name(cg->flags & HOP_CG_LEAVING)));
+	add(o, "state", json_object_new_string(cgroup_state_name(instance_cgroup_state(id, cg))));
 	add(o, "owned", json_object_new_boolean(cg->flags & HOP_CG_OWNED));
 	return json_object_array_add(arg, o);
 }

@@ -126,17 +126,6 @@ given_up() {
 	wait "$SPAWN_PID"
 }
 
-@test "a cgroup that was removed and made again is attached again" {
-	attached_cgroup
-	rmdir "$CG"
-	mkdir "$CG"
-	status_is '.cgroups | length == 1 and .[0].state == "gone"'
-	attach "$CG"
-	status_is '.cgroups | length == 1 and .[0].state == "attached"'
-	pair 1
-	wait_for 20 hopping 1
-}
-
 @test "records and places that leak are swept" {
 	attached_cgroup --idle-timeout 1
 	spawn -o "$BATS_TEST_TMPDIR/flags" "${PYTHON:-python3}" "$lib_root/tests/prog/flags.py" "$CG"
