@@ -80,8 +80,8 @@ struct hop_sock {
 	/* what it did as a member, and where that stood at the last review (HOP_REVIEW messages ago) */
 	__u64 hops, hop_bytes, stays, bytes;
 	__u64 review_at, review_hops, review_bytes, review_ns;
-	__u32 alone, peer_reviews; /* reviews in a row since the peer had one; how many it has had */
-	__u32 poor, pad_review;	   /* reviews in a row that found large messages, of which too few hopped */
+	__u32 one_way, peer_reviews; /* reviews in a row since the peer had one; how many it has had */
+	__u32 few_hops, pad_review;  /* reviews in a row that found large messages, of which too few hopped */
 	/* the traffic window that decides whether the connection is chatty (on_rtt() in sockops.bpf.c) */
 	__u64 win_bytes, win_ns;
 	__u32 win_segs, win_len;

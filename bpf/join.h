@@ -206,7 +206,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	st->peer_sk = peer->sk; /* whether it may still send is asked of it when this end leaves */
 	st->peer_file = 0;
 	st->gen = self->gen; /* read before the rules, and hop_visit() has seen to it that it is the latest */
-	st->burst = st->alone = st->poor = st->contention = st->hopper = 0;
+	st->burst = st->one_way = st->few_hops = st->contention = st->hopper = 0;
 	self->cseq = tp->copied_seq;
 	/*
 	 * Where the stream verdict program takes over. What waits in the receive queue is handed to it at the

@@ -250,7 +250,7 @@ static __always_inline bool sock_is_mptcp(struct tcp_sock *tp)
 #define HOP_TSTAMP_FLAGS \
 	(1ul << SOCK_RCVTSTAMP | 1ul << SOCK_RCVTSTAMPNS | 1ul << SOCK_TIMESTAMPING_RX_SOFTWARE)
 
-static __always_inline bool sock_wants_more(struct sock *sk)
+static __always_inline bool sock_tcp_only_options(struct sock *sk)
 {
 	struct tcp_sock *tp = (void *)sk;
 
@@ -299,7 +299,7 @@ static __noinline __maybe_unused int sock_unfit(__u64 addr, int member)
 			return HOP_WHY_ZEROCOPY;
 		if (sock_flag(sk, SOCK_URGINLINE) || BPF_CORE_READ(tp, urg_data))
 			return HOP_WHY_OOB;
-		if (sock_wants_more(sk) || sock_paced(sk))
+		if (sock_tcp_only_options(sk) || sock_paced(sk))
 			return HOP_WHY_OPTION;
 	}
 	if (!cfg.verdict && !(force & HOP_FORCE_EDGE) && sock_edge(addr))

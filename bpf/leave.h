@@ -171,8 +171,8 @@ static __always_inline void settle(struct tcp_sock *tp, struct hop_sock *st, str
 		st->holds = 0;
 	if (self->why == HOP_WHY_CONTENDED && st->holds < HOP_CONTENTION_HOLDS)
 		st->holds = HOP_CONTENTION_HOLDS;
-	if (self->why == HOP_WHY_ONLY_STAYS && st->poor && st->holds < HOP_POOR_HOLDS)
-		st->holds = HOP_POOR_HOLDS;
+	if (self->why == HOP_WHY_ONLY_STAYS && st->few_hops && st->holds < HOP_MOST_HOLDS)
+		st->holds = HOP_MOST_HOLDS;
 	self->ask = HOP_WHY_NONE;
 	st->peer_cookie = 0;
 	st->peer_sk = st->peer_file = 0;

@@ -15,8 +15,8 @@
 #include "ready.h"
 #include "review.h"
 
-/* sock_wants_more() by direct loads; `tp` may be the peer if it was cast. */
-static __always_inline bool wants_more(struct tcp_sock *tp)
+/* sock_tcp_only_options() by direct loads; `tp` may be the peer if it was cast. */
+static __always_inline bool tcp_only_options(struct tcp_sock *tp)
 {
 	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 
@@ -45,7 +45,7 @@ static __always_inline enum hop_stay peer_blocked(struct hop_sock *st, struct tc
 		return HOP_STAY_ULP;
 	if (READ(peer, inet_conn.icsk_inet.sk.__sk_common.skc_flags) & (1ul << SOCK_URGINLINE))
 		return HOP_STAY_OOB;
-	if (cast && wants_more(peer)) /* else it finds out when it sends */
+	if (cast && tcp_only_options(peer)) /* else it finds out when it sends */
 		return HOP_STAY_OPTION;
 	return HOP_STAY_NONE;
 }
@@ -65,7 +65,7 @@ static __always_inline enum hop_stay own_blocked(struct tcp_sock *tp)
 		return HOP_STAY_ULP;
 	if (sends_zerocopy(tp))
 		return HOP_STAY_ZEROCOPY;
-	if (wants_more(tp))
+	if (tcp_only_options(tp))
 		return HOP_STAY_OPTION;
 	return HOP_STAY_NONE;
 }
@@ -100,9 +100,9 @@ static __always_inline enum hop_stay no_room(struct hop_sock *st, struct tcp_soc
 }
 
 /* Long messages, none comes back, and both ends are one's own: to wait costs less than is gained. */
-static __always_inline bool patient(struct hop_sock *st, __u32 size)
+static __always_inline bool worth_waiting(struct hop_sock *st, __u32 size)
 {
-	return st->alone && st->kin && size >= HOP_PATIENT * cfg.large;
+	return st->one_way && st->kin && size >= HOP_WAIT_LARGE * cfg.large;
 }
 
 /*
@@ -133,9 +133,9 @@ static __always_inline enum hop_stay behind_hops(struct hop_sock *st, struct tcp
 static __always_inline enum hop_stay held(struct hop_sock *st, struct tcp_sock *peer, __u32 size,
 					  const bool cast)
 {
-	__u32 weight = size >= cfg.large && size < HOP_PATIENT * cfg.large ? HOP_CONTENTION_LARGE : 1;
+	__u32 weight = size >= cfg.large && size < HOP_WAIT_LARGE * cfg.large ? HOP_CONTENTION_LARGE : 1;
 
-	if (cfg.force & HOP_FORCE_HELD || patient(st, size))
+	if (cfg.force & HOP_FORCE_HELD || worth_waiting(st, size))
 		return HOP_STAY_NONE;
 	if (!READ(peer, inet_conn.icsk_inet.sk.sk_lock.owned)) {
 		st->contention -= st->contention < weight ? st->contention : weight;

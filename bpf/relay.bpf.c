@@ -78,7 +78,7 @@ static __always_inline bool sink_write_seq(__u32 slot, __u32 *seq)
 }
 
 /* Would one more segment overrun what may wait in front of the sink's send queue? */
-static __always_inline bool fuse_blows(struct relay_ep *ep, __u32 sink, __u32 len)
+static __always_inline bool backlog_full(struct relay_ep *ep, __u32 sink, __u32 len)
 {
 	__u32 enter = ep->enter, seq, backlog, done = ep->redirected + ep->forwarded;
 
@@ -135,7 +135,7 @@ static __always_inline int verdict(struct __sk_buff *skb, struct relay_ep *ep, _
 
 	if (ep->passed != *forwarded)
 		return pass(ep, len);
-	if (fuse_blows(ep, slot ^ 1, len) || bpf_sk_redirect_map(skb, &to, slot ^ 1, 0) != SK_PASS) {
+	if (backlog_full(ep, slot ^ 1, len) || bpf_sk_redirect_map(skb, &to, slot ^ 1, 0) != SK_PASS) {
 		pass(ep, len);
 		tell(RELAY_EV_PASS, slot);
 		return SK_PASS;

@@ -40,14 +40,14 @@ struct relay_ep {
 struct relay_conf_bpf {
 	__u64 turn_limit;  /* bytes in a row that make a direction bulk */
 	__u64 turn_pause;  /* ns of silence that end a turn */
-	__u32 limit;	   /* bytes redirected and not yet in the sink's send queue: the fuse */
+	__u32 limit;	   /* bytes redirected and not yet in the sink's send queue: the backlog limit */
 	__u32 leave_limit; /* the same while the direction leaves */
 	__u32 burst_limit; /* segments: each costs about 1 KB of kernel memory however small */
 	__u32 pad;
 };
 
 enum relay_ev_type {
-	RELAY_EV_PASS = 1, /* bytes wait for user space: the fuse blew, or the sink is not there */
+	RELAY_EV_PASS = 1, /* bytes wait for user space: the backlog is full, or the sink is not there */
 	RELAY_EV_BULK = 2, /* the direction has turned to bulk */
 	RELAY_EV_LOST = 3, /* the stream cannot be continued (no memory): reset the pair */
 };

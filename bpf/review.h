@@ -45,7 +45,7 @@ static __noinline int request_leave(struct hop_sock *st, __u32 why)
 }
 
 /* At a review: how many in a row were there since the peer had one, that is, sent HOP_REVIEW messages? */
-static __noinline int reviews_alone(struct hop_sock *st)
+static __noinline int reviews_one_way(struct hop_sock *st)
 {
 	struct hop_end *e;
 	struct hop_key key;
@@ -61,12 +61,12 @@ static __noinline int reviews_alone(struct hop_sock *st)
 	e = bpf_map_lookup_elem(&ends, &key);
 	if (!e || e->reviews != st->peer_reviews) {
 		st->peer_reviews = e ? e->reviews : 0;
-		if (st->alone) /* nothing was counted meanwhile */
+		if (st->one_way) /* nothing was counted meanwhile */
 			st->contention = 0;
-		st->alone = 0;
+		st->one_way = 0;
 		return 0;
 	}
-	return ++st->alone;
+	return ++st->one_way;
 }
 
 /* Every HOP_REVIEW messages or HOP_REVIEW_BYTES: does membership pay? */
@@ -74,7 +74,7 @@ static __noinline int review(struct hop_sock *st)
 {
 	__u64 now = bpf_ktime_get_ns(), hops, bytes, ns, n;
 	bool large;
-	int alone;
+	int one_way;
 
 	if (!st)
 		return 0;
@@ -87,13 +87,13 @@ static __noinline int review(struct hop_sock *st)
 	st->review_bytes = st->bytes;
 	st->review_ns = now;
 	st->review_at += n;
-	alone = reviews_alone(st);
+	one_way = reviews_one_way(st);
 	if (cfg.force)
 		return 0;
-	if (alone >= HOP_ALONE_REVIEWS && !large && ns * HOP_STREAM_RATE < n * 1000000000ull)
+	if (one_way >= HOP_ONE_WAY_REVIEWS && !large && ns * HOP_STREAM_RATE < n * 1000000000ull)
 		return request_leave(st, HOP_WHY_STREAM);
-	st->poor = large && hops * HOP_POOR_DEN < n * HOP_POOR_NUM ? st->poor + 1 : 0;
-	if (large ? st->poor >= HOP_POOR_REVIEWS : hops < n * HOP_FEW_NUM / HOP_FEW_DEN)
+	st->few_hops = large && hops * HOP_MOST_DEN < n * HOP_MOST_NUM ? st->few_hops + 1 : 0;
+	if (large ? st->few_hops >= HOP_MOST_REVIEWS : hops < n * HOP_FEW_NUM / HOP_FEW_DEN)
 		return request_leave(st,
 				     st->last_stay == HOP_STAY_SHARED ? HOP_WHY_SHARED : HOP_WHY_ONLY_STAYS);
 	return 0;

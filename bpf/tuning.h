@@ -28,14 +28,14 @@
 #define HOP_REVIEW	 512
 #define HOP_REVIEW_BYTES (64u << 20)
 /* Reviews in a row without one of the peer's, after which a member's traffic is one-way. */
-#define HOP_ALONE_REVIEWS 4
+#define HOP_ONE_WAY_REVIEWS 4
 /* Of small messages so many parts must hop ... */
 #define HOP_FEW_NUM 1
 #define HOP_FEW_DEN 8
-/* ... of large ones so many, or the end leaves after HOP_POOR_REVIEWS that found less. */
-#define HOP_POOR_NUM	 5
-#define HOP_POOR_DEN	 8
-#define HOP_POOR_REVIEWS 4
+/* ... of large ones so many, or the end leaves after HOP_MOST_REVIEWS that found less. */
+#define HOP_MOST_NUM	 5
+#define HOP_MOST_DEN	 8
+#define HOP_MOST_REVIEWS 4
 
 /* ---- is the peer's socket held too often? ---- */
 
@@ -45,7 +45,7 @@
 /* Messages of config.large and more count so many times. */
 #define HOP_CONTENTION_LARGE 4
 /* One-way messages of so many times config.large between two ends of one owner hop all the same. */
-#define HOP_PATIENT 2
+#define HOP_WAIT_LARGE 2
 
 /* ---- room at the peer ---- */
 
@@ -68,6 +68,6 @@
 /* Contention is a habit of programs: held back as if it had been so often before, 64 s. */
 #define HOP_CONTENTION_HOLDS 5
 /* The same for large messages that mostly stay, 16 s. */
-#define HOP_POOR_HOLDS 3
+#define HOP_MOST_HOLDS 3
 
 #endif

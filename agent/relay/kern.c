@@ -103,9 +103,9 @@ static int load(struct relay_kern *k, unsigned int n)
 	k->skel = s;
 	s->rodata->conf = (struct relay_conf_bpf){.turn_limit = RELAY_TURN_LARGE,
 						  .turn_pause = RELAY_TURN_PAUSE,
-						  .limit = RELAY_FUSE,
-						  .leave_limit = RELAY_FUSE_LEAVE,
-						  .burst_limit = RELAY_FUSE_BURST};
+						  .limit = RELAY_BACKLOG,
+						  .leave_limit = RELAY_BACKLOG_LEAVE,
+						  .burst_limit = RELAY_BACKLOG_SEGMENTS};
 	err = set_sizes(s, n);
 	err = err ?: relay_bpf__load(s);
 	if (err)

@@ -19,10 +19,10 @@
 #define RELAY_TURN_PAUSE 1000000ull
 /* Turns in a row before a direction enters the kernel. */
 #define RELAY_TURNS 16
-/* Fuse: bytes and segments that may wait in front of the sink's send queue. */
-#define RELAY_FUSE	 (256u << 10)
-#define RELAY_FUSE_LEAVE (8u << 20)
-#define RELAY_FUSE_BURST 1024
+/* Backlog limit: bytes and segments that may wait in front of the sink's send queue. */
+#define RELAY_BACKLOG	       (256u << 10)
+#define RELAY_BACKLOG_LEAVE    (8u << 20)
+#define RELAY_BACKLOG_SEGMENTS 1024
 
 struct relay_kern;
 

@@ -78,7 +78,7 @@ static void on_event(const struct relay_ev *ev, void *arg)
 		relay_pair_reset(p);
 		return;
 	}
-	/* the fuse blows for streams and for slow readers: neither gains from the kernel path */
+	/* the backlog fills for streams and for slow readers: neither gains from the kernel path */
 	relay_flow_want_leave(&p->dir[ev->slot & 1]);
 	relay_pair_run(p);
 }

@@ -50,7 +50,7 @@ all_paths() { # SCENARIO N
 @test "1 GB each way in the kernel path" {
 	local try
 	forward kernel
-	# how many is the fuse's choice: under load few, and at times none
+	# how many depends on the backlog limit: under load few, and at times none
 	for try in 1 2 3; do
 		load bulk 1024
 		[ "$(state .bytes.kernel)" -eq 0 ] || return 0
