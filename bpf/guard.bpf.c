@@ -56,7 +56,7 @@ struct {
 	__type(value, __u32);
 } refusals SEC(".maps");
 
-/* io_uring/io-wq.c, io_uring_types.h */
+/* io_uring/io-wq.c, include/linux/io_uring_types.h */
 struct io_worker___guard {
 	struct io_wq_work *cur_work;
 } __attribute__((preserve_access_index));

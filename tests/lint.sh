@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # lint.sh [CHECK]...: the checks format (clang-format), cppcheck, shellcheck, bats (shellcheck of the bats files), arrows
-# (who includes whom: arrows.py), names (files that comments and documents name exist: names.py) over the sources; all of
-# them without arguments. Fails if one complains or its tool is missing: `make lint` installs them.
+# (who includes whom: arrows.py), names (files that comments and documents name exist: names.py), prose (its lines have 100
+# columns at most) over the sources; all of them without arguments. Fails if one complains or its tool is missing: `make lint` installs them.
 set -uo pipefail
 shopt -s nullglob
 cd "$(dirname "$0")/.." || exit 1
@@ -65,6 +65,15 @@ check_bats() {
 	each 4 "${bats[@]}"
 }
 
+# Not tables, pictures, comments and what stands in a fence or is indented like code.
+check_prose() {
+	awk '
+	FNR == 1 { fence = 0 }
+	/^```/ { fence = !fence }
+	!fence && length($0) > 100 && !/^(\||!|<!--|    )/ { print FILENAME ":" FNR ": " length($0) " columns"; bad = 1 }
+	END { exit bad }' ./*.md docs/*.md docs/packages/*.md tests/*.md
+}
+
 run_check() {
 	case $1 in
 	format) check_format ;;
@@ -73,12 +82,13 @@ run_check() {
 	bats) check_bats ;;
 	arrows) tests/arrows.py ;;
 	names) tests/names.py "${sources[@]}" "${documents[@]}" ;;
+	prose) check_prose ;;
 	*) echo "lint.sh: no such check: $1" >&2; exit 2 ;;
 	esac
 }
 
 failed=0
-[ $# -gt 0 ] || set -- format cppcheck shellcheck bats arrows names
+[ $# -gt 0 ] || set -- format cppcheck shellcheck bats arrows names prose
 for check in "$@"; do
 	if run_check "$check"; then
 		echo "lint: $check: ok"

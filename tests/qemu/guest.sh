@@ -330,8 +330,8 @@ guard_up() {
 	background splicer marked -n 1 -s 60
 	n=0
 	until status_value "splice guard" | grep -q / || [ $((n += 1)) -gt 200 ]; do usleep 100000; done
-	kill $pid
-	wait $pid
+	kill "$pid"
+	wait "$pid"
 	row "splice guard" "$([ $n -le 200 ] && echo pass || echo FAIL)" "$(status_value "splice guard")"
 }
 
@@ -366,7 +366,7 @@ guard() {
 	background splicer go -n 5 -w 4
 	wait_line 'splicer joined' /tmp/log 40
 	kill -9 "$(status_value 'agent pid')"
-	wait $pid
+	wait "$pid"
 	code=$?
 	cp /tmp/log /tmp/out
 	cat /tmp/log
@@ -411,8 +411,8 @@ guard_unmarked() {
 	background splicer marked -n 1 -s 60
 	n=0
 	until vouches || [ $((n += 1)) -gt 200 ]; do usleep 100000; done
-	kill $pid
-	wait $pid
+	kill "$pid"
+	wait "$pid"
 	splicer "guard: the next generation" 120 go -n 2
 	expect "guard: refuses" "$(field refused)" -eq 6
 	detach
@@ -532,7 +532,7 @@ upgrade_only() {
 	code=$?
 	[ ! -e /sys/fs/bpf/sockhop/default ] || code=9
 	verdict "its members are taken out" $code "$(tr -s ' \n' ' ' </tmp/members)"
-	wait $pid
+	wait "$pid"
 	verdict "every byte arrived" $? "$(tail -n1 /tmp/log | cut -c1-60)"
 }
 

@@ -19,6 +19,10 @@ lint() {
 
 @test "arrows between the rooms go down, and files form no circle" { lint arrows; }
 
+@test "comments and documents name files that exist" { lint names; }
+
+@test "prose has no line of more than 100 columns" { lint prose; }
+
 # A copy of the headers and sources alone, which the next tests change.
 copy() {
 	root=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
