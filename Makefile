@@ -368,7 +368,10 @@ $(UNITS:%=$(B)/%): $(B)/%: docs/examples/% FORCE
 	@mkdir -p $(@D)
 	@sed 's|/usr/local/sbin|$(SBINDIR)|' $< >$@
 
-install: all $(PAGES) $(UNITS:%=$(B)/%) ## install program, man pages, completion, systemd units, alerts under PREFIX
+.PHONY: man
+man: $(PAGES) ## the man pages
+
+install: all man $(UNITS:%=$(B)/%) ## install program, man pages, completion, systemd units, alerts under PREFIX
 	install -D -m 0755 $(B)/release/sockhop $(DESTDIR)$(SBINDIR)/sockhop
 	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 $(PAGES)
 	install -D -m 0644 docs/completion/sockhop.bash $(DESTDIR)$(COMPDIR)/sockhop

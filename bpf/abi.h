@@ -276,7 +276,7 @@ enum hop_splice_state {
  * alone.
  */
 enum hop_mode {
-	HOP_MODE_JOINS = 1 << 0, /* leave out members: others want to join */
+	HOP_MODE_JOINS = 1 << 0, /* leave out members: it runs for those that want to join */
 	HOP_MODE_SEEK = 1 << 1,	 /* register silent receivers whose sender has HOP_END_SEEK */
 };
 struct hop_begin {

@@ -117,27 +117,27 @@ static __always_inline void count_turn(struct relay_ep *ep, __u32 slot, __u32 le
 	}
 }
 
-static __always_inline int pass(struct relay_ep *ep, __u32 len)
+static __always_inline int leave_to_user(struct relay_ep *ep, __u32 len)
 {
 	ep->burst = 0;
-	ep->passed += len;
+	ep->to_user += len;
 	return SK_PASS;
 }
 
 /*
- * Order is kept by two rules: while user space owes bytes (passed != forwarded) nothing is redirected, and
- * user space sends passed bytes only when all redirected ones are in the sink's send queue.
+ * Order is kept by two rules: while user space owes bytes (to_user != forwarded) nothing is redirected, and
+ * user space sends such bytes only when all redirected ones are in the sink's send queue.
  */
 static __always_inline int verdict(struct __sk_buff *skb, struct relay_ep *ep, __u32 slot)
 {
 	volatile __u64 *forwarded = &ep->forwarded;
 	__u32 len = skb->len;
 
-	if (ep->passed != *forwarded)
-		return pass(ep, len);
+	if (ep->to_user != *forwarded)
+		return leave_to_user(ep, len);
 	if (backlog_full(ep, slot ^ 1, len) || bpf_sk_redirect_map(skb, &to, slot ^ 1, 0) != SK_PASS) {
-		pass(ep, len);
-		tell(RELAY_EV_PASS, slot);
+		leave_to_user(ep, len);
+		tell(RELAY_EV_TO_USER, slot);
 		return SK_PASS;
 	}
 	ep->burst++;
@@ -224,7 +224,7 @@ int relay_leave(struct bpf_iter__tcp *ctx)
 	if (!ep || !ep->leave || ep->left == ep->enter)
 		return 0;
 	/* Passed bytes are in the psock, and count as read only when they are read through it. */
-	if (ep->passed != ep->forwarded)
+	if (ep->to_user != ep->forwarded)
 		return 0;
 	if (!bpf_map_delete_elem(&from, slot))
 		ep->left = ep->enter;

@@ -18,7 +18,7 @@
 struct relay_ep {
 	__u64 seen;	  /* bytes the verdict ran on */
 	__u64 redirected; /* of these, queued for the sink by the kernel */
-	__u64 passed;	  /* of these, left for user space to carry */
+	__u64 to_user;	  /* of these, left for user space to carry */
 	__u64 last_ns;	  /* when the verdict ran last */
 	__u64 other_seen; /* `seen` of the opposite direction at that time */
 	__u64 turn_bytes; /* bytes in a row without an answer or a pause */
@@ -30,7 +30,7 @@ struct relay_ep {
 	__u32 started;	  /* the value of `enter` that next_seq was taken for */
 	__u64 trimmed;	  /* bytes that came twice and were cut off */
 
-	__u64 forwarded __attribute__((aligned(64))); /* passed bytes that user space has sent on */
+	__u64 forwarded __attribute__((aligned(64))); /* bytes left to it that user space has sent on */
 	__u32 enter;				      /* incremented before the source enters `from` */
 	__u32 leave; /* asks the leave pass to take the source out of `from` ... */
 	__u32 left;  /* ... which then stores `enter` here (written by the leave pass) */
@@ -47,7 +47,7 @@ struct relay_conf_bpf {
 };
 
 enum relay_ev_type {
-	RELAY_EV_PASS = 1, /* bytes wait for user space: the backlog is full, or the sink is not there */
+	RELAY_EV_TO_USER = 1, /* bytes wait for user space: the backlog is full, or the sink is not there */
 	RELAY_EV_BULK = 2, /* the direction has turned to bulk */
 	RELAY_EV_LOST = 3, /* the stream cannot be continued (no memory): reset the pair */
 };

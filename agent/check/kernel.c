@@ -108,7 +108,7 @@ static int dry_run(const struct kind *only, bool verdict)
 	return err;
 }
 
-/* What to do about a program that does not load. Capabilities that lack have lines of their own. */
+/* What to do about a program that does not load. Missing capabilities have lines of their own. */
 static const char *load_fix(const struct kind *k, enum check_state state, bool caps_lack)
 {
 	if (state != CHECK_DENIED)

@@ -141,7 +141,7 @@ void plan_took_events(struct plan *p, unsigned long long now)
 
 void plan_pass_begins(struct plan *p, unsigned long long now, struct plan_pass *out)
 {
-	/* whoever leaves does not wait for that; but where somebody always leaves, others want to join */
+	/* a leave does not wait for that; but constant leaving must not keep others from joining */
 	bool put_off = p->vet_by && p->leaves && now < p->vet_by;
 
 	*out = (struct plan_pass){

@@ -5,7 +5,7 @@
  * seen all: bytes received == plain_read + ep->seen + 1 (the FIN). EPOLLRDHUP alone proves nothing: tcp_fin()
  *	wakes before the verdict has run on the last segment.
  *
- * no debt: ep->passed == ep->forwarded. The verdict redirects again, user space owes nothing.
+ * no debt: ep->to_user == ep->forwarded. The verdict redirects again, user space owes nothing.
  *
  * clean: written to the sink == user_sent + ep->redirected. What the kernel took has left the sink's psock.
  *	SIOCOUTQ alone proves nothing: it does not count the psock.
@@ -66,7 +66,7 @@ bool relay_flow_has_debt(const struct relay_dir *d)
 {
 	const struct relay_ep *ep = relay_dir_ep(d);
 
-	return load(&ep->passed) != ep->forwarded;
+	return load(&ep->to_user) != ep->forwarded;
 }
 
 /* The verdict may redirect again as soon as this makes the debt zero. */
@@ -76,11 +76,11 @@ static void publish_forwarded(struct relay_dir *d)
 }
 
 /*
- * Carry what the verdict passed, by recv(): splice(2) does not look into the psock. `redirected` stands still
+ * Carry what the verdict left to user space, by recv(): splice(2) does not look into the psock. `redirected` stands still
  * while there is a debt, so "clean" once seen holds until the debt is paid; it is asked anew before each read
  * since a debt may be paid and made again between two looks.
  */
-static int carry_passed(struct relay_dir *d)
+static int carry_to_user(struct relay_dir *d)
 {
 	struct relay_worker *w = d->pair->worker;
 	size_t moved = 0;
@@ -92,7 +92,7 @@ static int carry_passed(struct relay_dir *d)
 		publish_forwarded(d);
 		if (err || d->held_len)
 			return err;
-		if (d->taken == load(&relay_dir_ep(d)->passed))
+		if (d->taken == load(&relay_dir_ep(d)->to_user))
 			continue;
 		err = is_clean(d);
 		if (err <= 0) {
@@ -188,7 +188,7 @@ static int flush(struct relay_dir *d)
 
 int relay_flow_step(struct relay_dir *d)
 {
-	int err = relay_in_kernel(d) ? carry_passed(d) : 0;
+	int err = relay_in_kernel(d) ? carry_to_user(d) : 0;
 
 	if (err)
 		return err;

@@ -13,7 +13,7 @@
 
 /* Try to enter the kernel; the direction must be empty. 0 (in or not), or -errno: reset. */
 int relay_flow_enter(struct relay_dir *d);
-/* Advance: carry passed bytes, leave, flush, finish. 0 or -errno: reset. */
+/* Advance: carry the bytes left to user space, leave, flush, finish. 0 or -errno: reset. */
 int relay_flow_step(struct relay_dir *d);
 /* What epoll should watch the source for. */
 uint32_t relay_flow_events(const struct relay_dir *d);
@@ -22,7 +22,7 @@ void relay_flow_poll(struct relay_dir *d);
 void relay_flow_unpoll(struct relay_dir *d);
 /* Leave the kernel with the next leave pass, unless --path kernel. */
 void relay_flow_want_leave(struct relay_dir *d);
-/* The verdict has passed bytes that user space has not carried yet. */
+/* The verdict has left bytes to user space that it has not carried yet. */
 bool relay_flow_has_debt(const struct relay_dir *d);
 
 #endif

@@ -286,7 +286,7 @@ int relay_kern_kick(int fd)
 {
 	char byte;
 
-	/* a peek, for it may return a byte that the verdict has passed */
+	/* a peek, for it may return a byte that the verdict has left to user space */
 	if (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno == EAGAIN || errno == EINTR)
 		return 0;
 	return -errno;

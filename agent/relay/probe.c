@@ -72,7 +72,7 @@ static int leave(struct relay_kern *k, struct relay_walk *walk, const struct pro
 		return -EOPNOTSUPP;
 	err = say(p->x, "late");
 	err = err ?: expect(p->a, "late");
-	if (!err && (ep->seen != ep->redirected || ep->passed))
+	if (!err && (ep->seen != ep->redirected || ep->to_user))
 		err = -EOPNOTSUPP;
 	return err;
 }

@@ -65,7 +65,7 @@ struct relay_dir {
 	uint64_t plain_read; /* read by user space while the source was not in `from` */
 	uint64_t user_sent;  /* sent by user space, a PROXY header included */
 	uint64_t copied, spliced;
-	uint64_t taken;	   /* passed bytes that were read from the psock */
+	uint64_t taken;	   /* of the bytes left to user space, those read from the psock */
 	uint64_t clean_at; /* value of ep->redirected for which all of it was seen in the send queue */
 	/* is it chatty? (choice.c) */
 	unsigned int turns, turns_wanted;

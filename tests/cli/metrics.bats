@@ -142,7 +142,7 @@ prometheus_has() {
 	wait_for 30 prometheus_has 'up{job="sockhop"} == 1'
 	wait_for 20 prometheus_has 'rate(sockhop_hops_total[30s]) > 100'
 	wait_for 20 prometheus_has 'rate(sockhop_service_messages_total{service="redis.service",path="hop"}[30s]) > 100'
-	prometheus_has "sockhop_members{instance_name=\"$INSTANCE\"} == 2"
+	wait_for 10 prometheus_has "sockhop_members{instance_name=\"$INSTANCE\"} == 2"
 	# it keeps the types
 	curl -sS "http://127.0.0.1:$prom/api/v1/metadata?metric=sockhop_hops" | jq -e '.data.sockhop_hops[0].type == "counter"' ||
 		curl -sS "http://127.0.0.1:$prom/api/v1/metadata?metric=sockhop_hops_total" | jq -e '.data.sockhop_hops_total[0].type == "counter"'
