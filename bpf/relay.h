@@ -48,8 +48,8 @@ struct relay_conf_bpf {
 
 enum relay_ev_type {
 	RELAY_EV_TO_USER = 1, /* bytes wait for user space: the backlog is full, or the sink is not there */
-	RELAY_EV_BULK = 2, /* the direction has turned to bulk */
-	RELAY_EV_LOST = 3, /* the stream cannot be continued (no memory): reset the pair */
+	RELAY_EV_BULK = 2,    /* the direction has turned to bulk */
+	RELAY_EV_LOST = 3,    /* the stream cannot be continued (no memory): reset the pair */
 };
 
 struct relay_ev {

@@ -76,9 +76,9 @@ static void publish_forwarded(struct relay_dir *d)
 }
 
 /*
- * Carry what the verdict left to user space, by recv(): splice(2) does not look into the psock. `redirected` stands still
- * while there is a debt, so "clean" once seen holds until the debt is paid; it is asked anew before each read
- * since a debt may be paid and made again between two looks.
+ * Carry what the verdict left to user space, by recv(): splice(2) does not look into the psock. `redirected`
+ * stands still while there is a debt, so "clean" once seen holds until the debt is paid; it is asked anew
+ * before each read since a debt may be paid and made again between two looks.
  */
 static int carry_to_user(struct relay_dir *d)
 {
