@@ -107,30 +107,37 @@ int netns_each(const struct instance *in, const char *path, struct netns_list *s
 	return err == -ENOENT ? 0 : err;
 }
 
-/* The files of a folder of namespaces, or of processes. */
-static int each_file_of(const char *dir, bool procs, struct each *e)
+/* Call fn for the files of a folder of namespaces, or of processes, until it returns non-zero. */
+static int each_in(const char *dir, bool procs, int (*fn)(const char *path, const char *name, void *arg),
+		   void *arg)
 {
 	DIR *d = opendir(dir);
 	char path[PATH_MAX];
 	struct dirent *f;
-	int err = 0;
+	int ret = 0;
 
-	while (d && !err && (f = readdir(d))) {
+	while (d && !ret && (f = readdir(d))) {
 		if (f->d_name[0] == '.' || (procs && (f->d_name[0] < '0' || f->d_name[0] > '9')))
 			continue;
 		snprintf(path, sizeof(path), procs ? "%s/%s/ns/net" : "%s/%s", dir, f->d_name);
-		err = each_file(path, e);
+		ret = fn(path, f->d_name, arg);
 	}
 	if (d)
 		closedir(d);
-	return err;
+	return ret;
+}
+
+static int each_named(const char *path, const char *name, void *arg)
+{
+	(void)name;
+	return each_file(path, arg);
 }
 
 int netns_each_of_host(netns_fn *fn, void *arg)
 {
 	struct netns_list seen = {};
 	struct each e = {&seen, fn, arg};
-	int err = each_file_of("/proc", true, &e) ?: each_file_of(NETNS_RUN, false, &e);
+	int err = each_in("/proc", true, each_named, &e) ?: each_in(NETNS_RUN, false, each_named, &e);
 
 	netns_list_free(&seen);
 	return err;
@@ -153,7 +160,9 @@ static int try_file(const char *path, __u32 inum)
 
 struct search {
 	__u32 inum;
-	int fd; /* -1 until it is found; another -errno: no descriptor can be had */
+	int fd;	    /* -1 until it is found; another -errno: no descriptor can be had */
+	char *name; /* NULL, or room of `size` for the name of the file that it was found by */
+	size_t size;
 };
 
 static int try_netns(int fd, __u32 inum, void *arg)
@@ -168,45 +177,36 @@ static int try_netns(int fd, __u32 inum, void *arg)
 	return 1;
 }
 
-/* A file below a folder of namespaces, or of processes, that is the one that is searched. */
-static int try_dir(const char *dir, bool procs, __u32 inum, char *name, size_t size)
+static int try_named(const char *path, const char *name, void *arg)
 {
-	DIR *d = opendir(dir);
-	char path[PATH_MAX];
-	struct dirent *e;
-	int fd = -1;
+	struct search *s = arg;
 
-	while (d && fd == -1 && (e = readdir(d))) {
-		if (e->d_name[0] == '.' || (procs && (e->d_name[0] < '0' || e->d_name[0] > '9')))
-			continue;
-		snprintf(path, sizeof(path), procs ? "%s/%s/ns/net" : "%s/%s", dir, e->d_name);
-		fd = try_file(path, inum);
-		if (fd >= 0 && name)
-			snprintf(name, size, "%s", e->d_name);
-	}
-	if (d)
-		closedir(d);
-	return fd;
+	s->fd = try_file(path, s->inum);
+	if (s->fd >= 0 && s->name)
+		snprintf(s->name, s->size, "%s", name);
+	return s->fd != -1;
 }
 
 int netns_open(const struct instance *in, __u32 inum)
 {
-	struct search s = {inum, try_file("/proc/self/ns/net", inum)};
+	struct search s = {.inum = inum, .fd = try_file("/proc/self/ns/net", inum)};
 
 	if (s.fd == -1)
 		netns_each(in, NULL, NULL, try_netns, &s);
 	/* Named namespaces (ip netns) and, last, every process: a socket may outlive those of its cgroup. */
 	if (s.fd == -1)
-		s.fd = try_dir(NETNS_RUN, false, inum, NULL, 0);
+		each_in(NETNS_RUN, false, try_named, &s);
 	if (s.fd == -1)
-		s.fd = try_dir("/proc", true, inum, NULL, 0);
+		each_in("/proc", true, try_named, &s);
 	return s.fd == -1 ? -ENOENT : s.fd;
 }
 
 void netns_name(__u32 inum, char *buf, size_t size)
 {
-	_cleanup_close_ int fd = -1;
+	struct search s = {.inum = inum, .fd = -1, .name = buf, .size = size};
 
 	buf[0] = '\0';
-	fd = try_dir(NETNS_RUN, false, inum, buf, size);
+	each_in(NETNS_RUN, false, try_named, &s);
+	if (s.fd >= 0)
+		close(s.fd);
 }
