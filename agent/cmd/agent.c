@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 
 #include "cmd.h"
@@ -48,6 +49,7 @@ static int be_agent(void *args, int n, char **operand)
 
 	(void)n;
 	(void)operand;
+	prctl(PR_SET_NAME, "sockhop"); /* "exe" otherwise, if it was started by the path /proc/self/exe */
 	err = agent_new(&a, name);
 	agent_report_ready(ready, err);
 	if (err)

@@ -36,6 +36,11 @@ another_joins() {
 	wait_for 3 hopping "$1"
 }
 
+@test "ps and top show the agent as sockhop" {
+	attached_cgroup
+	[ "$(cat "/proc/$(agent_pid)/comm")" = sockhop ]
+}
+
 @test "setsockopt() in a loop on a member that cannot leave costs little, and others join" {
 	attached_cgroup
 	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/flood" "$K/flood" setsockopt -s 20
