@@ -7,7 +7,7 @@
 #define SOCKHOP_ABI_H
 
 /* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
-#define HOP_ABI 8
+#define HOP_ABI 9
 
 /* Largest number of rules in a policy; the kernel side walks them linearly when an end registers. */
 #define HOP_RULES_MAX 64
@@ -246,6 +246,8 @@ struct hop_config {
 	__u32 guard_kind; /* enum hop_guard_kind: what is attached, or about to be */
 	__u32 guard_last; /* generations used so far */
 	__u32 guard_seek; /* 1: tell the agent of programs that start, since one may need a guard */
+	__u32 observe;	  /* 1: ends are judged as ever, and none joins. Never changes */
+	__u32 pad_observe;
 };
 
 /*

@@ -54,6 +54,8 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct bpf_sock
 	struct hop_end *self;
 	__u64 cookie;
 
+	if (cfg.observe) /* it shows as a late one whether it would join */
+		return;
 	if (cfg.members >= cfg.max_members) {
 		count(HOP_CNT_WHY + HOP_WHY_FULL);
 		return;

@@ -121,7 +121,9 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 		return HOP_WHY_PEER;
 	if (!hop_in(peer->state) && cfg.members + 2 > cfg.max_members)
 		return HOP_WHY_FULL;
-	return sock_sleepers(sk) ? HOP_WHY_SLEEPER : HOP_WHY_NONE;
+	if (sock_sleepers(sk))
+		return HOP_WHY_SLEEPER;
+	return cfg.observe ? HOP_WHY_OBSERVED : HOP_WHY_NONE;
 }
 
 /* Reasons that pass by themselves within a few passes. */
@@ -176,7 +178,7 @@ static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, s
 	bool soon = passing(why);
 
 	end_why(st, self, why);
-	if (why == HOP_WHY_PEER_OUTSIDE)
+	if (why == HOP_WHY_PEER_OUTSIDE || why == HOP_WHY_OBSERVED)
 		return;
 	/* while the peer tries, so does this end: what is in the peer's way may pass, but for a veto */
 	if (why == HOP_WHY_PEER)

@@ -100,7 +100,8 @@ enum hop_stay {
 	X(FLIPS, "flips", "its program has turned a member blocking before")                                \
 	X(BROKEN, "broken", "a segment could not be handed over: the connection is reset")                  \
 	X(IN_FLIGHT, "in-flight", "a hop of its socket's last connection is in flight; it is tried again")  \
-	X(SPLICES, "splices", "its program has spliced from it: a later refusal would be an error")
+	X(SPLICES, "splices", "its program has spliced from it: a later refusal would be an error")         \
+	X(OBSERVED, "observed", "it would join, but the instance only observes (attach --observe)")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,

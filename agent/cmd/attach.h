@@ -54,6 +54,13 @@
 		.more = "Conntrack and load balancers see that it lives, too, and a "                        \
 			"firewall rule that drops its packets stops all messages of that direction within "  \
 			"_S_ seconds. It is fixed when the instance is made.",                               \
+	}, {                                                                                                 \
+		.name = "observe",                                                                           \
+		.type = CMD_FLAG,                                                                            \
+		.offset = offsetof(struct lifecycle_options, observe),                                         \
+		.help = "judge all connections, and let none join: see `sockhop advise`",                    \
+		.more = "All their messages stay on TCP. It is fixed when the instance is made: *sockhop "   \
+			"detach* it and attach again to let them join.",                                     \
 	}
 /* clang-format on */
 

@@ -101,8 +101,8 @@ struct command {
 };
 
 extern const struct command cmd_attach, cmd_detach, cmd_run, cmd_agent, cmd_status, cmd_list, cmd_check,
-	cmd_policy, cmd_pause, cmd_resume, cmd_bugreport, cmd_relay, cmd_metrics, cmd_top, cmd_help,
-	cmd_version;
+	cmd_policy, cmd_pause, cmd_resume, cmd_bugreport, cmd_relay, cmd_metrics, cmd_top, cmd_advise,
+	cmd_help, cmd_version;
 extern const struct command *const commands[]; /* ends with NULL */
 
 /* The option that nearly every command has. */

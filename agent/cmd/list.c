@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "list.h"
 #include "list_columns.h"
 #include "watch.h"
 #include "agent/instance/instance.h"
@@ -60,6 +61,7 @@ static json_object *known_end(const struct list *l, const struct hop_show *s)
 	add(o, "messages_stayed", number(s->stays));
 	add(o, "last_stay", s->stays ? json_object_new_string(reason_stay(s->last_stay)->name) : NULL);
 	add(o, "tcp_bytes", number(s->bytes));
+	add(o, "segments", number(s->segs));
 	return o;
 }
 
@@ -67,9 +69,9 @@ static json_object *known_end(const struct list *l, const struct hop_show *s)
 static json_object *unknown_end(const struct hop_show *s)
 {
 	static const char *const unknown[] = {
-		"netns",	   "program",	"pid",	    "cookie",	       "cgroup",
-		"state",	   "member",	"why_not",  "messages_hopped", "bytes_hopped",
-		"messages_stayed", "last_stay", "tcp_bytes"};
+		"netns",	   "program",	"pid",	     "cookie",		"cgroup",
+		"state",	   "member",	"why_not",   "messages_hopped", "bytes_hopped",
+		"messages_stayed", "last_stay", "tcp_bytes", "segments"};
 	json_object *o = json_object_new_object();
 
 	add(o, "local", output_address(s->tuple.peer, s->tuple.rport));
@@ -234,7 +236,7 @@ static json_object *load_relayed(const char *name)
 	return o;
 }
 
-static int list_instance(struct instance *in, bool all, json_object *out)
+int list_instance(const struct instance *in, bool all, json_object *out)
 {
 	struct list list = {.in = in, .all = all};
 	int err = list_build(&list, out);

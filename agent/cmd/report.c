@@ -42,6 +42,12 @@ static const struct wording wordings[] = {
 	{FAILED_BPFFS, FOLDER_STRANGE, EXIT_FAIL, FOLDER_STRANGE_TEXT},
 	{FAILED_BPFFS, ANY, BY_ERROR, "cannot use the bpffs at " FOLDER_BPFFS ": {error}"},
 	{FAILED_POLICY_SET, ANY, BY_ERROR, "cannot change the policy of instance '{object}': {error}"},
+	{FAILED_OBSERVE, ANY, EXIT_FAIL,
+	 "instance '{object}' lets connections join already: detach it first, or observe in one of another "
+	 "name "
+	 "(--instance)"},
+	{NOTED_OBSERVES, ANY, WARNING,
+	 "instance '{object}' only observes: nobody joins until it is detached and attached again"},
 	{FAILED_POLICY_FILE, ANY, EXIT_FAIL, "{object}"},
 	{NOTED_NOT_WOKEN, ANY, WARNING, "cannot wake the agent of '{object}': {error}"},
 	{FAILED_SWITCHES, EOPNOTSUPP, BY_ERROR,

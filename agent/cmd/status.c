@@ -23,6 +23,7 @@ static const struct output_column record[] = {
 	{"/splice_guard/mechanism", "splice guard", OUTPUT_TEXT},
 	{"/policy_rules", "policy rules", OUTPUT_COUNT},
 	{"/heartbeat", "heartbeat", OUTPUT_SECONDS},
+	{"/observes", "only observes", OUTPUT_YES_NO},
 	{"/other_sockmaps", "sockmaps of others", OUTPUT_COUNT},
 	{"/connections/candidates", "candidates", OUTPUT_COUNT},
 	{"/connections/members", "members", OUTPUT_COUNT},

@@ -39,6 +39,7 @@ static int create(const struct lifecycle_options *o, const struct hop_policy *po
 		.idle_s = o->idle_timeout,
 		.policy = policy,
 		.heartbeat_s = o->heartbeat,
+		.observe = o->observe,
 	};
 
 	return instance_create(o->instance, &lo, r);
@@ -59,14 +60,29 @@ static int set_policy(struct instance *in, const struct hop_policy *policy, stru
 	return 0;
 }
 
+/* Whether it observes was decided when it was made. */
+static int check_observe(struct instance *in, const struct lifecycle_options *o, struct report *r)
+{
+	if (o->observe && !in->config->observe) {
+		report_add(r, FAILED_OBSERVE, -EBUSY, in->name);
+		instance_close(in);
+		return -EBUSY;
+	}
+	if (in->config->observe && !o->observe)
+		report_add(r, NOTED_OBSERVES, 0, in->name);
+	return 0;
+}
+
 /* policy: NULL if none was given. */
 static int open_or_make(struct instance *in, const struct lifecycle_options *o,
 			const struct hop_policy *policy, bool *created, struct report *r)
 {
 	int err = instance_open(in, o->instance, INSTANCE_LOCK);
 
-	if (!err)
-		return policy ? set_policy(in, policy, r) : 0;
+	if (!err) {
+		err = check_observe(in, o, r);
+		return !err && policy ? set_policy(in, policy, r) : err;
+	}
 	if (err == -ENOENT) {
 		err = create(o, policy, r);
 		if (err)

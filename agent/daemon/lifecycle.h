@@ -15,13 +15,15 @@ struct lifecycle_options {
 	unsigned int max_connections;
 	unsigned int idle_timeout; /* seconds; see load_options.idle_s */
 	unsigned int heartbeat;	   /* seconds; see load_options.heartbeat_s */
+	bool observe;		   /* see load_options.observe */
 };
 
 /* All of these return 0 or -errno; the report (may be NULL) gets what failed, and what else is to be said. */
 
 /*
  * Open the instance, locked; make it first if need be (*created says so). With an existing instance a policy
- * file replaces its policy. On failure the instance is closed.
+ * file replaces its policy; one that lets connections join cannot be made to observe them (-EBUSY). On
+ * failure the instance is closed.
  */
 int lifecycle_open(struct instance *in, const struct lifecycle_options *o, bool *created, struct report *r);
 

@@ -276,6 +276,7 @@ static int build(struct hop_bpf *skel, const char *dir, const struct probe *prob
 	skel->data_config->cfg.idle_ns = o->idle_s * 1000000000ull;
 	skel->data_config->cfg.heartbeat = o->heartbeat_s;
 	skel->data_config->cfg.beat = jiffies(o->heartbeat_s);
+	skel->data_config->cfg.observe = o->observe;
 	bpf_program__set_autoload(skel->progs.hop_sockops, early);
 	bpf_program__set_autoload(skel->progs.hop_sockops_late, !early);
 	/* bpf_rdonly_cast() came with bpf_cast_to_kern_ctx() (6.2, kernel commits a35b9af4ec2c and

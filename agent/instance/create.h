@@ -8,6 +8,7 @@
 #ifndef SOCKHOP_INSTANCE_CREATE_H
 #define SOCKHOP_INSTANCE_CREATE_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "instance.h"
@@ -22,6 +23,7 @@ struct load_options {
 	unsigned int idle_s;		 /* a pair silent for so long leaves, 0: never */
 	const struct hop_policy *policy; /* NULL: empty */
 	unsigned int heartbeat_s; /* one message of each direction takes TCP so often, 0: none has to */
+	bool observe;		  /* judge all, and let nobody join */
 };
 
 /* Mount a bpffs at /sys/fs/bpf unless one is there. 0 or -errno. */

@@ -16,6 +16,8 @@ enum failure_kind {
 	FAILED_NAME,
 	FAILED_BPFFS, /* no object */
 	FAILED_POLICY_SET,
+	FAILED_OBSERVE,
+	NOTED_OBSERVES,
 	NOTED_NOT_WOKEN, /* its agent */
 	/* policy files; the object is the message of policy_parse_file() */
 	FAILED_POLICY_FILE,

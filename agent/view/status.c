@@ -449,6 +449,7 @@ static void add_policy(json_object *o, const struct instance *in)
 
 	add(o, "policy_rules", known ? number(policy->count) : NULL);
 	add(o, "heartbeat", number(in->config->heartbeat));
+	add(o, "observes", json_object_new_boolean(in->config->observe));
 }
 
 struct others {

@@ -3,17 +3,18 @@
 
 # generated: completion
 
-_sockhop_commands="attach detach run agent status list top metrics check policy pause resume report relay help version"
+_sockhop_commands="attach detach run agent status list advise top metrics check policy pause resume report relay help version"
 
 # COMMAND or COMMAND:VERB: its options
 _sockhop_options() {
 	case $1 in
-	attach) echo "--policy --max-connections --idle-timeout --heartbeat --no-agent --instance --verbose --help" ;;
+	attach) echo "--policy --max-connections --idle-timeout --heartbeat --observe --no-agent --instance --verbose --help" ;;
 	detach) echo "--all --timeout --instance --verbose --help" ;;
-	run) echo "--policy --max-connections --idle-timeout --heartbeat --instance --verbose --help" ;;
+	run) echo "--policy --max-connections --idle-timeout --heartbeat --observe --instance --verbose --help" ;;
 	agent) echo "--instance --verbose --help" ;;
 	status) echo "--json --instance --verbose --help" ;;
 	list) echo "--json --all --columns --watch --instance --verbose --help" ;;
+	advise) echo "--json --instance --verbose --help" ;;
 	top) echo "--view --sort --filter --delay --batch --count --instance --verbose --help" ;;
 	metrics) echo "--listen --openmetrics --instance --verbose --help" ;;
 	check) echo "--json --instance --verbose --help" ;;
@@ -61,6 +62,7 @@ _sockhop_value() {
 	list:--columns) echo "nothing" ;;
 	list:--watch) echo "nothing" ;;
 	list:--instance) echo "instances" ;;
+	advise:--instance) echo "instances" ;;
 	top:--view) echo "words pairs programs services why" ;;
 	top:--sort) echo "words messages bytes share saved connections name" ;;
 	top:--filter) echo "nothing" ;;
