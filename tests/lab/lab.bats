@@ -26,7 +26,7 @@ teardown() { lib_teardown; }
 
 # ---- random programs ----
 
-random() { timeout -k 5 $((LAB_SECONDS + 90)) "$BUILD/tests/lab/random" "$@"; }
+random() { timeout -k 5 $((LAB_SECONDS + 180)) "$BUILD/tests/lab/random" "$@"; }
 # hopped FILE MINIMUM: bytes
 hopped() {
 	local n
@@ -42,7 +42,7 @@ hopped() {
 @test "random programs: attached" {
 	new_cgroup
 	attach "$CG"
-	in_cgroup "$CG" timeout $((LAB_SECONDS + 90)) "$BUILD/tests/lab/random" -t "$LAB_SECONDS" >"$BATS_TEST_TMPDIR/log" 2>&1 ||
+	in_cgroup "$CG" timeout $((LAB_SECONDS + 180)) "$BUILD/tests/lab/random" -t "$LAB_SECONDS" >"$BATS_TEST_TMPDIR/log" 2>&1 ||
 		{ cat "$BATS_TEST_TMPDIR/log"; return 1; }
 	hopped "$BATS_TEST_TMPDIR/log" 1000000
 }
@@ -52,7 +52,7 @@ hopped() {
 	echo "early port 1-65535" >"$BATS_TEST_TMPDIR/policy"
 	# blocking readers are among them, and must be served as they are: without the rule they would be members
 	attach "$CG" --policy "$BATS_TEST_TMPDIR/policy"
-	in_cgroup "$CG" timeout $((LAB_SECONDS + 90)) "$BUILD/tests/lab/random" -t "$LAB_SECONDS" >"$BATS_TEST_TMPDIR/log" 2>&1 ||
+	in_cgroup "$CG" timeout $((LAB_SECONDS + 180)) "$BUILD/tests/lab/random" -t "$LAB_SECONDS" >"$BATS_TEST_TMPDIR/log" 2>&1 ||
 		{ cat "$BATS_TEST_TMPDIR/log"; return 1; }
 	hopped "$BATS_TEST_TMPDIR/log" 1000000
 }
@@ -66,7 +66,7 @@ storm() {
 	local log=$BATS_TEST_TMPDIR/log n=0 end=$((SECONDS + 2 * LAB_SECONDS))
 	awaited=0 came=0
 	# shellcheck disable=SC2086
-	spawn -c "$CG" -o "$log" timeout --foreground $((12 * LAB_SECONDS + 90)) "$BUILD/tests/lab/random" ${RANDOM_ARGS:-} \
+	spawn -c "$CG" -o "$log" timeout --foreground $((12 * LAB_SECONDS + 180)) "$BUILD/tests/lab/random" ${RANDOM_ARGS:-} \
 		-t $((10 * LAB_SECONDS))
 	storm_pid=$SPAWN_PID storm_since=$(_lib_start_time "$SPAWN_PID")
 	until storm_over || { [ $SECONDS -ge $end ] && [ $n -ge "${3:-3}" ]; }; do
@@ -145,7 +145,7 @@ flip_other() {
 	OTHER=$CG
 	new_cgroup
 	attach "$CG" "$OTHER"
-	spawn -c "$OTHER" -o "$BATS_TEST_TMPDIR/other" timeout --foreground $((12 * LAB_SECONDS + 90)) \
+	spawn -c "$OTHER" -o "$BATS_TEST_TMPDIR/other" timeout --foreground $((12 * LAB_SECONDS + 180)) \
 		"$BUILD/tests/lab/random" -j 4 -t $((10 * LAB_SECONDS))
 	local other=$SPAWN_PID
 	storm flip_other 100000

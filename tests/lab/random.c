@@ -26,9 +26,9 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-/* Seconds without progress after which a seed hangs; and its longest life. */
-#define STALL 15
-#define LIFE  60
+/* Seconds in which not one byte is written or read, and after which a seed hangs. How long it may live nobody
+ * can say: other load may leave it next to no CPU time. */
+#define STALL 30
 /* Seconds in which an edge-triggered reader must have got what was sent to it. */
 #define EDGE_STALL 8
 /* So many bytes unread are more than a conversation has. */
@@ -56,6 +56,7 @@ static void on_term(int sig)
 struct shared {
 	uint64_t sent[2], got[2]; /* by direction */
 	uint64_t hopped[2];
+	uint64_t moved_ms; /* when the last byte was written or read */
 	int faults;
 };
 
@@ -65,9 +66,18 @@ struct side {
 	unsigned int seed; /* the number that replays */
 	int fd, dir;	   /* dir: the direction that this side writes */
 	bool two_threads, verbose;
-	double deadline;
 	pthread_mutex_t lock;
 };
+
+static void moved(struct side *d)
+{
+	__atomic_store_n(&d->s->moved_ms, (uint64_t)(now() * 1000), __ATOMIC_RELAXED);
+}
+
+static bool hangs(struct side *d)
+{
+	return now() > __atomic_load_n(&d->s->moved_ms, __ATOMIC_RELAXED) / 1000.0 + STALL;
+}
 
 static unsigned int rnd(unsigned int *seed, unsigned int n)
 {
@@ -124,6 +134,7 @@ static bool write_all(struct side *d, unsigned int *seed, uint64_t at, size_t n)
 			n -= r;
 			stalls = now() + EDGE_STALL;
 			__atomic_store_n(&d->s->sent[d->dir], at, __ATOMIC_RELAXED);
+			moved(d);
 			continue;
 		}
 		if (errno != EAGAIN) {
@@ -134,7 +145,7 @@ static bool write_all(struct side *d, unsigned int *seed, uint64_t at, size_t n)
 			fault(d, "edge-triggered reader stalls before", at, ETIMEDOUT);
 			return false;
 		}
-		if (now() > d->deadline) {
+		if (hangs(d)) {
 			fault(d, "write hangs", at, ETIMEDOUT);
 			return false;
 		}
@@ -365,6 +376,7 @@ static void *reader(void *arg)
 			}
 			at += r;
 			__atomic_store_n(&d->s->got[!d->dir], at, __ATOMIC_RELAXED);
+			moved(d);
 			if (in->slow && !rnd(&seed, 20))
 				msleep(1);
 			continue;
@@ -375,7 +387,7 @@ static void *reader(void *arg)
 			fault(d, "read", at, errno);
 			return NULL;
 		}
-		if (now() > d->deadline) {
+		if (hangs(d)) {
 			fault(d, "read hangs", at, ETIMEDOUT);
 			return NULL;
 		}
@@ -418,7 +430,7 @@ static void run_side(struct side *d)
 /* In a process of its own: this side's peer is made by a fork. */
 static void run_seed(struct shared *s, unsigned int seed)
 {
-	struct side d = {.s = s, .seed = seed, .deadline = now() + LIFE};
+	struct side d = {.s = s, .seed = seed};
 	int l = tcp_listen("127.0.0.1", 0), port = local_port(l), status;
 	char name[16];
 	pid_t peer;
@@ -428,6 +440,7 @@ static void run_seed(struct shared *s, unsigned int seed)
 	snprintf(name, sizeof(name), "seed %u", seed);
 	prctl(PR_SET_NAME, name);
 	derive(d.script, seed);
+	moved(&d);
 	peer = fork_with_us();
 	if (!peer) {
 		close(l);
