@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 
 #include "check.h"
+#include "agent/daemon/privileges.h"
 #include "agent/daemon/spawn.h"
 #include "agent/instance/folder.h"
 #include "agent/instance/foreign.h"
@@ -138,35 +139,24 @@ static void check_bpffs(struct checks *c)
 			   "not mounted at /sys/fs/bpf, and cannot be: %s", strerror(-err));
 }
 
+/* Those that an agent keeps: it drops all others. */
 static void check_caps(struct checks *c)
 {
-	static const struct {
-		int cap;
-		const char *name, *what;
-		bool needed;
-	} caps[] = {
-		{CAP_BPF, "CAP_BPF", "make maps and programs", true},
-		{CAP_NET_ADMIN, "CAP_NET_ADMIN", "attach programs to cgroups and sockhashes", true},
-		{CAP_PERFMON, "CAP_PERFMON", "iterators and tracepoints, read other sockets", true},
-		{CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "enter network namespaces, mount a bpffs, try things out",
-		 true},
-		{CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "examine the programs of other users", false},
-	};
 	bool known = !capng_get_caps_process();
 
-	for (size_t i = 0; i < ARRAY_SIZE(caps); i++) {
+	for (const struct privilege *p = privileges; p->name; p++) {
 		char fix[160];
 
-		if (known && capng_have_capability(CAPNG_EFFECTIVE, caps[i].cap)) {
-			check_line(c, CHECK_OK, caps[i].name, NULL, "there: %s", caps[i].what);
+		if (known && capng_have_capability(CAPNG_EFFECTIVE, p->cap)) {
+			check_line(c, CHECK_OK, p->name, NULL, "there: %s", p->what);
 			continue;
 		}
+		if (!p->needed && !p->without)
+			continue;
 		snprintf(fix, sizeof(fix),
-			 caps[i].needed ? "run as root, or with %s (uid 0 is not needed)"
-					: "give %s, or their sockets stay on TCP",
-			 caps[i].name);
-		check_line(c, caps[i].needed ? CHECK_DENIED : CHECK_WARN, caps[i].name, fix, "not there: %s",
-			   caps[i].what);
+			 p->needed ? "run as root, or with %s (uid 0 is not needed)" : "give %s, or %s",
+			 p->name, p->without);
+		check_line(c, p->needed ? CHECK_DENIED : CHECK_WARN, p->name, fix, "not there: %s", p->what);
 	}
 }
 

@@ -7,6 +7,7 @@
 
 #include "cmd.h"
 #include "agent/daemon/agent.h"
+#include "agent/daemon/privileges.h"
 #include "agent/daemon/spawn.h"
 #include "agent/lib/util.h"
 
@@ -51,6 +52,11 @@ static int be_agent(void *args, int n, char **operand)
 	(void)operand;
 	prctl(PR_SET_NAME, "sockhop"); /* "exe" otherwise, if it was started by the path /proc/self/exe */
 	err = agent_new(&a, name);
+	if (!err) {
+		err = privileges_drop();
+		if (err)
+			agent_free(a);
+	}
 	agent_report_ready(ready, err);
 	if (err)
 		return cmd_failed(FAILED_AGENT, err, name);

@@ -41,6 +41,35 @@ another_joins() {
 	[ "$(cat "/proc/$(agent_pid)/comm")" = sockhop ]
 }
 
+# capabilities KIND: numbers of those that the agent has, in order
+capabilities() {
+	local mask bit
+	mask=$(sed -n "s/^Cap$1:\t//p" "/proc/$(agent_pid)/status")
+	for bit in {0..63}; do
+		[ $((0x$mask >> bit & 1)) -eq 0 ] || echo "$bit"
+	done
+}
+
+@test "the agent keeps the capabilities that check and the man page explain, and takes a seccomp filter" {
+	local kind want
+	attached_cgroup
+	want=$("$SOCKHOP" check --json | jq -r '.checks[].check | select(startswith("CAP_"))')
+	for name in $want; do
+		grep -q "$name" "$lib_root/docs/man/sockhop-agent.8.scd"
+		sed -n "s/^#define ${name}[[:space:]]*\([0-9]*\)$/\1/p" /usr/include/linux/capability.h
+	done | sort -n >"$BATS_TEST_TMPDIR/want"
+	[ "$(wc -l <"$BATS_TEST_TMPDIR/want")" -eq "$(wc -w <<<"$want")" ]
+	for kind in Eff Prm Bnd; do
+		diff <(capabilities $kind) "$BATS_TEST_TMPDIR/want"
+	done
+	[ -z "$(capabilities Inh)$(capabilities Amb)" ]
+	grep -qx $'Seccomp:\t2' "/proc/$(agent_pid)/status"
+	grep -qx $'NoNewPrivs:\t1' "/proc/$(agent_pid)/status"
+	# it can do its work
+	pair 1
+	wait_for 20 hopping 1
+}
+
 @test "setsockopt() in a loop on a member that cannot leave costs little, and others join" {
 	attached_cgroup
 	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/flood" "$K/flood" setsockopt -s 20
