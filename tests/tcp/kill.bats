@@ -53,7 +53,7 @@ kill_agents() {
 		spawn -o "$BATS_TEST_TMPDIR/log$delay" "$SOCKHOP" run --instance "$INSTANCE" -- \
 			sh -c 'echo begun; exec "$0" "$@"' "$K/stream_check" -n 30 -s 4
 		run=$SPAWN_PID
-		wait_for 10 has "$BATS_TEST_TMPDIR/log$delay" begun
+		wait_for 30 has "$BATS_TEST_TMPDIR/log$delay" begun
 		sleep "$delay"
 		cgs=$("$SOCKHOP" status --json --instance "$INSTANCE" | jq -r '.cgroups[]?.path // empty')
 		kill -KILL "$run"
