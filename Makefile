@@ -36,7 +36,7 @@ Q        := @
 say       = @printf '  %-8s %s\n' '$1' '$@'
 endif
 
-PKGS     := libbpf libelf zlib json-c libcap-ng libseccomp libarchive libmicrohttpd ncurses
+PKGS     := libbpf libelf zlib json-c inih libcap-ng libseccomp libarchive libmicrohttpd ncurses
 ARCH     := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
 WERROR   ?= $(if $(filter-out 0 false,$(CI)),1)
 ERRORS   := $(if $(filter 1,$(WERROR)),-Werror)

@@ -207,7 +207,11 @@ struct hop_cgroup {
 	__u32 pad;
 	char path[240]; /* absolute, NUL-terminated */
 };
-enum { HOP_CG_LEAVING = 1 << 0, HOP_CG_OWNED = 1 << 1 /* made by `sockhop run`: removed at detach */ };
+enum {
+	HOP_CG_LEAVING = 1 << 0,
+	HOP_CG_OWNED = 1 << 1,	  /* made by `sockhop run`: removed at detach */
+	HOP_CG_SELECTED = 1 << 2, /* by the configuration: no path of its own is waited for */
+};
 
 /* Run-time configuration and state: the one global of the programs, pinned as `config`, mapped by user space.
  */

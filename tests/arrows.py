@@ -21,6 +21,7 @@ ROOMS = [
     "agent/check",
     "agent/relay",
     "agent/daemon",
+    "agent/config",
     "agent/view",
     "agent/program",
     "agent/instance",

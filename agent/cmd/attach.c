@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
 
-#include "attach.h"
+#include "limits.h"
+#include "configured.h"
 #include "agent/daemon/lifecycle.h"
-#include "agent/daemon/spawn.h"
 #include "agent/lib/util.h"
 
 /* What this call has added, to take it back if a later step fails. */
@@ -11,20 +11,6 @@ struct added {
 	char (*path)[PATH_MAX];
 	unsigned int n;
 };
-
-static int start_agent(const struct instance *in, struct report *r)
-{
-	int err;
-
-	if (instance_agent_alive(in, NULL)) {
-		err = instance_poke(in);
-		if (err)
-			report_add(r, NOTED_NOT_WOKEN, err, in->name);
-		return 0;
-	}
-	err = agent_spawn(in->name);
-	return !err || err == -EBUSY ? 0 : report_add(r, FAILED_AGENT_START, err, in->name);
-}
 
 static int resolve_all(const char *instance, int n, char **argv, struct added *a, struct report *r)
 {
@@ -50,8 +36,8 @@ static int attach_all(struct instance *in, const struct added *a, struct report 
 
 struct attach_args {
 	struct lifecycle_options lifecycle; /* CMD_ATTACH_OPTIONS: first */
-	const char *instance;
-	bool no_agent;
+	const char *instance, *config;
+	bool no_agent, dry_run, json;
 };
 
 /* The agent is started after all is attached; what was made for this is taken back if that fails. */
@@ -69,9 +55,24 @@ static int attach_and_start(const struct attach_args *a, const struct added *add
 		return err;
 	}
 	if (!err && !a->no_agent)
-		err = start_agent(&in, r);
+		err = lifecycle_start_agent(&in, r);
 	instance_close(&in);
 	return err;
+}
+
+/* What the file says is not said here, too. */
+static int attach_configured(const struct attach_args *a, int n)
+{
+	const struct lifecycle_options *o = &a->lifecycle;
+
+	if (n)
+		return cmd_usage_error("attach", "either --config or cgroups");
+	if (o->policy_file || o->max_connections != DEFAULT_MAX_CONNECTIONS ||
+	    o->idle_timeout != DEFAULT_IDLE_TIMEOUT || o->heartbeat != DEFAULT_HEARTBEAT)
+		return cmd_usage_error("attach", "with --config the file has the policy, limits and times");
+	if (a->dry_run)
+		return cmd_configured_show(a->config, a->instance, a->json);
+	return cmd_configured_attach(a->config, a->instance, !a->no_agent);
 }
 
 static int attach(void *args, int n, char **operand)
@@ -81,6 +82,10 @@ static int attach(void *args, int n, char **operand)
 	struct report r = {};
 	int err;
 
+	if (a->config)
+		return attach_configured(a, n);
+	if (a->dry_run || a->json)
+		return cmd_usage_error("attach", "--%s goes with --config", a->dry_run ? "dry-run" : "json");
 	if (n == 0)
 		return cmd_usage_error("attach", "which cgroup?");
 	a->lifecycle.instance = a->instance ?: INSTANCE_DEFAULT;
@@ -93,6 +98,14 @@ static int attach(void *args, int n, char **operand)
 }
 
 static const struct cmd_option options[] = {
+	CMD_CONFIG(offsetof(struct attach_args, config)),
+	{
+		.name = "dry-run",
+		.type = CMD_FLAG,
+		.offset = offsetof(struct attach_args, dry_run),
+		.help = "with --config: show what would be attached, and attach nothing",
+	},
+	CMD_JSON(offsetof(struct attach_args, json), "With *--dry-run*."),
 	CMD_ATTACH_OPTIONS,
 	{
 		.name = "no-agent",
@@ -107,13 +120,14 @@ static const struct cmd_option options[] = {
 const struct command cmd_attach = {
 	.name = "attach",
 	.summary = "put cgroups under sockhop and start the agent",
-	.operands = "CGROUP...",
+	.operands = "[CGROUP...]",
 	.completes = CMD_CGROUPS,
 	.options = options,
 	.size = sizeof(struct attach_args),
 	.text = "A CGROUP is a folder of the cgroup v2 tree, absolute or below its mount. All cgroups of an "
 		"instance share one set of maps, so connections between them hop too. Attaching again "
 		"changes nothing; attaching another cgroup adds it. A path stays attached when its cgroup is "
-		"removed and made again, as by a restart of its service.",
+		"removed and made again, as by a restart of its service. With --config a file says what is "
+		"attached, also when it appears later: sockhop.conf(5).",
 	.run = attach,
 };

@@ -102,7 +102,7 @@ struct command {
 
 extern const struct command cmd_attach, cmd_detach, cmd_run, cmd_agent, cmd_status, cmd_list, cmd_check,
 	cmd_policy, cmd_pause, cmd_resume, cmd_bugreport, cmd_relay, cmd_metrics, cmd_top, cmd_advise,
-	cmd_help, cmd_version;
+	cmd_config, cmd_reload, cmd_help, cmd_version;
 extern const struct command *const commands[]; /* ends with NULL */
 
 /* The option that nearly every command has. */
@@ -135,6 +135,12 @@ int cmd_parse(const struct command *cmd, int argc, char **argv, void *args);
 /* The exit status for a negative result of cmd_parse(). */
 int cmd_parse_status(int parsed);
 void cmd_parse_free(const struct command *cmd, void *args);
+/*
+ * Set what an option says from its text, of all types but flags and lists; a string is kept as a pointer.
+ * -EINVAL: `why` says what is wrong, and calls the option `name`.
+ */
+int cmd_value(const struct cmd_option *o, const char *name, const char *text, void *args, char *why,
+	      size_t size);
 /* The place of a verb in the command's table. */
 unsigned int cmd_verb(const struct command *cmd, const char *name);
 /* "sockhop: CMD: <message>; see `sockhop CMD --help`" on stderr; returns EXIT_USAGE. */

@@ -11,9 +11,9 @@
 
 /* In the order in which help shows them. */
 const struct command *const commands[] = {
-	&cmd_attach, &cmd_detach,    &cmd_run,	   &cmd_agent, &cmd_status,  &cmd_list,
-	&cmd_advise, &cmd_top,	     &cmd_metrics, &cmd_check, &cmd_policy,  &cmd_pause,
-	&cmd_resume, &cmd_bugreport, &cmd_relay,   &cmd_help,  &cmd_version, NULL,
+	&cmd_attach, &cmd_detach,    &cmd_reload, &cmd_config,	&cmd_run,     &cmd_agent,  &cmd_status,
+	&cmd_list,   &cmd_advise,    &cmd_top,	  &cmd_metrics, &cmd_check,   &cmd_policy, &cmd_pause,
+	&cmd_resume, &cmd_bugreport, &cmd_relay,  &cmd_help,	&cmd_version, NULL,
 };
 
 const struct command *command_find(const char *name)

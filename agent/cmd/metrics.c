@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "configured.h"
 #include "agent/instance/instance.h"
 #include "agent/lib/util.h"
 #include "agent/metrics/http.h"
@@ -73,19 +74,16 @@ static int run(const char *name, struct listener *l, int status, enum metrics_fo
 }
 
 struct metrics_args {
-	const char *instance, *where;
+	const char *instance, *where, *config;
 	bool openmetrics;
 };
 
-static int metrics_main(void *args, int n, char **operand)
+static int collect_or_serve(const struct metrics_args *a)
 {
-	const struct metrics_args *a = args;
 	struct listener l = {.fd = -1};
 	const char *why = NULL;
 	int status, err;
 
-	(void)n;
-	(void)operand;
 	if (a->where && a->openmetrics)
 		return cmd_usage_error("metrics", "with --listen the client asks for its format");
 	if (a->where && !metrics_can_serve()) {
@@ -99,6 +97,30 @@ static int metrics_main(void *args, int n, char **operand)
 		status = run(a->instance, a->where ? &l : NULL, status,
 			     a->openmetrics ? METRICS_OPENMETRICS : METRICS_TEXT);
 	listener_close(&l);
+	return status;
+}
+
+/* Instance and address are those of the file, unless they are given. */
+static int metrics_main(void *args, int n, char **operand)
+{
+	struct metrics_args a = *(const struct metrics_args *)args;
+	struct configured c = {0};
+	int status;
+
+	(void)n;
+	(void)operand;
+	if (!a.config)
+		return collect_or_serve(&a);
+	status = cmd_configured_read(a.config, a.instance, &c);
+	if (status)
+		return status;
+	a.instance = c.instance;
+	a.where = a.where ?: c.listen;
+	if (a.where)
+		status = collect_or_serve(&a);
+	else
+		status = cmd_usage_error("metrics", "%s has no listen = in [metrics]", c.config.file);
+	configured_free(&c);
 	return status;
 }
 
@@ -118,6 +140,7 @@ static const struct cmd_option options[] = {
 		.offset = offsetof(struct metrics_args, openmetrics),
 		.help = "print OpenMetrics, not the text format of Prometheus",
 	},
+	CMD_CONFIG(offsetof(struct metrics_args, config)),
 	CMD_INSTANCE(offsetof(struct metrics_args, instance)),
 	{0},
 };

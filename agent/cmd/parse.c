@@ -53,63 +53,12 @@ static int unknown_option(const struct parse *p, const char *arg, size_t len)
 		     like ?: "", like ? "'?" : "");
 }
 
-/* Seconds of a unit, 0: it is none. */
-static unsigned int unit_seconds(const char *unit)
+static int set_text(const struct parse *p, const struct cmd_option *o, const char *text)
 {
-	static const struct {
-		const char *name;
-		unsigned int seconds;
-	} units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+	char name[64], why[256];
 
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
-		if (!strcmp(unit, units[i].name))
-			return units[i].seconds;
-	return 0;
-}
-
-static bool read_number(const struct cmd_option *o, const char *text, unsigned int *out)
-{
-	unsigned long n, scale;
-	char *end;
-
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	/* strtoul() takes signs and leading blanks as well */
-	if (*text < '0' || *text > '9' || errno)
-		return false;
-	scale = o->type == CMD_SECONDS ? unit_seconds(end) : !*end;
-	if (!scale || n > o->max / scale || n * scale < o->min)
-		return false;
-	*out = n * scale;
-	return true;
-}
-
-static int set_number(const struct parse *p, const struct cmd_option *o, const char *text)
-{
-	if (read_number(o, text, (unsigned int *)(p->args + o->offset)))
-		return 0;
-	if (o->type == CMD_SECONDS)
-		return error(p, "--%s wants seconds from %u to %u (or as in 90s, 5m, 2h, 1d), not '%s'",
-			     o->name, o->min, o->max, text);
-	return error(p, "--%s wants a number from %u to %u, not '%s'", o->name, o->min, o->max, text);
-}
-
-static int set_choice(const struct parse *p, const struct cmd_option *o, const char *text)
-{
-	char all[128] = "";
-	size_t n = 0;
-
-	for (unsigned int i = 0; o->words[i]; i++) {
-		if (!strcmp(text, o->words[i])) {
-			*(unsigned int *)(p->args + o->offset) = i;
-			return 0;
-		}
-		n += snprintf(all + n, n < sizeof(all) ? sizeof(all) - n : 0, "%s%s", i ? ", " : "",
-			      o->words[i]);
-	}
-	if (!o->words[1])
-		return error(p, "--%s %s: only %s is known", o->name, text, all);
-	return error(p, "--%s %s: it is one of %s", o->name, text, all);
+	snprintf(name, sizeof(name), "--%s", o->name);
+	return cmd_value(o, name, text, p->args, why, sizeof(why)) ? error(p, "%s", why) : 0;
 }
 
 static int add_word(const struct parse *p, const struct cmd_option *o, const char *text)
@@ -132,13 +81,10 @@ static int set_value(struct parse *p, const struct cmd_option *o, const char *va
 		*(bool *)(p->args + o->offset) = true;
 		return 0;
 	case CMD_STRING:
-		*(const char **)(p->args + o->offset) = value;
-		return 0;
 	case CMD_NUMBER:
 	case CMD_SECONDS:
-		return set_number(p, o, value);
 	case CMD_CHOICE:
-		return set_choice(p, o, value);
+		return set_text(p, o, value);
 	case CMD_LIST:
 		return add_word(p, o, value);
 	}

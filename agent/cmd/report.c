@@ -49,6 +49,17 @@ static const struct wording wordings[] = {
 	{NOTED_OBSERVES, ANY, WARNING,
 	 "instance '{object}' only observes: nobody joins until it is detached and attached again"},
 	{FAILED_POLICY_FILE, ANY, EXIT_FAIL, "{object}"},
+	{FAILED_CONFIG, ANY, EXIT_FAIL, "{object}"},
+	{FAILED_NO_CONFIG, ANY, EXIT_FAIL,
+	 "instance '{object}' was attached without a configuration file: `sockhop attach --config NAME` "
+	 "gives "
+	 "it one"},
+	{FAILED_RECORD, ANY, BY_ERROR,
+	 "cannot note the configuration of instance '{object}' in /run/sockhop: {error}"},
+	{NOTED_FIXED, ANY, WARNING,
+	 "{detail} of instance '{object}' is fixed when it is made: the new one counts after a detach and an "
+	 "attach"},
+	{NOTED_UNSELECTED, ANY, INFO, "{object} is no longer configured: detached"},
 	{NOTED_NOT_WOKEN, ANY, WARNING, "cannot wake the agent of '{object}': {error}"},
 	{FAILED_SWITCHES, EOPNOTSUPP, BY_ERROR,
 	 FORCE_ENV

@@ -6,7 +6,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
-#include "attach.h"
+#include "limits.h"
 #include "agent/daemon/agent.h"
 #include "agent/daemon/lifecycle.h"
 #include "agent/daemon/spawn.h"

@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "configured.h"
+#include "agent/config/record.h"
 #include "agent/instance/instance.h"
 #include "agent/lib/util.h"
 #include "agent/relay/state.h"
@@ -10,6 +12,7 @@
 
 static const struct output_column record[] = {
 	{"/instance", "instance", OUTPUT_TEXT},
+	{"/configuration/file", "configured by", OUTPUT_TEXT},
 	{"/state", "state", OUTPUT_TEXT},
 	{"/since", "since", OUTPUT_TEXT},
 	{"/uptime", "for", OUTPUT_SECONDS},
@@ -51,6 +54,10 @@ static const struct output_column record[] = {
 };
 static const struct output_column cgroup_columns[] = {
 	{"/path", "CGROUP", OUTPUT_TEXT}, {"/id", "ID", OUTPUT_COUNT}, {"/state", "STATE", OUTPUT_TEXT}, {0}};
+static const struct output_column selector_columns[] = {{"/selector", "SELECTOR", OUTPUT_TEXT},
+							{"/cgroup", "CGROUP", OUTPUT_TEXT},
+							{"/state", "STATE", OUTPUT_TEXT},
+							{0}};
 static const struct output_column pass_columns[] = {
 	{"/netns", "NETNS", OUTPUT_COUNT},	   {"/name", "NAME", OUTPUT_TEXT},
 	{"/age", "LAST PASS AGO", OUTPUT_SECONDS}, {"/state", "STATE", OUTPUT_TEXT},
@@ -98,6 +105,7 @@ static const struct output_section others_view[] = {
 static const struct output_section view[] = {
 	{OUTPUT_RECORD, NULL, NULL, record},
 	{OUTPUT_TABLE, "/cgroups", "attached cgroups", cgroup_columns},
+	{OUTPUT_TABLE, "/selectors", "configured", selector_columns},
 	{OUTPUT_TABLE, "/passes", "network namespaces and their last passes", pass_columns},
 	{OUTPUT_TABLE, "/stay_reasons", "why messages stayed on TCP", reason_columns},
 	{OUTPUT_TABLE, "/why_not", "why ends are no members (times counted)", reason_columns},
@@ -117,6 +125,16 @@ static void add_relays(json_object *o, struct report *r)
 	if (err)
 		report_add(r, NOTED_READ, err, "the running relays");
 	json_object_object_add(o, "relays", list ?: json_object_new_array());
+}
+
+/* What the configuration in force selects; nothing without one. */
+static void add_configuration(json_object *o, const struct instance *in)
+{
+	struct config c = {0};
+	int err = record_read(in->name, NULL, &c, NULL);
+
+	configured_add(o, err ? NULL : &c, in);
+	config_free(&c);
 }
 
 struct status_args {
@@ -141,6 +159,7 @@ static int show_status(void *args, int n, char **operand)
 	json_object_object_add(o, "attached", json_object_new_boolean(status == EXIT_OK));
 	json_object_object_add(o, "instance", output_string(shown, strlen(shown)));
 	if (status == EXIT_OK) {
+		add_configuration(o, &in);
 		status_instance(o, &in, &r);
 		instance_close(&in);
 	}

@@ -12,6 +12,7 @@
 #include <bpf/libbpf.h>
 
 #include "agent.h"
+#include "find.h"
 #include "follow.h"
 #include "pass.h"
 #include "plan.h"
@@ -30,7 +31,7 @@
 #include "bpf/hop.h"
 
 /* What an event of the epoll descriptor is about (data.u32). */
-enum { SOURCE_EVENTS, SOURCE_STUCK, SOURCE_FOLLOW, SOURCE_EXTRA };
+enum { SOURCE_EVENTS, SOURCE_STUCK, SOURCE_FOLLOW, SOURCE_FIND, SOURCE_EXTRA };
 
 struct agent {
 	struct instance in;
@@ -44,6 +45,7 @@ struct agent {
 	struct walks walks; /* namespaces that do not come back from a pass */
 	struct sweep sweep;
 	struct follow follow;
+	struct find find;
 	struct plan plan;
 };
 
@@ -83,6 +85,7 @@ static void take_events(struct agent *a)
 		guard_started(&a->guard);
 		plan_changed(&a->plan, now_ns());
 		follow_soon(&a->follow);
+		find_poked(&a->find);
 	}
 	a->pokes = pokes;
 }
@@ -225,8 +228,25 @@ static void follow_start(struct agent *a)
 {
 	int err = follow_open(&a->follow, a->epoll_fd, SOURCE_FOLLOW);
 
+	if (!err)
+		err = find_open(&a->find, a->epoll_fd, SOURCE_FIND);
 	if (err)
 		fail(a, "watching for cgroups", err);
+}
+
+/* What the configuration selects. */
+static void find(struct agent *a)
+{
+	int ret = find_look(&a->find, &a->in);
+
+	if (ret < 0) {
+		fail(a, "looking for what is configured", ret);
+		return;
+	}
+	if (ret & FIND_ATTACHED)
+		plan_all(&a->plan, now_ns());
+	if (ret)
+		follow_soon(&a->follow);
 }
 
 static void follow(struct agent *a)
@@ -259,6 +279,7 @@ static int work(struct agent *a)
 
 	if (guard_work(&a->guard, &a->in, a->veto))
 		plan_all(&a->plan, now_ns());
+	find(a);
 	follow(a);
 	while (!err) {
 		switch (plan_job(&a->plan, now_ns())) {
@@ -290,6 +311,9 @@ static int handle(struct agent *a, int source, int (*extra)(void *arg), void *ar
 	case SOURCE_FOLLOW:
 		follow_readable(&a->follow);
 		return 0;
+	case SOURCE_FIND:
+		find_readable(&a->find);
+		return 0;
 	default:
 		return extra(arg);
 	}
@@ -312,7 +336,7 @@ static int timeout_ms(const struct agent *a)
 		guard = due <= now ? 0 : (int)((due - now) / 1000000) + 1;
 	if (plan < 0 || (guard >= 0 && guard < plan))
 		plan = guard;
-	return follow_timeout_ms(&a->follow, now, plan);
+	return find_timeout_ms(&a->find, now, follow_timeout_ms(&a->follow, now, plan));
 }
 
 int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
@@ -367,7 +391,7 @@ int agent_new(struct agent **out, const char *instance)
 
 	if (!a)
 		return -ENOMEM;
-	a->lock_fd = a->epoll_fd = a->follow.fd = -1;
+	a->lock_fd = a->epoll_fd = a->follow.fd = a->find.fd = -1;
 	err = instance_open(&a->in, instance, 0);
 	if (err) {
 		free(a);
@@ -401,6 +425,7 @@ void agent_free(struct agent *a)
 	walks_free(&a->walks);
 	sweep_free(&a->sweep);
 	follow_close(&a->follow);
+	find_close(&a->find);
 	util__close(&a->epoll_fd);
 	util__close(&a->lock_fd);
 	instance_close(&a->in);

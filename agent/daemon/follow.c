@@ -74,7 +74,7 @@ bool follow_names(const char *path, const char *name)
 
 static bool is_followed(const struct hop_cgroup *cg)
 {
-	return !(cg->flags & (HOP_CG_LEAVING | HOP_CG_OWNED));
+	return !(cg->flags & (HOP_CG_LEAVING | HOP_CG_OWNED | HOP_CG_SELECTED));
 }
 
 /* `sockhop run` made it and sees to its end itself. */

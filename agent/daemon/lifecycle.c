@@ -6,6 +6,7 @@
 #include "lifecycle.h"
 #include "pass.h"
 #include "spawn.h"
+#include "agent/config/record.h"
 #include "agent/instance/attach.h"
 #include "agent/lib/report.h"
 #include "agent/lib/util.h"
@@ -88,6 +89,7 @@ static int open_or_make(struct instance *in, const struct lifecycle_options *o,
 		if (err)
 			return err;
 		*created = true;
+		record_remove(o->instance); /* of one whose pins were removed by other means */
 		err = instance_open(in, o->instance, INSTANCE_LOCK);
 	}
 	return err ? report_add(r, FAILED_OPEN, err, o->instance) : 0;
@@ -95,16 +97,19 @@ static int open_or_make(struct instance *in, const struct lifecycle_options *o,
 
 int lifecycle_open(struct instance *in, const struct lifecycle_options *o, bool *created, struct report *r)
 {
-	_cleanup_free_ struct hop_policy *policy = o->policy_file ? calloc(1, sizeof(*policy)) : NULL;
+	bool given = o->policy_file || o->policy;
+	_cleanup_free_ struct hop_policy *policy = given ? calloc(1, sizeof(*policy)) : NULL;
 	_cleanup_close_ int lock = -1;
 	int err;
 
 	*created = false;
-	if (o->policy_file && !policy)
+	if (given && !policy)
 		return -ENOMEM;
 	if (!name_ok(o->instance))
 		return report_add(r, FAILED_NAME, -EINVAL, o->instance);
-	err = policy ? read_policy(o, policy, r) : 0;
+	if (o->policy)
+		*policy = *o->policy;
+	err = o->policy_file ? read_policy(o, policy, r) : 0;
 	if (err)
 		return err;
 	err = bpffs_mount();
@@ -187,10 +192,26 @@ int lifecycle_attach(struct instance *in, const char *path, __u32 flags, struct 
 		report_add(r, NOTED_ATTACH_WAITS, 0, path);
 		return 0;
 	}
+	if ((err == -ENOENT || err == -ENODEV) && flags & HOP_CG_SELECTED)
+		return 0;
 	if (err && err != -EALREADY)
 		return report_refused(path, err, r);
 	report_add(r, err ? NOTED_ATTACHED_ALREADY : NOTED_ATTACHED, 0, path);
 	return 0;
+}
+
+int lifecycle_start_agent(const struct instance *in, struct report *r)
+{
+	int err;
+
+	if (instance_agent_alive(in, NULL)) {
+		err = instance_poke(in);
+		if (err)
+			report_add(r, NOTED_NOT_WOKEN, err, in->name);
+		return 0;
+	}
+	err = agent_spawn(in->name);
+	return !err || err == -EBUSY ? 0 : report_add(r, FAILED_AGENT_START, err, in->name);
 }
 
 static int move_pid(pid_t pid, void *parent)
@@ -299,6 +320,7 @@ int lifecycle_detach_all(struct instance *in, unsigned int timeout_ms, struct re
 	int left, err;
 
 	memcpy(name, in->name, sizeof(name));
+	record_remove(name);
 	/* from here on nothing registers, joins or hops; it never goes back to 0 */
 	__atomic_store_n(&in->config->draining, 1, __ATOMIC_SEQ_CST);
 	err = agent_stop(in, AGENT_STOP_MS);

@@ -11,7 +11,8 @@
 
 struct lifecycle_options {
 	const char *instance;
-	const char *policy_file; /* NULL: none */
+	const char *policy_file;	 /* NULL: none */
+	const struct hop_policy *policy; /* instead of a file; NULL: none */
 	unsigned int max_connections;
 	unsigned int idle_timeout; /* seconds; see load_options.idle_s */
 	unsigned int heartbeat;	   /* seconds; see load_options.heartbeat_s */
@@ -27,11 +28,17 @@ struct lifecycle_options {
  */
 int lifecycle_open(struct instance *in, const struct lifecycle_options *o, bool *created, struct report *r);
 
-/* Attach to one resolved cgroup. 0 also when it is attached already, or waits (enum cgroup_state). */
+/*
+ * Attach to one resolved cgroup. 0 also when it is attached already, or waits (enum cgroup_state); with
+ * HOP_CG_SELECTED also when it has gone.
+ */
 int lifecycle_attach(struct instance *in, const char *path, __u32 flags, struct report *r);
 
 /* Resolve an operator's argument: a cgroup that exists, or one that this instance waits for. */
 int lifecycle_resolve(const char *instance, const char *arg, char *path, size_t size, struct report *r);
+
+/* Start the agent in the background; wake it where it runs. */
+int lifecycle_start_agent(const struct instance *in, struct report *r);
 
 /*
  * Take the whole instance out: no new members, everyone leaves, pins go. The instance is closed. What could

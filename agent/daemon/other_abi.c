@@ -13,6 +13,7 @@
 
 #include "other_abi.h"
 #include "spawn.h"
+#include "agent/config/record.h"
 #include "agent/instance/create.h"
 #include "agent/instance/instance.h"
 #include "agent/instance/walk.h"
@@ -145,5 +146,7 @@ int other_abi_detach(const char *name, unsigned int timeout_ms)
 	if (left && !strstr(name, "-draining-"))
 		err = instance_set_aside(name, aside, sizeof(aside));
 	instance_close(&in);
+	if (!left && !err)
+		record_remove(name);
 	return left ?: err ?: instance_remove(name);
 }

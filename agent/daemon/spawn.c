@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -129,6 +130,40 @@ int agent_spawn(const char *instance)
 	}
 	close(p[0]);
 	return err;
+}
+
+/* How it tells a child where to log. */
+#define SYSLOG_ENV "SOCKHOP_AGENT_SYSLOG"
+
+int agent_spawn_reload(const char *instance, bool syslog)
+{
+	pid_t pid = fork();
+	sigset_t none;
+
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		/* twice, so that it is not the agent's child */
+		if (fork())
+			_exit(0);
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		syscall(SYS_close_range, 3u, ~0u, 0u);
+		if (syslog)
+			setenv(SYSLOG_ENV, "1", 1);
+		execl("/proc/self/exe", "sockhop", "reload", "--instance", instance, NULL);
+		_exit(1);
+	}
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	return 0;
+}
+
+void agent_log_as_parent(void)
+{
+	if (getenv(SYSLOG_ENV))
+		log_to_syslog();
+	unsetenv(SYSLOG_ENV);
 }
 
 int agent_stop(const struct instance *in, unsigned int timeout)

@@ -35,6 +35,13 @@ int agent_ready_fd(void);
 void agent_report_ready(int fd, int err);
 
 /*
+ * Start `sockhop reload` of this instance, and do not wait for it. Where the agent logs to syslog so does
+ * that, which finds out by agent_log_as_parent(). 0 or -errno.
+ */
+int agent_spawn_reload(const char *instance, bool syslog);
+void agent_log_as_parent(void);
+
+/*
  * Let the agent of a draining instance end, and wait for it; 0 also when there was none. It is woken, finds
  * the instance draining and lets go of its lock; a mere agent does that with its last breath. -ETIMEDOUT: it
  * has not within timeout_ms.

@@ -306,6 +306,22 @@ int instance_attach_again(struct instance *in, const char *path)
 	return err;
 }
 
+int instance_attach_found(struct instance *in, const char *path)
+{
+	__u64 id;
+	int err = cgroup_id(path, &id);
+
+	if (err)
+		return err;
+	if (instance_each_cgroup(in, covers, (void *)path))
+		return -EALREADY;
+	look_for_others(in, path);
+	err = attach_at(in, path, id, HOP_CG_SELECTED);
+	if (!err)
+		collect(in, path, COLLECT_AGAIN_NS, NULL);
+	return err;
+}
+
 int instance_mark_leaving(struct instance *in, __u64 id)
 {
 	struct hop_cgroup cg;

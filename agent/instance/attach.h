@@ -10,13 +10,17 @@ struct netns_list;
 /*
  * Attach the open instance to the cgroup at `path` (absolute, resolved) and let older connections in it
  * become candidates; not those of the network namespaces that are added to `blocked` (may be NULL).
- * -EALREADY: it is attached there or to an ancestor already. One that is leaving stays. flags: HOP_CG_OWNED.
- * Entries of cgroups that had this path and were removed are retired: instance_tidy() ends them.
+ * -EALREADY: it is attached there or to an ancestor already. One that is leaving stays. flags: HOP_CG_OWNED,
+ * or HOP_CG_SELECTED. Entries of cgroups that had this path and were removed are retired: instance_tidy()
+ * ends them.
  */
 int instance_attach(struct instance *in, const char *path, __u32 flags, struct netns_list *blocked);
 
 /* The same for the cgroup that is at a followed path now, whether or not an ancestor is attached, too. */
 int instance_attach_again(struct instance *in, const char *path);
+
+/* The same for a cgroup that a configuration selects, found by the agent. -EALREADY as instance_attach(). */
+int instance_attach_found(struct instance *in, const char *path);
 
 /*
  * Drop what is left of a cgroup that was removed: its links, and if nobody waits for its path its entry.

@@ -359,7 +359,7 @@ enum cgroup_state instance_cgroup_state(__u64 id, const struct hop_cgroup *cg)
 {
 	if (!cgroup_gone(id, cg))
 		return cg->flags & HOP_CG_LEAVING ? CGROUP_DRAINING : CGROUP_ATTACHED;
-	return cg->flags & (HOP_CG_LEAVING | HOP_CG_OWNED) ? CGROUP_GONE : CGROUP_WAITING;
+	return cg->flags & (HOP_CG_LEAVING | HOP_CG_OWNED | HOP_CG_SELECTED) ? CGROUP_GONE : CGROUP_WAITING;
 }
 
 const char *cgroup_state_name(enum cgroup_state state)

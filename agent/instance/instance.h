@@ -132,7 +132,9 @@ enum cgroup_state {
 	CGROUP_ATTACHED,
 	CGROUP_DRAINING, /* its detach is under way, or was given up */
 	CGROUP_WAITING,	 /* it was removed; the next one at its path is attached */
-	CGROUP_GONE,	 /* it was removed, and nobody waits: `sockhop run` made it, or it was left before */
+	/* it was removed, and nobody waits: `sockhop run` made it, it was left before, or a selector finds
+	 * the next one */
+	CGROUP_GONE,
 };
 enum cgroup_state instance_cgroup_state(__u64 id, const struct hop_cgroup *cg);
 /* As `status` shows it. */

@@ -21,6 +21,12 @@ enum failure_kind {
 	NOTED_NOT_WOKEN, /* its agent */
 	/* policy files; the object is the message of policy_parse_file() */
 	FAILED_POLICY_FILE,
+	/* configuration files; the object is the message of config_parse_file() */
+	FAILED_CONFIG,
+	FAILED_NO_CONFIG, /* the instance, like the next two; the detail of a limit is its name */
+	FAILED_RECORD,
+	NOTED_FIXED,
+	NOTED_UNSELECTED, /* a path */
 	/* making an instance */
 	FAILED_SWITCHES, /* the value of SOCKHOP_TEST_FORCE */
 	NOTED_SWITCHES,	 /* their names */

@@ -39,7 +39,7 @@ static void name_tcp(struct listener *l)
 	snprintf(l->name, sizeof(l->name), "http://%s/metrics", text);
 }
 
-static int open_tcp(const char *where, struct listener *l, const char **why)
+static int parse_tcp(const char *where, struct relay_addr *a, const char **why)
 {
 	const struct addrinfo hints = {
 		.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
@@ -47,7 +47,6 @@ static int open_tcp(const char *where, struct listener *l, const char **why)
 	};
 	char host[128], port[16];
 	struct addrinfo *found;
-	struct relay_addr a;
 	int err = relay_addr_split(where, host, sizeof(host), port, sizeof(port), why);
 
 	if (err)
@@ -61,14 +60,32 @@ static int open_tcp(const char *where, struct listener *l, const char **why)
 		*why = "it is no numeric address and port";
 		return -EINVAL;
 	}
-	memcpy(&a.ss, found->ai_addr, found->ai_addrlen);
-	a.len = found->ai_addrlen;
+	memcpy(&a->ss, found->ai_addr, found->ai_addrlen);
+	a->len = found->ai_addrlen;
 	freeaddrinfo(found);
+	return 0;
+}
+
+static int open_tcp(const char *where, struct listener *l, const char **why)
+{
+	struct relay_addr a;
+	int err = parse_tcp(where, &a, why);
+
+	if (err)
+		return err;
 	snprintf(l->name, sizeof(l->name), "%s", where);
 	err = listen_on(l, &a);
 	if (!err)
 		name_tcp(l);
 	return err;
+}
+
+static int check_unix(const char *path, const char **why)
+{
+	if (*path == '/' && strlen(path) < sizeof(((struct sockaddr_un *)0)->sun_path))
+		return 0;
+	*why = "a Unix socket wants an absolute path of less than 108 bytes";
+	return -EINVAL;
 }
 
 /* A socket file that a process which was killed has left? */
@@ -85,13 +102,11 @@ static int open_unix(const char *path, struct listener *l, const char **why)
 {
 	struct relay_addr a = {.len = sizeof(struct sockaddr_un)};
 	struct sockaddr_un *un = (void *)&a.ss;
+	int err = check_unix(path, why);
 	mode_t old;
-	int err;
 
-	if (*path != '/' || strlen(path) >= sizeof(un->sun_path)) {
-		*why = "a Unix socket wants an absolute path of less than 108 bytes";
-		return -EINVAL;
-	}
+	if (err)
+		return err;
 	un->sun_family = AF_UNIX;
 	strcpy(un->sun_path, path);
 	snprintf(l->name, sizeof(l->name), "unix:%s", path);
@@ -148,6 +163,15 @@ int listener_open(const char *where, struct listener *l, const char **why)
 	else
 		*l = out;
 	return err;
+}
+
+int listener_check(const char *where, const char **why)
+{
+	struct relay_addr a;
+
+	if (!strcmp(where, "fd"))
+		return 0;
+	return strncmp(where, "unix:", 5) ? parse_tcp(where, &a, why) : check_unix(where + 5, why);
 }
 
 void listener_close(struct listener *l)

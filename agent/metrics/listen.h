@@ -19,6 +19,8 @@ struct listener {
  * replaced.
  */
 int listener_open(const char *where, struct listener *l, const char **why);
+/* Is it one of these? 0, or -EINVAL. */
+int listener_check(const char *where, const char **why);
 void listener_close(struct listener *l);
 
 #endif

@@ -3,20 +3,23 @@
 
 # generated: completion
 
-_sockhop_commands="attach detach run agent status list advise top metrics check policy pause resume report relay help version"
+_sockhop_commands="attach detach reload config run agent status list advise top metrics check policy pause resume report relay help version"
 
 # COMMAND or COMMAND:VERB: its options
 _sockhop_options() {
 	case $1 in
-	attach) echo "--policy --max-connections --idle-timeout --heartbeat --observe --no-agent --instance --verbose --help" ;;
+	attach) echo "--config --dry-run --json --policy --max-connections --idle-timeout --heartbeat --observe --no-agent --instance --verbose --help" ;;
 	detach) echo "--all --timeout --instance --verbose --help" ;;
+	reload) echo "--instance --verbose --help" ;;
+	config:check) echo "--verbose --help" ;;
+	config) echo "--verbose --help" ;;
 	run) echo "--policy --max-connections --idle-timeout --heartbeat --observe --instance --verbose --help" ;;
-	agent) echo "--instance --verbose --help" ;;
+	agent) echo "--config --instance --verbose --help" ;;
 	status) echo "--json --instance --verbose --help" ;;
 	list) echo "--json --all --columns --watch --instance --verbose --help" ;;
 	advise) echo "--json --instance --verbose --help" ;;
 	top) echo "--view --sort --filter --delay --batch --count --instance --verbose --help" ;;
-	metrics) echo "--listen --openmetrics --instance --verbose --help" ;;
+	metrics) echo "--listen --openmetrics --config --instance --verbose --help" ;;
 	check) echo "--json --instance --verbose --help" ;;
 	policy:show) echo "--json --instance --verbose --help" ;;
 	policy:set) echo "--instance --verbose --help" ;;
@@ -37,6 +40,7 @@ _sockhop_options() {
 # COMMAND: its verbs
 _sockhop_verbs() {
 	case $1 in
+	config) echo "check" ;;
 	policy) echo "show set add del" ;;
 	relay) echo "pair forward" ;;
 	esac
@@ -45,6 +49,7 @@ _sockhop_verbs() {
 # COMMAND:OPTION: what its value is; false where it has none
 _sockhop_value() {
 	case $1 in
+	attach:--config) echo "files" ;;
 	attach:--policy) echo "files" ;;
 	attach:--max-connections) echo "nothing" ;;
 	attach:--idle-timeout) echo "nothing" ;;
@@ -52,11 +57,13 @@ _sockhop_value() {
 	attach:--instance) echo "instances" ;;
 	detach:--timeout) echo "nothing" ;;
 	detach:--instance) echo "instances" ;;
+	reload:--instance) echo "instances" ;;
 	run:--policy) echo "files" ;;
 	run:--max-connections) echo "nothing" ;;
 	run:--idle-timeout) echo "nothing" ;;
 	run:--heartbeat) echo "nothing" ;;
 	run:--instance) echo "instances" ;;
+	agent:--config) echo "files" ;;
 	agent:--instance) echo "instances" ;;
 	status:--instance) echo "instances" ;;
 	list:--columns) echo "nothing" ;;
@@ -70,6 +77,7 @@ _sockhop_value() {
 	top:--count) echo "nothing" ;;
 	top:--instance) echo "instances" ;;
 	metrics:--listen) echo "nothing" ;;
+	metrics:--config) echo "files" ;;
 	metrics:--instance) echo "instances" ;;
 	check:--instance) echo "instances" ;;
 	policy:--at) echo "nothing" ;;
@@ -98,6 +106,7 @@ _sockhop_operands() {
 	case $1 in
 	attach) echo cgroups ;;
 	detach) echo cgroups ;;
+	config:check) echo files ;;
 	run) echo programs ;;
 	policy:set) echo files ;;
 	report) echo files ;;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* attach.h: the options that `attach` and `run` share, for arguments that begin with lifecycle_options. */
-#ifndef SOCKHOP_CMD_ATTACH_H
-#define SOCKHOP_CMD_ATTACH_H
+/* limits.h: the options that `attach` and `run` share, for arguments that begin with lifecycle_options; and
+ * configuration files. */
+#ifndef SOCKHOP_CMD_LIMITS_H
+#define SOCKHOP_CMD_LIMITS_H
 
 #include "cmd.h"
 #include "agent/daemon/lifecycle.h"

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * runtime.h: names of containers and pods, from files that their runtimes keep. Read only: no runtime is
+ * asked, none need be running.
+ *
+ *   docker         /var/lib/docker/containers/ID/config.v2.json, "Name"
+ *   podman, cri-o  /var/lib/containers/storage/{overlay,vfs}-containers/containers.json: "id" and "names";
+ * that of root only lxc            the name of the cgroup pods           the kubelet's
+ * /var/log/pods/NAMESPACE_NAME_UID
+ *
+ * Of containerd no file has names in a form that can be read (they are in its database), so by id only.
+ */
+#ifndef SOCKHOP_CONFIG_RUNTIME_H
+#define SOCKHOP_CONFIG_RUNTIME_H
+
+#include <stddef.h>
+
+#include "selector.h"
+
+struct who;
+
+/* The functions of struct selector_names; arg is what stands for "/", NULL or "" for itself. */
+void runtime_container(const struct who *who, char *buf, size_t size, void *root);
+void runtime_pod(const char *uid, char *buf, size_t size, void *root);
+
+/* Those of this host. */
+extern const struct selector_names runtime_names;
+
+#endif
