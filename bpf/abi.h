@@ -297,6 +297,7 @@ enum hop_say {
 	HOP_SAY_JOIN = 1 << 0,	/* it could not join for a passing reason */
 	HOP_SAY_LEAVE = 1 << 1, /* it, or its peer, could not leave yet, or is to be settled */
 	HOP_SAY_HELD = 1 << 2,	/* it is held back until hold_ns */
+	HOP_SAY_ASK = 1 << 3,	/* it has a question in map `translations` */
 };
 struct hop_said {
 	__u32 say, pad; /* enum hop_say */
@@ -369,6 +370,25 @@ struct hop_tuple {
 	__u8 local[16], peer[16];
 	__u16 lport, rport;
 };
+
+/*
+ * The two ends of a pair lie in one network namespace and their addresses do not mirror: netfilter may have
+ * translated the one's into the other's (REDIRECT, DNAT, SNAT). Map `translations`, keyed by the derived key
+ * of the end that asks. That end writes the question under its own socket lock, the agent the same with the
+ * answer of connection tracking. An answer counts for exactly this question, and once.
+ *
+ * A freed element may be used again while somebody reads it. So a good answer is the asker's own cookie,
+ * which is in no other end's.
+ */
+struct hop_translation {
+	__u64 answer; /* 0: none yet; HOP_TRANSLATION_NONE: there is no such translation; `cookie`: there is
+		       */
+	__u64 cookie, peer_cookie;
+	struct hop_key peer_key;
+	struct hop_tuple tuple, peer; /* of the end that asks, and of the other one as that sees it */
+	__u32 netns;		      /* inode number of the namespace of both */
+};
+#define HOP_TRANSLATION_NONE (~0ull)
 
 /* One line of `list`, a record per socket: what hop_show_tcp writes with bpf_seq_write() and hop_show_end
  * answers. */

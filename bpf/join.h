@@ -8,6 +8,7 @@
 
 #include "callback.h"
 #include "pair.h"
+#include "translation.h"
 
 /* The record of the other end, if there is exactly one that mirrors us and it is still the one we know. */
 static __always_inline struct hop_end *peer_of(struct hop_sock *st)
@@ -43,7 +44,10 @@ static __always_inline __u32 tcp_peer(struct hop_sock *st, struct hop_end *peer,
 	return HOP_WHY_NONE;
 }
 
-/* Is this really the other end of our connection? A key alone can be forged (TCP_REPAIR). */
+/*
+ * Is this really the other end of our connection? A key alone can be forged (TCP_REPAIR).
+ * HOP_WHY_UNCONFIRMED: all is right but the addresses, which translation() must settle.
+ */
 static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
 					 struct hop_end *peer)
 {
@@ -51,6 +55,7 @@ static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *s
 	struct hop_tuple a, b;
 	struct tcp_sock *ptp;
 	struct hop_via via;
+	bool mirrors = true;
 	__u32 why;
 
 	if (self->dup || peer->dup)
@@ -68,7 +73,8 @@ static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *s
 	if (self->net == via.net) {
 		sock_tuple(sk, &a);
 		sock_tuple(psk, &b);
-		if (!tuple_mirrors(&a, &b))
+		mirrors = tuple_mirrors(&a, &b);
+		if (!mirrors && st->relay)
 			return HOP_WHY_ADDRESS;
 	} else if (self->userns != via.userns) {
 		/* the only ones who can forge a key across namespaces are masters of another user namespace
@@ -78,7 +84,7 @@ static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *s
 	/* The connection must have moved on since it registered, with both ends still in step. */
 	if (tp->snd_una == st->reg_una && tp->rcv_nxt == st->reg_rcv)
 		return HOP_WHY_IDLE;
-	return HOP_WHY_NONE;
+	return mirrors ? HOP_WHY_NONE : HOP_WHY_UNCONFIRMED;
 }
 
 /* What the agent says of the program(s) that hold the socket. */
@@ -114,7 +120,7 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 	if (peer->state == HOP_MEMBER && !(peer->flags & HOP_END_COLLAPSED) != !st->relay)
 		return HOP_WHY_PEER;
 	why = cross_check(tp, st, self, peer);
-	if (why)
+	if (why && why != HOP_WHY_UNCONFIRMED)
 		return why;
 	if (policy_action(peer->sk) == HOP_ACTION_NEVER || program_veto(peer) ||
 	    sock_unfit(peer->sk, hop_in(peer->state)))
@@ -123,6 +129,10 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 		return HOP_WHY_FULL;
 	if (sock_sleepers(sk))
 		return HOP_WHY_SLEEPER;
+	/* last, so that an answer is used up by the join that it is for */
+	why = why ? translation(st, self, peer) : HOP_WHY_NONE;
+	if (why)
+		return why;
 	return cfg.observe ? HOP_WHY_OBSERVED : HOP_WHY_NONE;
 }
 
@@ -130,7 +140,7 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 static __always_inline bool passing(__u32 why)
 {
 	return why == HOP_WHY_SLEEPER || why == HOP_WHY_NO_FILE || why == HOP_WHY_IDLE ||
-	       why == HOP_WHY_UNVETTED || why == HOP_WHY_IN_FLIGHT;
+	       why == HOP_WHY_UNVETTED || why == HOP_WHY_IN_FLIGHT || why == HOP_WHY_UNCONFIRMED;
 }
 
 /* What the agent finds in a program that runs, and that stays true as long as it does. */
@@ -184,7 +194,7 @@ static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, s
 	if (why == HOP_WHY_PEER)
 		soon = peer && peer->state == HOP_CANDIDATE && !is_veto(program_veto(peer));
 	if (soon && ++st->tries < HOP_TRIES) {
-		st->say |= HOP_SAY_JOIN;
+		st->say |= HOP_SAY_JOIN | (why == HOP_WHY_UNCONFIRMED ? HOP_SAY_ASK : 0);
 		return;
 	}
 	if (why == HOP_WHY_PEER)

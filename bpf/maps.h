@@ -100,6 +100,15 @@ struct {
 	__type(value, struct hop_collapse);
 } collapse SEC(".maps") __weak;
 
+/* Questions about translated addresses, by the derived key of the end that asks. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 131072);
+	__type(key, struct hop_key);
+	__type(value, struct hop_translation);
+} translations SEC(".maps") __weak;
+
 /* The sockets of relays that collapse. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

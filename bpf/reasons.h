@@ -71,7 +71,8 @@ enum hop_stay {
 	X(MPTCP, "mptcp", "it is an MPTCP subflow")                                                         \
 	X(DUPLICATE, "duplicate-key", "a second socket claims the same sequence numbers")                   \
 	X(SEQUENCE, "sequence", "the sequence numbers of the two ends do not agree")                        \
-	X(ADDRESS, "address", "the addresses of the two ends do not mirror within one network namespace")   \
+	X(ADDRESS, "address",                                                                               \
+	  "the addresses of the two ends do not mirror, and connection tracking knows no translation")      \
 	X(IDLE, "idle", "no traffic for a while")                                                           \
 	X(POLICY, "policy", "a policy rule says never")                                                     \
 	X(SPLICE, "splice-capable",                                                                         \
@@ -101,7 +102,9 @@ enum hop_stay {
 	X(BROKEN, "broken", "a segment could not be handed over: the connection is reset")                  \
 	X(IN_FLIGHT, "in-flight", "a hop of its socket's last connection is in flight; it is tried again")  \
 	X(SPLICES, "splices", "its program has spliced from it: a later refusal would be an error")         \
-	X(OBSERVED, "observed", "it would join, but the instance only observes (attach --observe)")
+	X(OBSERVED, "observed", "it would join, but the instance only observes (attach --observe)")         \
+	X(UNCONFIRMED, "unconfirmed",                                                                       \
+	  "its addresses are translated, and connection tracking has not been asked about it yet")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,

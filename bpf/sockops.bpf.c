@@ -9,6 +9,7 @@
  */
 #include "callback.h"
 #include "pair.h"
+#include "translation.h"
 #include "window.h"
 
 void *bpf_cast_to_kern_ctx(void *) __ksym __weak;
@@ -175,6 +176,7 @@ static __always_inline void on_close(struct hop_sock *st, struct hop_end *self)
 	end_move(st, self, HOP_CLOSED, st->why);
 	if (self) {
 		bpf_map_delete_elem(&ends, &st->self);
+		translation_over(&st->self);
 		if (st->relay) /* the relay does so, too, unless it was killed */
 			bpf_map_delete_elem(&collapse, &st->self);
 	}

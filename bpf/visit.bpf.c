@@ -114,6 +114,7 @@ static __always_inline bool unregister(struct tcp_sock *tp, struct hop_sock *st,
 		return false;
 	end_move(st, self, HOP_NEW, st->why);
 	bpf_map_delete_elem(&ends, &st->self);
+	translation_over(&st->self);
 	return true;
 }
 

@@ -16,7 +16,7 @@ build="clang bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libinih-dev 
 install="scdoc gzip"
 demo="redis-server redis-tools nginx-light wrk iproute2 util-linux jq curl"
 test="libcmocka-dev liburing-dev bats $demo haproxy memcached socat netcat-openbsd postgresql postgresql-contrib
-	apache2-utils nftables openssl openssh-server openssh-client curl python3 jq libelf-dev
+	apache2-utils nftables iptables conntrack libnginx-mod-stream openssl openssh-server openssh-client curl python3 jq libelf-dev
 	procps util-linux strace binutils llvm gosu lib$python-testsuite python3-tornado gunicorn default-jdk-headless debootstrap spin prometheus tmux $install"
 qemu="qemu-system-x86 busybox-static cpio zstd lz4 xz-utils debootstrap e2fsprogs golang-go"
 bench="gnuplot-nox linux-perf redis-server redis-tools nginx-light libnginx-mod-stream wrk haproxy memcached postgresql

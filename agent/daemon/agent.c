@@ -19,6 +19,7 @@
 #include "seek.h"
 #include "spawn.h"
 #include "sweep.h"
+#include "translate.h"
 #include "agent/instance/collapse.h"
 #include "agent/instance/instance.h"
 #include "agent/instance/netns.h"
@@ -37,6 +38,7 @@ struct agent {
 	struct instance in;
 	int lock_fd, epoll_fd;
 	__u32 pokes; /* config.pokes as last seen */
+	bool asks;   /* the last pass has left questions for translate_all() */
 	__u32 gen;   /* config.policy_gen when all namespaces of attached cgroups were last looked at */
 	struct ring_buffer *events;
 	struct veto_cache *veto;
@@ -142,6 +144,8 @@ static int prepare(struct agent *a, const struct plan_pass *how, struct judge_re
 		if (!err)
 			msg_debug("examined %u sockets, %u vetoed", vetted->sockets, vetted->vetoed);
 	}
+	if (a->asks && translate_all(&a->in))
+		msg_debug("connection tracking could not be asked about all"); /* they ask again */
 	if (how->seek && seek_namespaces(&a->in, &a->plan.dirty))
 		msg_debug("cannot tell where all are that are sought");
 	r->prepare_cost = own_ns(a) - start;
@@ -155,6 +159,7 @@ static void visit(struct agent *a, const struct plan_pass *how, struct pass *pas
 	walks_reap(&a->walks, on_back, a);
 	msg_debug("pass over %zu namespaces begins", a->plan.dirty.n);
 	pass_visit(&a->in, &a->walks, &a->plan.dirty, mode, 0, pass);
+	a->asks = pass->more & PASS_ASKS;
 	msg_debug("pass over: %llu us, again %d, blocked %u", pass->cost / 1000, pass->more, pass->blocked);
 }
 

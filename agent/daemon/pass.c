@@ -38,6 +38,8 @@ static int on_said(__u32 inum, const void *record, void *arg)
 
 	if (s->say & HOP_SAY_JOIN)
 		out->more |= PASS_JOINS;
+	if (s->say & HOP_SAY_ASK)
+		out->more |= PASS_ASKS;
 	if (s->say & HOP_SAY_LEAVE)
 		out->more |= PASS_LEAVES;
 	if (s->say & HOP_SAY_HELD) {

@@ -15,9 +15,10 @@ struct instance;
 
 /*
  * What ends want: another pass soon, because they could not join (a thread slept on the socket) or leave (a
- * redirect was in flight); or later, because they are held back for a while.
+ * redirect was in flight); or later, because they are held back for a while. PASS_ASKS: with PASS_JOINS, some
+ * have asked about translated addresses (translate.h).
  */
-enum { PASS_JOINS = 1 << 0, PASS_LEAVES = 1 << 1, PASS_HELD = 1 << 2 };
+enum { PASS_JOINS = 1 << 0, PASS_LEAVES = 1 << 1, PASS_HELD = 1 << 2, PASS_ASKS = 1 << 3 };
 
 /* What came of a pass. */
 struct pass {

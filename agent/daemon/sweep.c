@@ -32,8 +32,10 @@ static void delete_orphan(struct look *l, const struct orphan *o)
 	struct hop_end e;
 
 	if (!bpf_map_lookup_elem(map, &o->key, &e) && e.cookie == o->cookie &&
-	    !bpf_map_delete_elem(map, &o->key))
+	    !bpf_map_delete_elem(map, &o->key)) {
+		bpf_map_delete_elem(l->in->map[MAP_TRANSLATIONS], &o->key);
 		l->swept++;
+	}
 }
 
 static int look_at(const struct hop_key *key, const struct hop_end *end, const struct hop_show *show,

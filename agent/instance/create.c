@@ -100,6 +100,8 @@ static int size_maps(struct hop_bpf *skel, unsigned int max_connections)
 		err = bpf_map__set_max_entries(skel->maps.vetted, 2 * n);
 	if (!err)
 		err = bpf_map__set_max_entries(skel->maps.collapse, n);
+	if (!err)
+		err = bpf_map__set_max_entries(skel->maps.translations, n);
 	return err;
 }
 
@@ -117,13 +119,21 @@ static int pin_maps(struct hop_bpf *skel, const char *dir)
 		enum instance_map which;
 		struct bpf_map *map;
 	} maps[] = {
-		{MAP_CONFIG, skel->maps.data_config}, {MAP_MEMBERS, skel->maps.members},
-		{MAP_ENDS, skel->maps.ends},	      {MAP_SOCKS, skel->maps.socks},
-		{MAP_COUNTERS, skel->maps.counters},  {MAP_EVENTS, skel->maps.events},
-		{MAP_VETTED, skel->maps.vetted},      {MAP_CGROUPS, skel->maps.cgroups},
-		{MAP_POLICY, skel->maps.policy},      {MAP_COLLAPSE, skel->maps.collapse},
-		{MAP_RELAYED, skel->maps.relayed},    {MAP_PASSES, skel->maps.passes},
-		{MAP_PROGRAMS, skel->maps.programs},  {MAP_SPLICED, skel->maps.spliced},
+		{MAP_CONFIG, skel->maps.data_config},
+		{MAP_MEMBERS, skel->maps.members},
+		{MAP_ENDS, skel->maps.ends},
+		{MAP_SOCKS, skel->maps.socks},
+		{MAP_COUNTERS, skel->maps.counters},
+		{MAP_EVENTS, skel->maps.events},
+		{MAP_VETTED, skel->maps.vetted},
+		{MAP_CGROUPS, skel->maps.cgroups},
+		{MAP_POLICY, skel->maps.policy},
+		{MAP_COLLAPSE, skel->maps.collapse},
+		{MAP_RELAYED, skel->maps.relayed},
+		{MAP_PASSES, skel->maps.passes},
+		{MAP_PROGRAMS, skel->maps.programs},
+		{MAP_SPLICED, skel->maps.spliced},
+		{MAP_TRANSLATIONS, skel->maps.translations},
 	};
 	int err = 0;
 

@@ -20,7 +20,7 @@ static const char *const map_names[MAP_COUNT] = {
 	[MAP_SOCKS] = "socks",	     [MAP_COUNTERS] = "counters", [MAP_EVENTS] = "events",
 	[MAP_VETTED] = "vetted",     [MAP_CGROUPS] = "cgroups",	  [MAP_POLICY] = "policy",
 	[MAP_COLLAPSE] = "collapse", [MAP_RELAYED] = "relayed",	  [MAP_PASSES] = "passes",
-	[MAP_PROGRAMS] = "programs", [MAP_SPLICED] = "spliced",
+	[MAP_PROGRAMS] = "programs", [MAP_SPLICED] = "spliced",	  [MAP_TRANSLATIONS] = "translations",
 };
 static const char *const iter_names[ITER_COUNT] = {
 	[ITER_VISIT] = "visit",	    [ITER_COLLECT] = "collect",	      [ITER_SHOW_TCP] = "show_tcp",

@@ -6,7 +6,7 @@
  *
  *   sockhop/NAME/            the instance; flock(2) on this folder serialises attach, detach, run
  *     config members ends socks counters events vetted cgroups policy     maps
- *     collapse relayed passes programs spliced                                 maps
+ *     collapse relayed passes programs spliced translations                    maps
  *     visit collect show_tcp holders relay_ends                           iterator links
  *     exec                                                                tracepoint link
  *     sockops setsockopt                                                  programs for cgroups
@@ -59,6 +59,7 @@ enum instance_map {
 	MAP_PASSES,
 	MAP_PROGRAMS,
 	MAP_SPLICED,
+	MAP_TRANSLATIONS,
 	MAP_COUNT
 };
 enum instance_iter { ITER_VISIT, ITER_COLLECT, ITER_SHOW_TCP, ITER_HOLDERS, ITER_RELAY_ENDS, ITER_COUNT };

@@ -38,7 +38,7 @@ static const char *const changes[] = {
 	[HOP_WHY_MPTCP] = "TCP instead of MPTCP",
 	[HOP_WHY_DUPLICATE] = "nothing: two sockets have the same sequence numbers, one of them is forged",
 	[HOP_WHY_SEQUENCE] = "nothing: these are not the two ends of one connection",
-	[HOP_WHY_ADDRESS] = "the address at which the server listens, without translation on the way",
+	[HOP_WHY_ADDRESS] = "addresses that mirror, or a translation that connection tracking confirms",
 	[HOP_WHY_IDLE] = LITTLE,
 	[HOP_WHY_POLICY] = "another rule than `never`: `sockhop policy show`",
 	[HOP_WHY_SPLICE] = SPLICER,
@@ -64,6 +64,7 @@ static const char *const changes[] = {
 	[HOP_WHY_BROKEN] = "nothing: it is reset",
 	[HOP_WHY_IN_FLIGHT] = AGAIN,
 	[HOP_WHY_SPLICES] = "a program that does not splice from it",
+	[HOP_WHY_UNCONFIRMED] = "nothing: the agent is about to ask connection tracking",
 	[HOP_WHY_OBSERVED] = "detach, and attach without --observe",
 };
 

@@ -4,7 +4,7 @@
  * socket pair with the sequence numbers and addresses of somebody else's connection. It must get none of
  * their bytes and give them none of its own.
  *
- * forge [-r ROUNDS] [-g CGROUP_PROCS] [-k SHIFT] [-u UID] [-o]
+ * forge [-r ROUNDS] [-g CGROUP_PROCS] [-k SHIFT] [-u UID] [-o] [-N]
  *       [-R PORT -T PORT [-c] [-G CGROUP_PROCS -x COMMAND]]
  *   The victim a <-> b is made here; the forger talks in step with it, byte for byte, so that the sequence
  *   numbers agree all the time. -k: added to the forged sequence numbers (0: equal to b's; -1: the other
@@ -17,6 +17,9 @@
  * ahead for a while, to be the first who registers; else the victims hop when it starts. -G FILE: the forger
  * enters that cgroup first. -x: run once the forged sockets are there, before they are used (to attach that
  * cgroup: sockets in repair mode are looked at only if they are older than the attach)
+ *   -N: the forger stays in the victim's namespaces, with the privilege that it then needs. Its ports are
+ * those of the victim and 1 more, as two sockets cannot have the same addresses there. With -R and -T, R is a
+ * port that a rule of the packet filter redirects to T.
  */
 #include "process.h"
 
@@ -32,7 +35,7 @@
 static int rounds = 3000, shift;
 static uid_t forger_uid; /* 0: stays what we are */
 static const char *outside, *forger_cgroup, *command;
-static bool early;
+static bool early, beside;
 static int relay_port, target_port;
 static int which = 1; /* the end that is forged */
 
@@ -204,11 +207,14 @@ static void forger(int in, int out)
 		write_file(forger_cgroup, "0");
 	if (forger_uid)
 		become(forger_uid);
-	own_namespaces();
+	if (!beside)
+		own_namespaces();
 	if (read(in, &t, sizeof(t)) != sizeof(t))
 		exit(EXIT_SETUP);
 	t.snd += shift;
 	t.rcv += shift;
+	t.port_a += beside;
+	t.port_b += beside;
 	f[1] = forged(t.port_b, t.port_a, t.snd, t.rcv);
 	f[0] = forged(t.port_a, t.port_b, t.rcv, t.snd);
 	for (r = 0; r < 2; r++) {
@@ -324,7 +330,7 @@ static int options(int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "r:g:k:u:oR:T:cG:x:")) != -1) {
+	while ((c = getopt(argc, argv, "r:g:k:u:oR:T:cG:x:N")) != -1) {
 		if (c == 'r')
 			rounds = atoi(optarg);
 		else if (c == 'g')
@@ -343,6 +349,8 @@ static int options(int argc, char **argv)
 			which = 0;
 		else if (c == 'G')
 			forger_cgroup = optarg;
+		else if (c == 'N')
+			beside = true;
 		else if (c == 'x')
 			command = optarg;
 		else
