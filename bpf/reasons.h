@@ -85,7 +85,7 @@ enum hop_stay {
 	X(DRAINING, "draining", "the instance is being detached")                                           \
 	X(CGROUP, "cgroup", "its cgroup is no longer attached")                                             \
 	X(ONLY_STAYS, "only-stays", "as a member its messages nearly always took the TCP path")             \
-	X(PEER, "peer", "the other end cannot join, see there")                                             \
+	X(PEER, "peer", "the other end cannot join: see its reason")                                        \
 	X(SHARED, "shared-file", "its file is shared by several processes or descriptors")                  \
 	X(ERROR, "error", "the kernel refused the insertion")                                               \
 	X(USERNS, "user-namespace", "the other end's network namespace belongs to another user namespace")  \

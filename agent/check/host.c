@@ -27,7 +27,7 @@ static void check_btf(struct checks *c)
 		check_line(c, CHECK_OK, "kernel BTF", NULL, "%s", path);
 	else
 		check_line(c, check_state_of(-errno, CHECK_MISSING), "kernel BTF",
-			   "use a kernel with CONFIG_DEBUG_INFO_BTF=y, as all large distributions ship it",
+			   "use a kernel with CONFIG_DEBUG_INFO_BTF=y; all large distributions ship one",
 			   "%s: %s", path, strerror(errno));
 }
 
@@ -148,7 +148,7 @@ static void check_caps(struct checks *c)
 		{CAP_BPF, "CAP_BPF", "make maps and programs", true},
 		{CAP_NET_ADMIN, "CAP_NET_ADMIN", "attach programs to cgroups and sockhashes", true},
 		{CAP_PERFMON, "CAP_PERFMON", "iterators and tracepoints, read other sockets", true},
-		{CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "enter network namespaces, mount a bpffs, try things out",
+		{CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "enter network namespaces, mount a bpffs, probe the kernel",
 		 true},
 		{CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "examine the programs of other users", false},
 	};
@@ -158,14 +158,14 @@ static void check_caps(struct checks *c)
 		char fix[160];
 
 		if (known && capng_have_capability(CAPNG_EFFECTIVE, caps[i].cap)) {
-			check_line(c, CHECK_OK, caps[i].name, NULL, "there: %s", caps[i].what);
+			check_line(c, CHECK_OK, caps[i].name, NULL, "granted: %s", caps[i].what);
 			continue;
 		}
 		snprintf(fix, sizeof(fix),
 			 caps[i].needed ? "run as root, or with %s (uid 0 is not needed)"
 					: "give %s, or their sockets stay on TCP",
 			 caps[i].name);
-		check_line(c, caps[i].needed ? CHECK_DENIED : CHECK_WARN, caps[i].name, fix, "not there: %s",
+		check_line(c, caps[i].needed ? CHECK_DENIED : CHECK_WARN, caps[i].name, fix, "missing: %s",
 			   caps[i].what);
 	}
 }
@@ -198,7 +198,8 @@ static void check_pidns(struct checks *c)
 			   "the initial one: the agent can name processes");
 	else
 		check_line(c, CHECK_FAILED, "pid namespace", "run the agent elsewhere: " AGENT_WHERE,
-			   "not the initial one, or /proc is of another: an agent would examine strangers");
+			   "not the initial one, or /proc shows another: the agent would examine the wrong "
+			   "processes");
 }
 
 /* "hop_sockops (id 12), other (id 17)" */
@@ -242,7 +243,7 @@ static void check_others(struct checks *c)
 		return;
 	}
 	name_progs(list, sizeof(list), ids, n);
-	check_line(c, CHECK_OK, name, NULL, n ? "they may stay: %s" : "none on the path of %s",
+	check_line(c, CHECK_OK, name, NULL, n ? "they may remain: %s" : "none on the path of %s",
 		   n ? list : path);
 }
 

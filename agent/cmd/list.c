@@ -315,7 +315,7 @@ static const struct cmd_option options[] = {
 		.offset = offsetof(struct list_options, all),
 		.help = "also connections that do not hop, each with the reason",
 		.more = "These are ends whose peer is unknown, and the established connections of the "
-			"attached cgroups that are no candidates.",
+			"attached cgroups that are not candidates.",
 	},
 	{
 		.name = "columns",
@@ -335,7 +335,7 @@ static const struct cmd_option options[] = {
 		.max = 86400,
 		.preset = CMD_NONE,
 		.alone = 2,
-		.help = "show it anew every S seconds",
+		.help = "repeat it every S seconds",
 	},
 	CMD_INSTANCE(offsetof(struct list_options, instance)),
 	{0},

@@ -127,8 +127,7 @@ const struct command cmd_metrics = {
 	.summary = "print metrics for Prometheus, or serve them",
 	.options = options,
 	.size = sizeof(struct metrics_args),
-	.text = "Printed once they are for a textfile collector. Alert rules and a dashboard are installed "
-		"in "
-		"share/sockhop.",
+	.text = "Without --listen it prints them once, for a textfile collector. Alert rules and a "
+		"dashboard are in share/sockhop.",
 	.run = metrics_main,
 };

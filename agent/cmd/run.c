@@ -229,7 +229,8 @@ const struct command cmd_run = {
 	.completes = CMD_PROGRAMS,
 	.options = options,
 	.size = sizeof(struct run_args),
-	.text = "Signals, standard input and the exit status pass through. A killed `sockhop run` harms no "
+	.text = "Signals and standard input go to CMD; its exit status is returned. A killed "
+		"`sockhop run` harms no "
 		"connection; `sockhop detach` cleans up after it.",
 	.run = run,
 };

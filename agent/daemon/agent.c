@@ -53,7 +53,7 @@ static void fail(struct agent *a, const char *what, int err)
 	unsigned int silent;
 
 	if (plan_failed(&a->plan, now_ns(), &silent))
-		msg_warn("%s failed: %s; it is tried again (%u more since the last report)", what,
+		msg_warn("%s failed: %s; the agent tries again (%u more since the last report)", what,
 			 strerror(-err), silent);
 }
 
@@ -173,10 +173,10 @@ static void watch_stuck(struct agent *a)
 		if (!plan_blocked(&a->plan, now_ns(), &silent))
 			continue;
 		netns_name(s->inum, name, sizeof(name));
-		msg_warn("network namespace %u%s%s is blocked: a call holds one of its sockets; nobody joins "
-			 "or "
-			 "leaves there before it is over (%u more since the last report)",
-			 s->inum, *name ? " " : "", name, silent);
+		msg_warn(
+			"network namespace %u%s%s is blocked: a call holds one of its sockets; no connection "
+			"joins or leaves there before it ends (%u more since the last report)",
+			s->inum, *name ? " " : "", name, silent);
 	}
 }
 
