@@ -37,8 +37,8 @@ enum hop_end_flags {
 
 /*
  * The shared part of an end: map `ends`, keyed by its derived ISN key. Owner: the end itself; all fields are
- * written by programs that run under its socket lock (exceptions: dup, ask). Others only read, and compare
- * `cookie` after reading, since a freed element may be reused.
+ * written by programs that run under its socket lock (design.md, I22; exceptions: dup, ask). Others only
+ * read, and compare `cookie` after reading, since a freed element may be reused.
  */
 struct hop_end {
 	__u64 cookie;  /* socket cookie: never reused, the key of the sockhash */
@@ -213,7 +213,8 @@ enum { HOP_CG_LEAVING = 1 << 0, HOP_CG_OWNED = 1 << 1 /* made by `sockhop run`: 
  */
 struct hop_config {
 	__u32 abi;	/* HOP_ABI */
-	__u32 draining; /* 1: nothing new registers or joins, members leave. Never goes back to 0 */
+	__u32 draining; /* 1: nothing new registers or joins, members leave. Never goes back to 0 (design.md,
+			   I18) */
 	/* 1: the stream_verdict program is on the sockhash; 0: TCP bytes of a member have a queue of their
 	 * own
 	 */

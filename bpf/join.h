@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * join.h: one step of an end that wants to join, for hop_visit. All of it runs under the end's own
- * lock_sock(); of the peer it reads what the peer's record and socket say at that moment.
+ * join.h: one step of an end that wants to join, for hop_visit. It runs under the end's own lock_sock()
+ * (design.md, I12); it reads the peer's record and socket as they are at that moment.
  */
 #ifndef SOCKHOP_JOIN_H
 #define SOCKHOP_JOIN_H
@@ -43,7 +43,7 @@ static __always_inline __u32 tcp_peer(struct hop_sock *st, struct hop_end *peer,
 	return HOP_WHY_NONE;
 }
 
-/* Is this really the other end of our connection? A key alone can be forged (TCP_REPAIR). */
+/* Is this really the other end of our connection? A key alone can be forged by TCP_REPAIR (design.md, I2). */
 static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
 					 struct hop_end *peer)
 {
@@ -71,8 +71,7 @@ static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *s
 		if (!tuple_mirrors(&a, &b))
 			return HOP_WHY_ADDRESS;
 	} else if (self->userns != via.userns) {
-		/* the only ones who can forge a key across namespaces are masters of another user namespace
-		 */
+		/* only the owner of another user namespace can forge a key across namespaces */
 		return HOP_WHY_USERNS;
 	}
 	/* The connection must have moved on since it registered, with both ends still in step. */
@@ -81,7 +80,7 @@ static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *s
 	return HOP_WHY_NONE;
 }
 
-/* What the agent says of the program(s) that hold the socket. */
+/* What the agent says of the program(s) that hold the socket (design.md, I15). */
 static __always_inline __u32 program_veto(const struct hop_end *e)
 {
 	struct hop_vet *v;
@@ -224,8 +223,8 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 		return;
 	}
 	/*
-	 * Turned blocking since it was asked, so that its reader may have chosen tcp_recvmsg() before and
-	 * sleep in it after: take it back, while all that arrives waits for the lock.
+	 * It turned blocking since the check, so its reader may have chosen tcp_recvmsg() before and may
+	 * sleep in it now: take it back, while everything that arrives waits for the lock (design.md, I38).
 	 */
 	if (!(cfg.force & HOP_FORCE_BLOCKING) && !file_nonblock(sock_file((struct sock *)tp))) {
 		bpf_map_delete_elem(&members, &cookie);

@@ -147,8 +147,8 @@ int hop_holders(struct bpf_iter__task_file *ctx)
 }
 
 /*
- * What a relay needs to know of its own sockets, and user space cannot ask for: once for each, under its
- * lock. Any relay's pass does it for all relays of the network namespace.
+ * What a relay needs to know of its own sockets, and user space cannot ask for: once for each, under its lock
+ * (design.md, I26). Any relay's pass does it for all relays of the network namespace.
  */
 SEC("iter/tcp")
 int hop_relay_ends(struct bpf_iter__tcp *ctx)
@@ -187,9 +187,9 @@ int hop_begin(struct hop_begin *ctx)
 }
 
 /*
- * Wakes the agent, whichever namespaces it and the caller are in: a command runs this by BPF_PROG_TEST_RUN.
- * The event only wakes; what counts is config.pokes, so a full ring loses nothing. Forced, because the reader
- * of the ring is not always seen to have caught up by the time that it sleeps.
+ * Wakes the agent, whichever namespaces it and the caller are in (design.md, I46): a command runs this by
+ * BPF_PROG_TEST_RUN. The event only wakes; what counts is config.pokes, so a full ring loses nothing. Forced,
+ * because the reader of the ring is not always seen to have caught up by the time that it sleeps.
  */
 SEC("syscall")
 int hop_poke(void *ctx)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * plan.h: what the agent has to do, and when. It is told of events, of what a pass or a review has found, and
- * of the time; it says what is due, and how the next pass is to be run. It reads no map, no clock and no
- * file, so it is tested on the host (tests/unit/test_plan.c). agent.c feeds it and does what it says. Rules
- * I42 to I44 and section 10 of docs/design.md say why it is as it is.
+ * plan.h: what the agent does next, and when. It gets the events, the results of passes and reviews, and the
+ * time; it says what is due, and how to run the next pass. It reads no map, no clock and no file, so it can
+ * be tested on the host (tests/unit/test_plan.c). agent.c feeds it and does what it says. The rules and
+ * section 10 of the design say why (design.md, I42, I43, I44).
  *
  * `now` is the time in ns of CLOCK_MONOTONIC (now_ns()), as are all times here; a time of 0 means "not at
  * all". Costs are ns of CPU time.

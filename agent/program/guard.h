@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * guard.h: the splice guard: a program that sees splice(2) before it takes effect, so that programs which
- * can splice may join (docs/design.md, I48). Some kernels and hosts refuse it; then their veto stands.
+ * guard.h: the splice guard: a program that sees splice(2) before it takes effect, so that programs which can
+ * splice may join (design.md, I48). Some kernels and hosts refuse it; then their veto stands.
  *
- * It is attached while there is somebody it is for, and pinned with the instance: it acts without an agent,
- * and goes with the instance's folder.
+ * It is attached while some program needs it, and pinned with the instance: it acts without an agent, and
+ * goes with the instance's folder.
  */
 #ifndef SOCKHOP_PROGRAM_GUARD_H
 #define SOCKHOP_PROGRAM_GUARD_H

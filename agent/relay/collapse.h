@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * collapse.h: hop collapse, `--collapse`. Where client and server of a relayed connection are members
- * of an attached instance, they hop to each other and the relay idles. The relay's part is to tell the kernel
- * side which two ends belong together (struct hop_collapse in bpf/abi.h); whether and when they join is
- * decided there, as for any pair.
+ * collapse.h: hop collapse, `--collapse`. Where client and server of a relayed connection are members of an
+ * attached instance, they hop to each other and the relay idles. The relay tells the kernel side which two
+ * ends belong together (struct hop_collapse in bpf/abi.h); the kernel side and the agent decide whether and
+ * when they join, as for any pair.
  *
  * All functions but _check and _open do nothing in a worker that does not collapse.
  */
@@ -43,8 +43,9 @@ uint64_t relay_collapse_due(const struct relay_worker *w);
 /* The pair ends: take back what was published. */
 void relay_collapse_end(struct relay_pair *p);
 /*
- * The end behind socket i has sent a FIN: did it close with hop bytes unread? Then it answers with a FIN
- * where TCP would send a reset (on_fin_wait() in bpf/sockops.bpf.c), and takes no more bytes.
+ * The end behind socket i has sent a FIN: did it close with hop bytes unread (design.md, I29)? Then it
+ * answers with a FIN where TCP would send a reset (on_fin_wait() in bpf/sockops.bpf.c), and takes no more
+ * bytes.
  */
 bool relay_collapse_aborted(const struct relay_pair *p, int i);
 /* The instance's folder has changed: it may have been detached. */
