@@ -123,8 +123,8 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 	return sock_sleepers(sk) ? HOP_WHY_SLEEPER : HOP_WHY_NONE;
 }
 
-/* Reasons that pass by themselves within a few passes. */
-static __always_inline bool passing(__u32 why)
+/* Temporary reasons: they go away by themselves within a few passes. */
+static __always_inline bool temporary(__u32 why)
 {
 	return why == HOP_WHY_SLEEPER || why == HOP_WHY_NO_FILE || why == HOP_WHY_IDLE ||
 	       why == HOP_WHY_UNVETTED || why == HOP_WHY_IN_FLIGHT;
@@ -172,12 +172,12 @@ static __always_inline void watch_again(struct tcp_sock *tp, struct hop_sock *st
 static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, struct hop_end *peer,
 				    __u32 why)
 {
-	bool soon = passing(why);
+	bool soon = temporary(why);
 
 	end_why(st, self, why);
 	if (why == HOP_WHY_PEER_OUTSIDE)
 		return;
-	/* while the peer tries, so does this end: what is in the peer's way may pass, but for a veto */
+	/* while the peer tries, so does this end: what is in the peer's way may go away, except a veto */
 	if (why == HOP_WHY_PEER)
 		soon = peer && peer->state == HOP_CANDIDATE && !is_veto(program_veto(peer));
 	if (soon && ++st->tries < HOP_TRIES) {

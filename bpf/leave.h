@@ -81,9 +81,11 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 	if (st->state == HOP_LEAVING)
 		return self->why;
 	if (peer && (peer->state == HOP_LEAVING ||
-		     peer->state == HOP_LEFT)) /* who turns blocking is the peer, not this end */
+		     peer->state == HOP_LEFT)) /* the peer turned blocking, not this end */
 		return peer->why == HOP_WHY_FLIPS ? HOP_WHY_PEER : peer->why;
-	/* Alone: the other end was refused. (A closed peer has no record; then the FIN is on its way.) */
+	/*
+	 * It is alone: the other end was refused. (A closed peer has no record; then the FIN is on its way.)
+	 */
 	if (peer && !hop_eager(peer->state))
 		return HOP_WHY_PEER;
 	cg = sock_cgroup_attached((struct sock *)tp);
@@ -105,7 +107,7 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 	return pair_idle(tp, st, self, peer) ? HOP_WHY_IDLE : HOP_WHY_NONE;
 }
 
-/* The peer cannot have a redirect into us in flight: it latched quiet, or is no more. */
+/* The peer cannot have a redirect into us in flight: it latched quiet, or is gone. */
 static __always_inline bool peer_quiet(struct hop_sock *st, struct hop_end *peer)
 {
 	struct sock *psk = (void *)(long)st->peer_sk;

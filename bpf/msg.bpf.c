@@ -297,8 +297,7 @@ static __always_inline void thread_stays(struct hop_sock *st)
 /*
  * tcp_bpf_push() sends each piece of a message as a message of its own, and each with MSG_ZEROCOPY gets a
  * completion: one too many where two pages of the kernel's copy meet. So make it one piece. (What does not
- * fit into one struct sk_msg, some 500 KB, comes here in parts; and where no memory is to be had it stays as
- * it is.)
+ * fit into one struct sk_msg, some 500 KB, comes here in parts; without memory it stays as it is.)
  */
 static __always_inline void one_completion(struct sk_msg_md *msg, struct tcp_sock *tp, __u32 size)
 {

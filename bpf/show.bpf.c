@@ -54,9 +54,9 @@ static __always_inline void show_end(struct hop_show *s, struct hop_sock *st)
 
 /*
  * One registered end, of whatever network namespace: user space walks `ends` and asks for each of its keys by
- * BPF_PROG_TEST_RUN. It takes no socket lock. Returns 0 if ctx->show is filled in, 1 if that end is no more.
- * (An iterator over `socks` would do it in one go, but some hosts refuse iter/bpf_sk_storage_map with EPERM,
- * as they do the other iterators over the elements of a map.)
+ * BPF_PROG_TEST_RUN. It takes no socket lock. Returns 0 if ctx->show is filled in, 1 if that end is gone. (An
+ * iterator over `socks` would do it in one go, but some hosts refuse iter/bpf_sk_storage_map with EPERM, as
+ * they do the other iterators over the elements of a map.)
  */
 SEC("syscall")
 int hop_show_end(struct hop_show_call *ctx)
@@ -258,9 +258,9 @@ static __always_inline bool inherits_tcp(struct task_struct *task)
 /*
  * execve() in an attached cgroup while there are members: a descriptor may have reached a program that
  * splices. Runs for every exec of the host, so it looks at the member count first; and an event costs a look
- * at all descriptors of the host and a pass, which a program that has no connection is not worth. While
- * nobody needed the splice guard so far the agent looks at whatever starts: connections older than the guard
- * stay out.
+ * at all descriptors of the host and a pass, too much for a program that has no connection. While no program
+ * has needed the splice guard so far, the agent looks at every program that starts: connections older than
+ * the guard stay out.
  */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(hop_exec, struct task_struct *task)

@@ -104,7 +104,7 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 		return HOP_WHY_ERROR;
 	why = first ? refuse_known(tp, st, e) : HOP_WHY_NONE;
 	if (why) {
-		find_peer(st); /* for who asks */
+		find_peer(st); /* for the end that asks */
 		return why;
 	}
 	want(tp, st, e, in < n / HOP_ONE_WAY);
@@ -112,9 +112,9 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 }
 
 /*
- * The callback also comes where nobody has asked for it: always with keep_rtt, by other programs' wish, and
- * at ends that a pass has found. Then it must change nothing; only a candidate that was found may ask for
- * itself. Where passes cannot set the flag (6.1), this is how a refused end is watched again.
+ * The callback also comes unasked: always with keep_rtt, when other programs ask for it, and at ends that a
+ * pass has found. Then it must change nothing; only a candidate that was found may ask for itself. Where
+ * passes cannot set the flag (6.1), this is how a refused end is watched again.
  */
 static __always_inline bool not_watched(__u32 state)
 {

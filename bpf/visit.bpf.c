@@ -12,7 +12,7 @@
  */
 extern int bpf_sock_destroy(struct sock_common *sock) __ksym __weak;
 
-/* Held back for a reason that may have passed: is it time to look again? */
+/* Held back for a reason that may have gone away: is it time to look again? */
 static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	if (bpf_ktime_get_ns() >= st->hold_ns)
@@ -21,7 +21,7 @@ static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struc
 		st->say |= HOP_SAY_HELD;
 }
 
-/* For good, unless it was passed on to another program. (A new policy has been seen to.) */
+/* For good, unless it was handed to another program. (A new policy has been handled already.) */
 static __always_inline void refused(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	if (is_veto(self->why) && !program_veto(self))

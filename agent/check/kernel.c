@@ -66,7 +66,7 @@ static int attach_link(struct bpf_link *link)
 	return 0;
 }
 
-/* Attach a loaded program as far as that has no effect on anybody else's sockets. */
+/* Attach a loaded program as far as that does not affect other sockets. */
 static int try_attach(struct hop_bpf *skel, struct bpf_program *prog)
 {
 	int members = bpf_map__fd(skel->maps.members), fd = bpf_program__fd(prog);

@@ -221,8 +221,8 @@ static int print_list(json_object *pairs, json_object *relayed, const struct lis
 }
 
 /*
- * Relays belong to no instance: who names one asks about that one alone. Their pairs are listed without an
- * instance, too.
+ * Relays belong to no instance: a user who names one asks about that one alone. Their pairs are listed
+ * without an instance, too.
  */
 static json_object *load_relayed(const char *name)
 {

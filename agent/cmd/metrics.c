@@ -44,7 +44,7 @@ static int serve(struct metrics *m, struct listener *l)
 	return exit_status(err);
 }
 
-/* Says what is wrong with the instance, as every command does. Not attached: who serves waits for it. */
+/* Says what is wrong with the instance, as every command does. Not attached: a server waits for it. */
 static int try_open(const char *name, bool serving)
 {
 	struct instance in;

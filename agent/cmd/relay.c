@@ -111,7 +111,7 @@ static void kill_all(const pid_t *pids, unsigned int n, int sig)
 			kill(pids[i], sig);
 }
 
-/* The parent passes signals on; when a worker fails, all end. */
+/* The parent forwards signals; when a worker fails, all end. */
 static int supervise(pid_t *pids, unsigned int n, const sigset_t *set)
 {
 	unsigned int left = n;
@@ -172,7 +172,7 @@ static int start(struct relay_conf *c)
 			return exit_status(fds[i]);
 		}
 	}
-	/* the port may have been chosen by the kernel; who reads this knows that clients may come */
+	/* the kernel may have chosen the port; a reader of this line knows that clients may come */
 	relay_addr_format(&c->listen, text, sizeof(text));
 	printf("%s\n", text);
 	fflush(stdout);

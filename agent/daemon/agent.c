@@ -47,7 +47,7 @@ struct agent {
 	struct plan plan;
 };
 
-/* It is tried again. Only if the instance is no more, which nobody may have told us, is that the end. */
+/* It is tried again. The loop ends only if the instance is gone, of which no event may have told. */
 static void fail(struct agent *a, const char *what, int err)
 {
 	unsigned int silent;
@@ -239,7 +239,7 @@ static void follow(struct agent *a)
 		plan_all(&a->plan, now_ns());
 }
 
-/* -ENOENT: the instance is no more, though it never drained. */
+/* -ENOENT: the instance is gone, though it never drained. */
 static int retry(struct agent *a)
 {
 	char config[PATH_MAX + 8];
@@ -302,7 +302,7 @@ static int watch(struct agent *a, int fd, int source)
 	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
 }
 
-/* Until the plan, the guard or who follows has something to do; -1: none of them. */
+/* Until the plan, the guard or the followed paths need something; -1: none of them. */
 static int timeout_ms(const struct agent *a)
 {
 	unsigned long long now = now_ns(), due = guard_due(&a->guard, &a->in);

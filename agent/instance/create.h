@@ -19,7 +19,7 @@
 
 struct load_options {
 	unsigned int max_connections;	 /* 0: the default */
-	unsigned int idle_s;		 /* a pair silent for so long leaves, 0: never */
+	unsigned int idle_s;		 /* a pair that is silent this long leaves; 0: never */
 	const struct hop_policy *policy; /* NULL: empty */
 	unsigned int heartbeat_s;	 /* seconds between messages of a direction that take TCP; 0: never */
 };
@@ -57,7 +57,9 @@ pid_t instance_stage_pid(const char *name);
  */
 void instances_sweep(void);
 
-/* The same, and the folder of all instances if it is empty; unless somebody makes an instance at this moment.
+/*
+ * The same, and the folder of all instances if it is empty; unless another process makes an instance at this
+ * moment.
  */
 void instances_tidy(void);
 

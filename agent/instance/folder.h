@@ -4,7 +4,7 @@
  *
  * A bpffs is mounted 1777 by default, and mkdir(2) and symlink(2) there need no capability: a local user can
  * make our folder before we do. So it is opened without following links, must be on a bpffs, belong to us or
- * to root, and nobody else may write to it; below it everything is done by descriptors.
+ * to root, and not be writable by others; below it everything is done by descriptors.
  */
 #ifndef SOCKHOP_INSTANCE_FOLDER_H
 #define SOCKHOP_INSTANCE_FOLDER_H

@@ -132,7 +132,7 @@ enum cgroup_state {
 	CGROUP_ATTACHED,
 	CGROUP_DRAINING, /* its detach is under way, or was given up */
 	CGROUP_WAITING,	 /* it was removed; the next one at its path is attached */
-	CGROUP_GONE,	 /* it was removed, and nobody waits: `sockhop run` made it, or it was left before */
+	CGROUP_GONE,	 /* it was removed and is not waited for: `sockhop run` made it, or it was leaving */
 };
 enum cgroup_state instance_cgroup_state(__u64 id, const struct hop_cgroup *cg);
 /* As `status` shows it. */
@@ -148,8 +148,8 @@ int instance_iterate(const struct instance *in, enum instance_iter which, __u32 
 		     int (*fn)(const void *record, void *arg), void *arg);
 
 /*
- * Wake the agent, if one runs: the policy or the set of cgroups has changed, or it shall end. No signal: a
- * pid means nothing in another pid namespace, and might be that of a stranger. 0 or -errno.
+ * Wake the agent, if one runs: the policy or the set of cgroups has changed, or it shall end. It sends no
+ * signal: in another pid namespace the agent's pid means another process, or none. 0 or -errno.
  */
 int instance_poke(const struct instance *in);
 

@@ -52,8 +52,8 @@ bool relay_collapse_aborted(const struct relay_pair *p, int i);
 void relay_collapse_folder(struct relay_worker *w, struct relay_event *ev, uint32_t events);
 
 /*
- * Read anew what has hopped past the relay, for all pairs; those that hopped count as active. At most once in
- * a round of the loop, or always with `force`. True if it was read.
+ * Read again what has hopped past the relay, for all pairs; those that hopped count as active. At most once
+ * in a round of the loop, or always with `force`. True if it was read.
  */
 bool relay_collapse_refresh(struct relay_worker *w, bool force);
 /* As of the last refresh: are client and server members of each other? */

@@ -171,7 +171,9 @@ static void check_idle(struct relay_worker *w)
 	while (limit && (p = TAILQ_FIRST(&w->pairs)) && w->now - p->active_ns >= limit) {
 		uint64_t seen = kernel_seen(w, p);
 
-		/* past the relay, nobody tells either; who was active there is no longer first */
+		/*
+		 * there is no event for hops past the relay; a pair that was active there is no longer first
+		 */
 		if (p->collapse == COLLAPSE_PUBLISHED && relay_collapse_refresh(w, false))
 			continue;
 		/* the kernel moves bytes without telling */
