@@ -12,6 +12,7 @@
 #include "cmd.h"
 #include "agent/lib/util.h"
 #include "agent/relay/collapse.h"
+#include "agent/relay/listen.h"
 #include "agent/relay/loop.h"
 
 #define WORKERS_MAX 256
