@@ -37,8 +37,8 @@ enum hop_end_flags {
 
 /*
  * The shared part of an end: map `ends`, keyed by its derived ISN key. Owner: the end itself; all fields are
- * written by programs that run under its socket lock (exceptions: dup, ask). Others only read, and compare
- * `cookie` after reading, since a freed element may be reused.
+ * written by programs that run under its socket lock (design.md, I22; exceptions: dup, ask). Others only
+ * read, and compare `cookie` after reading, since a freed element may be reused.
  */
 struct hop_end {
 	__u64 cookie;  /* socket cookie: never reused, the key of the sockhash */
@@ -88,7 +88,7 @@ struct hop_sock {
 	__u32 win_in, pad_win; /* of win_segs, those received */
 	/* sequence numbers at registration: an end joins only when the connection has moved on since */
 	__u32 reg_una, reg_rcv;
-	__u32 tries;		  /* passes that could not let this candidate join for a passing reason */
+	__u32 tries;		  /* passes that could not let this candidate join for a temporary reason */
 	__u32 why;		  /* enum hop_why: of the present */
 	__u32 last_stay;	  /* enum hop_stay of its latest stay */
 	__u64 seen_msgs, seen_ns; /* messages as a member, and when a pass first saw that number */
@@ -107,7 +107,7 @@ struct hop_sock {
 	__u32 kin;	/* both ends belong to one user and one cgroup: see hop_kin() */
 	__u32 roomy_at; /* jiffies (32 bits) when the peer was last seen to have memory to spare */
 	__u32 sound;	/* own write_seq up to which the peer got every byte: see peer_sound() */
-	/* the peer of the last membership before the socket was connected anew: see old_quiet() */
+	/* the peer of the last membership before the socket connected again: see old_quiet() */
 	__u64 old_sk, old_cookie;
 };
 
@@ -189,7 +189,7 @@ struct hop_vet {
 
 /*
  * A process whose program may not join: map `programs`, keyed by the address of its credentials, which each
- * socket that it makes refers to (struct file: f_cred). Credentials are made anew by fork() and execve()
+ * socket that it makes refers to (struct file: f_cred). fork() and execve() make new credentials
  * (copy_creds(), prepare_exec_creds(), kernel/cred.c) and belong to one process as long as that lives and
  * uses them; `task` and `start` say whether it does. Written by the agent, read when an end registers.
  */
@@ -217,13 +217,14 @@ enum {
  */
 struct hop_config {
 	__u32 abi;	/* HOP_ABI */
-	__u32 draining; /* 1: nothing new registers or joins, members leave. Never goes back to 0 */
+	__u32 draining; /* 1: nothing new registers or joins, members leave. Never goes back to 0 (design.md,
+			   I18) */
 	/* 1: the stream_verdict program is on the sockhash; 0: TCP bytes of a member have a queue of their
 	 * own
 	 */
 	__u32 verdict;
 	__u32 hop_fionread_broken; /* 1: FIONREAD does not count all bytes of a member: veto its users */
-	__u32 keep_rtt; /* 1: never clear RTT_CB: other sockops programs are about, or passes cannot set it */
+	__u32 keep_rtt; /* 1: never clear RTT_CB: there are other sockops programs, or passes cannot set it */
 	__u32 setsockopt_iter; /* 1: bpf_setsockopt works in iter/tcp: old connections may join */
 	__u32 early;	       /* number of early rules: 0 spares the request-socket callback */
 	__u32 policy_slot;     /* which of the two policies is live */
@@ -250,7 +251,7 @@ struct hop_config {
 	__u32 guard_kind; /* enum hop_guard_kind: what is attached, or about to be */
 	__u32 guard_last; /* generations used so far */
 	__u32 guard_seek; /* 1: tell the agent of programs that start, since one may need a guard */
-	__u32 observe;	  /* 1: ends are judged as ever, and none joins. Never changes */
+	__u32 observe;	  /* 1: ends are judged, and none joins (design.md, I55). Never changes */
 	__u32 pad_observe;
 };
 
@@ -264,8 +265,8 @@ struct hop_config {
 enum hop_guard_kind { HOP_GUARD_NONE, HOP_GUARD_LSM, HOP_GUARD_FMOD_RET };
 
 /*
- * What a splice and a join agree on: socket storage `spliced`. Whoever comes first sets it, by one atomic
- * operation, and the other one goes by it.
+ * What a splice and a join agree on: socket storage `spliced`. The first of the two sets it, by one atomic
+ * operation, and the other obeys it.
  */
 struct hop_spliced {
 	__u32 state, pad; /* enum hop_splice_state */
@@ -277,9 +278,8 @@ enum hop_splice_state {
 };
 
 /*
- * What a pass (hop_visit), or a look at who holds the sockets (hop_holders), is asked for: map `modes`.
- * Whoever runs one says so first, by hop_begin, in the same thread; so it belongs to that thread's iterators
- * alone.
+ * What a pass (hop_visit), or a look at who holds the sockets (hop_holders), must do: map `modes`. A thread
+ * sets it by hop_begin before it runs one, so it belongs to that thread's iterators alone.
  */
 enum hop_mode {
 	HOP_MODE_JOINS = 1 << 0, /* leave out members: it runs for those that want to join */
@@ -294,8 +294,8 @@ struct hop_begin {
  * pass over one namespace, whatever other passes run at the same time.
  */
 enum hop_say {
-	HOP_SAY_JOIN = 1 << 0,	/* it could not join for a passing reason */
-	HOP_SAY_LEAVE = 1 << 1, /* it, or its peer, could not leave yet, or is to be settled */
+	HOP_SAY_JOIN = 1 << 0,	/* it could not join for a temporary reason */
+	HOP_SAY_LEAVE = 1 << 1, /* it, or its peer, could not leave yet, or must be settled */
 	HOP_SAY_HELD = 1 << 2,	/* it is held back until hold_ns */
 	HOP_SAY_ASK = 1 << 3,	/* it has a question in map `translations` */
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * callback.h: which callbacks of sockops.bpf.c a socket asks for. Other sockops programs share the flags, so
- * ours are added to theirs.
+ * ours are added to theirs. A callback may come twice, where two cgroups above a socket are attached
+ * (design.md, I41).
  */
 #ifndef SOCKHOP_CALLBACK_H
 #define SOCKHOP_CALLBACK_H

@@ -62,7 +62,7 @@ static __always_inline void join_early(struct bpf_sock_ops *ctx, struct bpf_sock
 	}
 	if (sock_is_mptcp(tp))
 		return;
-	/* a detach that is under way, or was given up, makes no new members: nobody would take them out */
+	/* a detach that runs, or was given up, makes no new members: nothing would take them out */
 	if (sock_cgroup_attached((struct sock *)tp) & HOP_CG_LEAVING)
 		return;
 	st = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);

@@ -4,7 +4,7 @@
  * end goes from one to the next. docs/design.md has the diagram, made from these tables (`make docs`).
  *
  * An end is moved under its own socket lock, by its own programs only. Whether its peer is ready for hops is
- * no state of it: the peer's verdict finds that out (ready.h).
+ * not a state: the peer's verdict finds that out (ready.h).
  */
 #ifndef SOCKHOP_END_H
 #define SOCKHOP_END_H
@@ -28,7 +28,7 @@
 	X(REFUSED, "refused", "out until the policy or its program changes")                  \
 	X(CLOSED, "closed", "its connection is over")
 
-/* X(FROM, TO, what moves it). To stay where it is moves nothing, and is always allowed. */
+/* X(FROM, TO, what moves it). An end may always stay in its state; that moves nothing. */
 #define HOP_MOVES(X)                                             \
 	X(NEW, WATCHED, "chatty, or sought")                     \
 	X(WATCHED, CANDIDATE, "chatty, or sought")               \
@@ -128,8 +128,8 @@ static __always_inline __u32 end_counter(__u32 from, __u32 to)
 }
 
 /*
- * An end is in state `to` from here on, because of `why` (enum hop_why). Who enters the sockhash has said in
- * st->places how many places of config.members that takes. self: its record; NULL if that is gone.
+ * An end is in state `to` from here on, because of `why` (enum hop_why). Before an end enters the sockhash,
+ * st->places says how many places of config.members it takes. self: its record; NULL if that is gone.
  *
  * The record's state is exchanged and not stored, because that is a full barrier: of two ends that become
  * candidates at the same time, and look at each other after this, one must see the other.

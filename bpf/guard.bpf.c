@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * guard.bpf.c: the splice guard, an object of its own, since some hosts refuse its programs. It shares the
- * maps of an instance. Every read and write of the host passes here, so what is no splice from a socket
- * leaves first.
+ * maps of an instance. It runs at every read and write of the host, so whatever is not a splice from a socket
+ * returns first.
  *
  * splice(2), sendfile(2) into a pipe and IORING_OP_SPLICE ask for the permission to read from their input
  * before they take anything from it (rw_verify_area(READ), fs/read_write.c: of do_splice_to() in 6.1, of its
@@ -47,7 +47,7 @@ static __always_inline bool preempts(void)
 
 /*
  * For fmod_ret, whose programs may not use socket storage (bpf_sk_storage_tracing_allowed(),
- * net/core/bpf_sk_storage.c): which threads are on their way from guard_entry to guard_exit to be refused.
+ * net/core/bpf_sk_storage.c): threads whose splice guard_entry has judged and guard_exit must refuse.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -82,8 +82,7 @@ static __always_inline bool uring_splices(struct task_struct *task)
 }
 
 /*
- * The descriptor that a system call splices from, or -1. (Programs of 32 bits are vetoed: their numbers are
- * others.)
+ * The descriptor that a system call splices from, or -1. (32-bit programs are vetoed: their numbers differ.)
  */
 static __always_inline int splice_fd(struct task_struct *task)
 {
@@ -141,8 +140,8 @@ static __always_inline bool joined_before(struct sock *sk)
 }
 
 /*
- * No memory for the mark: this socket might join one day, and a later splice be refused. So this generation
- * vouches for nobody any more; the agent may raise another one.
+ * No memory for the mark: this socket might join later, and a later splice would then be refused. So this
+ * generation vouches for no socket any more; the agent may publish another one.
  */
 static __always_inline bool unmarked(struct sock *sk)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * guard.h: what joins ask of the splice guard (guard.bpf.c). A socket of a program that can splice may join
- * if the guard has seen all that was done with it since it was established, and no splice was among that.
- * Rule I48 of docs/design.md has the argument.
+ * if the guard has seen all that was done with it since it was established, and no splice was among that. The
+ * argument is in the rule (design.md, I48).
  */
 #ifndef SOCKHOP_GUARD_H
 #define SOCKHOP_GUARD_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * join.h: one step of an end that wants to join, for hop_visit. All of it runs under the end's own
- * lock_sock(); of the peer it reads what the peer's record and socket say at that moment.
+ * join.h: one step of an end that wants to join, for hop_visit. It runs under the end's own lock_sock()
+ * (design.md, I12); it reads the peer's record and socket as they are at that moment.
  */
 #ifndef SOCKHOP_JOIN_H
 #define SOCKHOP_JOIN_H
@@ -45,7 +45,7 @@ static __always_inline __u32 tcp_peer(struct hop_sock *st, struct hop_end *peer,
 }
 
 /*
- * Is this really the other end of our connection? A key alone can be forged (TCP_REPAIR).
+ * Is this really the other end of our connection? A key alone can be forged by TCP_REPAIR (design.md, I2).
  * HOP_WHY_UNCONFIRMED: all is right but the addresses, which translation() must settle.
  */
 static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
@@ -77,8 +77,7 @@ static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *s
 		if (!mirrors && st->relay)
 			return HOP_WHY_ADDRESS;
 	} else if (self->userns != via.userns) {
-		/* the only ones who can forge a key across namespaces are masters of another user namespace
-		 */
+		/* only the owner of another user namespace can forge a key across namespaces */
 		return HOP_WHY_USERNS;
 	}
 	/* The connection must have moved on since it registered, with both ends still in step. */
@@ -87,7 +86,7 @@ static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *s
 	return mirrors ? HOP_WHY_NONE : HOP_WHY_UNCONFIRMED;
 }
 
-/* What the agent says of the program(s) that hold the socket. */
+/* What the agent says of the program(s) that hold the socket (design.md, I15). */
 static __always_inline __u32 program_veto(const struct hop_end *e)
 {
 	struct hop_vet *v;
@@ -136,8 +135,8 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 	return cfg.observe ? HOP_WHY_OBSERVED : HOP_WHY_NONE;
 }
 
-/* Reasons that pass by themselves within a few passes. */
-static __always_inline bool passing(__u32 why)
+/* Temporary reasons: they go away by themselves within a few passes. */
+static __always_inline bool temporary(__u32 why)
 {
 	return why == HOP_WHY_SLEEPER || why == HOP_WHY_NO_FILE || why == HOP_WHY_IDLE ||
 	       why == HOP_WHY_UNVETTED || why == HOP_WHY_IN_FLIGHT || why == HOP_WHY_UNCONFIRMED;
@@ -185,12 +184,12 @@ static __always_inline void watch_again(struct tcp_sock *tp, struct hop_sock *st
 static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, struct hop_end *peer,
 				    __u32 why)
 {
-	bool soon = passing(why);
+	bool soon = temporary(why);
 
 	end_why(st, self, why);
 	if (why == HOP_WHY_PEER_OUTSIDE || why == HOP_WHY_OBSERVED)
 		return;
-	/* while the peer tries, so does this end: what is in the peer's way may pass, but for a veto */
+	/* while the peer tries, so does this end: what is in the peer's way may go away, except a veto */
 	if (why == HOP_WHY_PEER)
 		soon = peer && peer->state == HOP_CANDIDATE && !is_veto(program_veto(peer));
 	if (soon && ++st->tries < HOP_TRIES) {
@@ -236,8 +235,8 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 		return;
 	}
 	/*
-	 * Turned blocking since it was asked, so that its reader may have chosen tcp_recvmsg() before and
-	 * sleep in it after: take it back, while all that arrives waits for the lock.
+	 * It turned blocking since the check, so its reader may have chosen tcp_recvmsg() before and may
+	 * sleep in it now: take it back, while everything that arrives waits for the lock (design.md, I38).
 	 */
 	if (!(cfg.force & HOP_FORCE_BLOCKING) && !file_nonblock(sock_file((struct sock *)tp))) {
 		bpf_map_delete_elem(&members, &cookie);

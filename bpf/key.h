@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * key.h: the key that names a connection, and sequence number arithmetic. Pure: BPF programs include it after
- * vmlinux.h, user space and unit tests as it is.
+ * key.h: the key that names a connection (design.md, I1), and sequence number arithmetic. Pure: BPF programs
+ * include it after vmlinux.h, user space and unit tests as it is.
  */
 #ifndef SOCKHOP_KEY_H
 #define SOCKHOP_KEY_H
@@ -55,8 +55,8 @@ static inline struct hop_key hop_key_peer(const struct hop_key *k, bool active)
  * Across a relay the order rule compares the sender's write_seq with the peer's copied_seq plus this. The
  * sender has written write_seq - first bytes; the peer has read copied_seq - peer.b, of which the first
  * `skip` are the relay's. (The second part of a key is the sequence number of the first byte that its end
- * receives, whoever opened.) Equal: every byte that the sender ever gave to TCP has been read at the far end,
- * so none is on either connection or in the relay.
+ * receives, whoever opened.) If they are equal, every byte that the sender ever gave to TCP has been read at
+ * the far end, so none is on either connection or in the relay (design.md, I27).
  */
 static inline __u32 hop_collapse_delta(const struct hop_collapse *c)
 {
@@ -64,8 +64,8 @@ static inline __u32 hop_collapse_delta(const struct hop_collapse *c)
 }
 
 /*
- * lo <= x <= hi in serial number arithmetic (RFC 1982). A window of 2^31 or more is taken as upside down and
- * holds nothing: TCP windows are at most 2^30.
+ * lo <= x <= hi in serial number arithmetic (RFC 1982). A window of 2^31 or more counts as reversed and holds
+ * nothing: TCP windows are at most 2^30.
  */
 static inline bool hop_seq_between(__u32 lo, __u32 x, __u32 hi)
 {

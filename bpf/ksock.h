@@ -117,10 +117,10 @@ static __always_inline int sock_waiters(struct sock *sk, enum hop_wake kind)
 }
 
 /*
- * Is somebody told of new bytes only once? Then a short read may count as "drained" (epoll(7), Q9), and where
- * a member has two receive queues, the first one's end is a short read. So are EPOLLET, SIGIO and wake
- * functions that are not known (io_uring's multishot poll). 1: yes; 0: no; -1: one that is not known, or a
- * walk that went astray, since the list is not locked.
+ * Is a watcher told of new bytes only once (design.md, I32)? Then a short read may count as "drained"
+ * (epoll(7), Q9), and where a member has two receive queues, the end of the first one is a short read.
+ * EPOLLET, SIGIO and unknown wake functions (io_uring's multishot poll) are such watchers. 1: yes; 0: no; -1:
+ * one that is not known, or a walk that went astray, since the list is not locked.
  */
 static __noinline __maybe_unused int sock_edge(__u64 addr)
 {
@@ -162,8 +162,8 @@ static __always_inline int sock_sleepers(struct sock *sk)
 }
 
 /*
- * Nobody is inside a system call on this socket but sleepers in poll(2) and, perhaps, the only thread that
- * has the file (which takes no reference, fdget()).
+ * No thread is inside a system call on this socket except sleepers in poll(2) and, perhaps, the only thread
+ * that has the file (which takes no reference, fdget()).
  */
 static __noinline __maybe_unused int sock_unshared(__u64 addr)
 {
@@ -178,7 +178,7 @@ static __noinline __maybe_unused int sock_unshared(__u64 addr)
  * No redirect out of this socket is in flight. tcp_bpf_sendmsg() holds a psock reference from before the
  * verdict until the bytes are queued at the other end; so does a sleeping reader, which is told apart by its
  * wait queue entry. Exact only under the socket's lock, of an end that is LEAVING: then no new redirect can
- * start and no sleeper can leave (docs/design.md, I17).
+ * start and no sleeper can leave (design.md, I17).
  */
 static __noinline __maybe_unused int sock_quiet(__u64 addr)
 {
@@ -193,12 +193,12 @@ static __noinline __maybe_unused int sock_quiet(__u64 addr)
 }
 
 /*
- * Is somebody inside a receive call on this member who sleeps in it, or will? Out of the sockhash he would
- * sleep on: woken by bytes in sk_receive_queue tcp_bpf_recvmsg_parser() (net/ipv4/tcp_bpf.c) looks into its
- * hop queue only, and says EAGAIN. Senders that wait for memory sleep with the same function, and each counts
- * in sk_write_pending (sk_stream_wait_memory(), net/core/stream.c). A call that waits for the lock we hold
- * shows as a reference to the psock only; it will not sleep if the file is O_NONBLOCK. Exact under the
- * socket's lock.
+ * Is a thread inside a receive call on this member in which it sleeps, or will (design.md, I38)? After the
+ * member has left the sockhash that thread would get a wrong answer: woken by bytes in sk_receive_queue
+ * tcp_bpf_recvmsg_parser() (net/ipv4/tcp_bpf.c) looks into its hop queue only, and says EAGAIN. Senders that
+ * wait for memory sleep with the same function, and each counts in sk_write_pending (sk_stream_wait_memory(),
+ * net/core/stream.c). A call that waits for the lock we hold shows as a reference to the psock only; it will
+ * not sleep if the file is O_NONBLOCK. Exact under the socket's lock.
  */
 static __noinline __maybe_unused int sock_reader_sleeps(__u64 addr)
 {

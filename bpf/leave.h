@@ -32,8 +32,10 @@ static __always_inline bool pair_idle(struct tcp_sock *tp, struct hop_sock *st, 
 	       sock_hop_queue_empty((__u64)(long)tp) && sock_hop_queue_empty(peer->sk);
 }
 
-/* What the live policy says against an end: enum hop_why. An early one is vouched for but by rules that name
- * programs. */
+/*
+ * What the live policy says against an end: enum hop_why. For an early end only rules that name programs
+ * count.
+ */
 static __always_inline __u32 objection(struct hop_end *e)
 {
 	int action = policy_action(e->sk);
@@ -46,8 +48,9 @@ static __always_inline __u32 objection(struct hop_end *e)
 }
 
 /*
- * Since the policy changed nothing hops (HOP_STAY_POLICY). It may again when neither end has anything against
- * it any more. The peer is asked here as well: its own turn in the pass may come later.
+ * Since the policy changed nothing hops (HOP_STAY_POLICY). Messages may hop again when the new policy allows
+ * it for both ends (design.md, I36). The peer is judged here as well: its own turn in the pass may come
+ * later.
  */
 static __always_inline void resume(struct hop_sock *st, struct hop_end *self, struct hop_end *peer, __u32 gen)
 {
@@ -73,14 +76,16 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 
 	if (cfg.draining)
 		return HOP_WHY_DRAINING;
-	if (self->ask) /* also of one that leaves already: it says more of this end */
+	if (self->ask) /* also for an end that already leaves: this reason says more */
 		return self->ask;
 	if (st->state == HOP_LEAVING)
 		return self->why;
 	if (peer && (peer->state == HOP_LEAVING ||
-		     peer->state == HOP_LEFT)) /* who turns blocking is the peer, not this end */
+		     peer->state == HOP_LEFT)) /* the peer turned blocking, not this end */
 		return peer->why == HOP_WHY_FLIPS ? HOP_WHY_PEER : peer->why;
-	/* Alone: the other end was refused. (A closed peer has no record; then the FIN is on its way.) */
+	/*
+	 * It is alone: the other end was refused. (A closed peer has no record; then the FIN is on its way.)
+	 */
 	if (peer && !hop_eager(peer->state))
 		return HOP_WHY_PEER;
 	cg = sock_cgroup_attached((struct sock *)tp);
@@ -102,12 +107,12 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 	return pair_idle(tp, st, self, peer) ? HOP_WHY_IDLE : HOP_WHY_NONE;
 }
 
-/* The peer cannot have a redirect into us in flight: it latched quiet, or is no more. */
+/* The peer cannot have a redirect into us in flight: it latched quiet, or is gone. */
 static __always_inline bool peer_quiet(struct hop_sock *st, struct hop_end *peer)
 {
 	struct sock *psk = (void *)(long)st->peer_sk;
 
-	/* One that is no member never was, or was quiet when it left. */
+	/* An end that is not a member never was one, or was quiet when it left. */
 	if (peer)
 		return !hop_in(peer->state) || peer->flags & HOP_END_QUIET;
 	/* Its record went with TCP_CLOSE; a thread may still be inside send() on the dead connection. */
@@ -117,11 +122,12 @@ static __always_inline bool peer_quiet(struct hop_sock *st, struct hop_end *peer
 }
 
 /*
- * Leave without losing a byte. Deleting a member discards its queue, and a redirect in flight to it is lost,
- * so an end goes only when (1) its peer can send no more hops (it leaves, too) and has none in
- * flight (the refcount latch), (2) its own queue is empty, (3) it has latched quiet itself, because
- * afterwards its own psock can no longer be asked, and (4) nobody sleeps in a receive call on it. (A call on
- * a non-blocking file that is under way may give EAGAIN, and the bytes that it missed wake its caller.)
+ * Leave without losing a byte (design.md, I17). A half-close is no reason to leave (I19). Deleting a member
+ * discards its queue, and a redirect in flight to it is lost, so an end goes only when (1) its peer can send
+ * no more hops (it leaves, too) and has none in flight (the refcount latch), (2) its own queue is empty, (3)
+ * it has latched quiet itself, because afterwards its own psock can no longer be asked, and (4) nobody sleeps
+ * in a receive call on it. (A call on a non-blocking file that is under way may give EAGAIN, and the bytes
+ * that it missed wake its caller.)
  */
 static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
 				  struct hop_end *peer, __u32 why)

@@ -134,7 +134,7 @@ struct {
 	__type(value, struct hop_pass);
 } passes SEC(".maps") __weak;
 
-/* Of the iterator that runs. 0, which leaves nobody out, for a thread that did not say. */
+/* The mode of the running iterator; 0, which leaves no end out, for a thread that set none. */
 static __always_inline __maybe_unused __u32 pass_mode(void)
 {
 	__u64 thread = bpf_get_current_pid_tgid();

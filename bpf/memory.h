@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * memory.h: has the receiver memory for what hops to it?
+ * memory.h: has the receiver memory for what hops to it (design.md, I34)?
  *
  * A redirect charges the receiver in the sender's thread (bpf_tcp_ingress(): __sk_rmem_schedule()). Where
  * that fails, send() returns ENOMEM; and since the thread may block, the charge reclaims in the receiver's
  * cgroup first and may call the OOM killer there (gfp_memcg_charge(): GFP_KERNEL). On TCP a softirq charges:
  * it forces the charge, or drops the segment, and the sender sees a window that closes. So where memory is
- * short, TCP it is.
+ * short the message takes TCP.
  *
  * The peer is not locked: every read is a snapshot.
  */

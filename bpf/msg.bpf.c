@@ -4,11 +4,11 @@
  * whether it goes straight to the receive queue of the peer, or stays on the TCP path.
  *
  * It runs under the sender's socket lock (tcp_bpf_send_verdict()), so the sender's own state is exact. The
- * peer is read without its lock; a stale or torn read can only make the message stay or hop to the right
- * socket, because the redirect itself looks the peer up by its cookie in the sockhash.
+ * peer is read without its lock. A stale or torn read can only make the message stay, or hop to the right
+ * socket (design.md, I5), because the redirect itself looks the peer up by its cookie in the sockhash (I3).
  *
- * Never used here: apply_bytes, cork_bytes, push_data, pop_data (use-after-free fixes as late as 2026), and
- * never is the helper's own verdict returned: a miss would give the application EACCES.
+ * Never used here: apply_bytes, cork_bytes, push_data, pop_data (use-after-free fixes as late as 2026). The
+ * helper's own verdict is never returned, since a miss would give the application EACCES (design.md, I10).
  */
 #include "memory.h"
 #include "pause.h"
@@ -50,7 +50,7 @@ static __always_inline enum hop_stay peer_blocked(struct hop_sock *st, struct tc
 	return HOP_STAY_NONE;
 }
 
-/* The options of the sender itself; direct reads, the socket is ours. */
+/* The sender's own shutdown (design.md, I9) and options; direct reads, the socket is ours. */
 static __always_inline enum hop_stay own_blocked(struct tcp_sock *tp)
 {
 	struct sock *sk = &tp->inet_conn.icsk_inet.sk;
@@ -70,7 +70,9 @@ static __always_inline enum hop_stay own_blocked(struct tcp_sock *tp)
 	return HOP_STAY_NONE;
 }
 
-/* One message of each direction and `beat` takes TCP: for what stands on the way, see docs/design.md, I35. */
+/*
+ * One message of each direction takes TCP in every `beat`, for firewalls and NAT on the way (design.md, I35).
+ */
 static __always_inline bool heartbeat_due(struct tcp_sock *tp)
 {
 	__u32 beat = cfg.beat;
@@ -79,8 +81,9 @@ static __always_inline bool heartbeat_due(struct tcp_sock *tp)
 }
 
 /*
- * The peer's backlog is bounded in bytes (half its receive buffer, as its own window would) and in messages
- * (each costs about 1 KB of kernel memory however small; counted since its queue was last empty).
+ * The peer's backlog is bounded (design.md, I8) in bytes (half its receive buffer, as its own window would
+ * be) and in messages (even a small one costs about 1 KB of kernel memory; counted since its queue was last
+ * empty).
  */
 static __always_inline enum hop_stay no_room(struct hop_sock *st, struct tcp_sock *peer, __u32 size,
 					     const bool cast)
@@ -99,17 +102,18 @@ static __always_inline enum hop_stay no_room(struct hop_sock *st, struct tcp_soc
 	return memory_short(st, peer, rmem, size, cast) ? HOP_STAY_MEMORY : HOP_STAY_NONE;
 }
 
-/* Long messages, none comes back, and both ends are one's own: to wait costs less than is gained. */
+/* Long messages without answers between two ends of one owner: a hop gains more than the wait costs. */
 static __always_inline bool worth_waiting(struct hop_sock *st, __u32 size)
 {
 	return st->one_way && st->kin && size >= HOP_WAIT_LARGE * cfg.large;
 }
 
 /*
- * Two receive queues, and the peer's program has begun to wait with EPOLLET: it may take the end of the hop
- * queue for the end of all, so nothing may go to the TCP queue while there are hop bytes unread. They are
- * read soon; until then messages follow them, up to the receive buffer, and the first one after that makes
- * the pair leave. (A walk that went astray is tried again: entries of poll(2) come and go.)
+ * There are two receive queues, and the peer's program has begun to wait with EPOLLET: it may take the end of
+ * the hop queue for the end of all data, so nothing may go to the TCP queue while hop bytes are unread
+ * (design.md, I32). They are read soon; until then messages follow them, up to the receive buffer, and the
+ * first one after that makes the pair leave. (A walk that went astray is tried again: entries of poll(2) come
+ * and go.)
  */
 static __always_inline bool peer_edge(struct hop_sock *st)
 {
@@ -126,9 +130,9 @@ static __always_inline enum hop_stay behind_hops(struct hop_sock *st, struct tcp
 }
 
 /*
- * Would the redirect wait for a call of the peer? It sleeps for as long as that lasts, and TCP does not. The
- * field is read without the lock, as late as can be: what remains is the way from here to lock_sock(). A peer
- * that is found like this too often is none to hop to.
+ * Would the redirect wait for a call of the peer (design.md, I33)? It sleeps as long as that call lasts; TCP
+ * does not wait. The field is read without the lock, as late as possible: what remains is the way from here
+ * to lock_sock(). An end that finds its peer held too often leaves (I30).
  */
 static __always_inline enum hop_stay held(struct hop_sock *st, struct tcp_sock *peer, __u32 size,
 					  const bool cast)
@@ -147,7 +151,7 @@ static __always_inline enum hop_stay held(struct hop_sock *st, struct tcp_sock *
 
 /*
  * The peer may have been reset, or have disconnected (connect(AF_UNSPEC) clears sk_shutdown), while the RST
- * is still on its way to this end.
+ * is still on its way to this end (design.md, I37).
  */
 static __always_inline bool connected(__u8 state)
 {
@@ -172,10 +176,10 @@ static __noinline int peer_sound(struct hop_sock *st)
 }
 
 /*
- * The order rule. The kernel reads the hop queue before the TCP queue, so hop -> TCP keeps order by itself
- * and TCP -> hop does not: hop only when the peer's reader has consumed every byte that was ever sent on the
- * TCP path. (The peer of a collapsed connection counts from elsewhere: `delta`.) Hops move neither number, so
- * what was found once holds until something goes by TCP again.
+ * The order rule (design.md, I6). The kernel reads the hop queue before the TCP queue, so hop -> TCP keeps
+ * order by itself and TCP -> hop does not: hop only when the peer's reader has consumed every byte that was
+ * ever sent on the TCP path. (The peer of a collapsed connection counts from elsewhere: `delta`.) Hops move
+ * neither number, so what was found once holds until something goes by TCP again.
  */
 static __always_inline bool in_order(struct hop_sock *st, struct tcp_sock *tp, struct tcp_sock *peer,
 				     const bool cast)
@@ -236,14 +240,14 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 	return stay ? stay : held(st, peer, size, cast);
 }
 
-/* Does this stay say something about whether membership pays? Not those that we ask for ourselves. */
+/* Does this stay count for whether membership pays? Those that sockhop itself causes do not. */
 static __always_inline bool stay_counts(enum hop_stay stay)
 {
 	return stay != HOP_STAY_PEER_OUT && stay != HOP_STAY_NOT_READ && /* the pair is not complete yet */
 	       stay != HOP_STAY_HEARTBEAT && stay != HOP_STAY_POLICY && stay != HOP_STAY_PAUSED;
 }
 
-/* Which stays are no passing state but a reason to leave at once. */
+/* Which stays are a reason to leave at once, rather than a temporary state? */
 static __always_inline __u32 stay_to_why(enum hop_stay stay)
 {
 	switch (stay) {
@@ -293,8 +297,7 @@ static __always_inline void thread_stays(struct hop_sock *st)
 /*
  * tcp_bpf_push() sends each piece of a message as a message of its own, and each with MSG_ZEROCOPY gets a
  * completion: one too many where two pages of the kernel's copy meet. So make it one piece. (What does not
- * fit into one struct sk_msg, some 500 KB, comes here in parts; and where no memory is to be had it stays as
- * it is.)
+ * fit into one struct sk_msg, some 500 KB, comes here in parts; without memory it stays as it is.)
  */
 static __always_inline void one_completion(struct sk_msg_md *msg, struct tcp_sock *tp, __u32 size)
 {

@@ -17,9 +17,9 @@ static __always_inline struct hop_policy *live_policy(void)
 }
 
 /*
- * The action of the live policy for a tuple. A global function, so that the verifier walks its loop over the
- * rules once for a program, and not once for each path to each call (hop_visit: 950 000 instructions of the
- * million that it may take).
+ * The action of the live policy for a tuple (design.md, I16). A global function, so that the verifier walks
+ * its loop over the rules once for a program, and not once for each path to each call (hop_visit: 950 000
+ * instructions of the million that it may take).
  */
 __weak __noinline int policy_of(struct hop_tuple *t)
 {
@@ -41,8 +41,9 @@ static __noinline int policy_action(__u64 addr)
 }
 
 /*
- * The veto that the agent found for the program which made this socket, if that runs still, or HOP_WHY_NONE.
- * Only the agent knows who holds a socket now: it finds out when one that is refused here was passed on.
+ * The veto that the agent found for the program that made this socket, if that program still runs, or
+ * HOP_WHY_NONE (design.md, I40). Only the agent knows who holds a socket now: it finds out when a socket that
+ * is refused here was handed to another program.
  */
 static __noinline __maybe_unused int known_veto(__u64 addr)
 {
@@ -70,11 +71,11 @@ static __noinline __maybe_unused int known_veto(__u64 addr)
 }
 
 /*
- * Can the peer that this socket had before it was connected anew have no hop in flight any more? A redirect
- * takes the psock that its receiver has after the verdict (tcp_bpf_sendmsg_redir(), net/ipv4/tcp_bpf.c), so
- * one from there would be delivered to a membership of the new connection. Asked twice, as it is without the
- * old peer's lock: its psock may go out of a map meanwhile, which takes a link and then a reference. Global,
- * as policy_of() is.
+ * Is no hop in flight from the peer that this socket had before it connected again (design.md, I37)? A
+ * redirect takes the psock that its receiver has after the verdict (tcp_bpf_sendmsg_redir(),
+ * net/ipv4/tcp_bpf.c), so one from there would be delivered to a membership of the new connection. Asked
+ * twice, as it is without the old peer's lock: its psock may go out of a map meanwhile, which takes a link
+ * and then a reference. Global, as policy_of() is.
  */
 __weak __noinline int old_quiet(struct hop_sock *st)
 {
@@ -98,8 +99,10 @@ static __always_inline __u32 register_as(struct tcp_sock *tp, struct hop_sock *s
 	struct hop_end e = {}, *other;
 	long err;
 
-	/* a relay's own socket must not join: bytes that hop to it would be in none of the counts that
-	 * collapse rests on */
+	/*
+	 * a relay's own socket must not join: collapse counts TCP bytes, and bytes that hop to it would be
+	 * missing (design.md, I28)
+	 */
 	if (bpf_sk_storage_get(&relayed, tp, 0, 0))
 		return HOP_WHY_RELAY;
 	st->self = hop_key_derive(tp->snd_una, tp->bytes_acked, tp->rcv_nxt, tp->bytes_received);
@@ -128,9 +131,9 @@ static __always_inline __u32 register_as(struct tcp_sock *tp, struct hop_sock *s
 }
 
 /*
- * The record of the other end of the one with this key: the one that a relay names, or else the one
- * registered end whose key mirrors it. Both candidates present means that one is not what it claims: neither
- * is taken. *peer is its key; *via the record of the relay, or NULL.
+ * The record of the other end of the connection with this key: the one that a relay names (design.md, I26),
+ * or else the one registered end whose key mirrors it. If both possible mirrors are registered, one of them
+ * is forged, and neither is taken (I2). *peer is its key; *via the record of the relay, or NULL.
  */
 static __always_inline struct hop_end *mirror_of(const struct hop_key *self, struct hop_key *peer,
 						 struct hop_collapse **via)

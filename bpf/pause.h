@@ -6,8 +6,9 @@
 #include "maps.h"
 
 /*
- * Is it paused? The time itself ends a pause, so nothing of ours need be alive then. The first look after it
- * takes the word away, unless a new pause has come meanwhile: later looks do not ask for the time.
+ * Is it paused? A pause ends by itself when its time is over, so no process of ours need be alive then
+ * (design.md, I49). The first look after it clears the word, unless a new pause has begun: later looks do not
+ * ask for the time.
  */
 static __always_inline bool paused(void)
 {

@@ -14,7 +14,7 @@ struct {
 	__type(value, __u64);
 } probe_socks SEC(".maps");
 
-__u64 probe_target;  /* cookie that probe_msg redirects to; 0: pass */
+__u64 probe_target;  /* cookie that probe_msg redirects to; 0: none */
 __u64 probe_insert;  /* cookie that probe_iter inserts */
 bool probe_inserted; /* by user space: probe_iter shall only look */
 bool probe_reset;    /* probe_iter shall end the connection of that socket */

@@ -9,9 +9,9 @@
 #include "ksock.h"
 
 /*
- * May hops to the peer begin? It must be a member; its reader must be past any call that began before it
- * joined: it has consumed a byte since, and its file has one reference, so no other thread is inside a call.
- * (An early member was inserted before anybody could read.) Caches the peer's file.
+ * May hops to the peer begin (design.md, I7)? It must be a member; its reader must be past any call that
+ * began before it joined: it has consumed a byte since, and its file has one reference, so no other thread is
+ * inside a call. (An early member was inserted before anybody could read.) Caches the peer's file.
  */
 static __noinline int become_ready(struct hop_sock *st)
 {

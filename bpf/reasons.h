@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * reasons.h: why a message stays, and why an end is no member: name, name as shown, one line that explains
- * it. Counters, `list`, `status`, JSON and docs/reasons.md (`make docs`) are made of these two tables.
+ * reasons.h: why a message stays, and why an end is not a member: name, name as shown, one line that explains
+ * it. Every stay and every refusal has a counted reason (design.md, I11): counters, `list`, `status`, JSON
+ * and docs/reasons.md (`make docs`) are made from these two tables.
  *
  * Append only: the order is ABI.
  */
@@ -49,9 +50,7 @@ enum hop_stay {
 		HOP_STAY_COUNT
 };
 
-/*
- * Why an end is no member. X(NAME, shown as, explanation).
- */
+/* Why an end is not a member. X(NAME, shown as, explanation). */
 #define HOP_WHYS(X)                                                                                         \
 	X(NONE, "none", "no reason")                                                                        \
 	X(YOUNG, "young", "too few segments so far")                                                        \
@@ -86,7 +85,7 @@ enum hop_stay {
 	X(DRAINING, "draining", "the instance is being detached")                                           \
 	X(CGROUP, "cgroup", "its cgroup is no longer attached")                                             \
 	X(ONLY_STAYS, "only-stays", "as a member its messages nearly always took the TCP path")             \
-	X(PEER, "peer", "the other end cannot join, see there")                                             \
+	X(PEER, "peer", "the other end cannot join: see its reason")                                        \
 	X(SHARED, "shared-file", "its file is shared by several processes or descriptors")                  \
 	X(ERROR, "error", "the kernel refused the insertion")                                               \
 	X(USERNS, "user-namespace", "the other end's network namespace belongs to another user namespace")  \

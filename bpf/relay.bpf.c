@@ -84,7 +84,7 @@ static __always_inline bool backlog_full(struct relay_ep *ep, __u32 sink, __u32 
 
 	if (!sink_write_seq(sink, &seq))
 		return true;
-	/* Nothing of this direction is under way when its source enters, so the two counts agree now. */
+	/* Nothing of this direction is in flight when its source enters, so the two counts agree now. */
 	if (ep->entered != enter) {
 		ep->base = seq - done;
 		ep->entered = enter;
@@ -223,7 +223,7 @@ int relay_leave(struct bpf_iter__tcp *ctx)
 	ep = slot ? bpf_map_lookup_elem(&eps, slot) : NULL;
 	if (!ep || !ep->leave || ep->left == ep->enter)
 		return 0;
-	/* Passed bytes are in the psock, and count as read only when they are read through it. */
+	/* Bytes left to user space are in the psock, and count as read only when they are read through it. */
 	if (ep->to_user != ep->forwarded)
 		return 0;
 	if (!bpf_map_delete_elem(&from, slot))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * review.h: does membership pay? And how a member asks to leave: nothing hops from there on, a pass does the
- * rest. All of it runs under the sender's socket lock.
+ * review.h: does membership pay (design.md, I21)? And how a member asks to leave: from then on nothing hops,
+ * and a pass does the rest. All of it runs under the sender's socket lock.
  */
 #ifndef SOCKHOP_REVIEW_H
 #define SOCKHOP_REVIEW_H
@@ -9,8 +9,9 @@
 #include "end.h"
 
 /*
- * The peer was non-blocking when it joined. What it did once it does again, with each request as a rule, so
- * it stays out for good, and its program is remembered. (Early members never were asked.)
+ * The peer was non-blocking when it joined. A program that did this once does it again, usually with each
+ * request, so the end stays out for good, and its program is remembered (design.md, I38). (Early members were
+ * never asked.)
  */
 static __always_inline void turned_blocking(struct hop_end *peer)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * segment.h: a received segment, as sk_skb programs see it. Who includes it has declared
+ * segment.h: a received segment, as sk_skb programs see it. The including file declares
  * bpf_cast_to_kern_ctx() (6.2).
  */
 #ifndef SOCKHOP_SEGMENT_H

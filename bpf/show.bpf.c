@@ -54,9 +54,9 @@ static __always_inline void show_end(struct hop_show *s, struct hop_sock *st)
 
 /*
  * One registered end, of whatever network namespace: user space walks `ends` and asks for each of its keys by
- * BPF_PROG_TEST_RUN. It takes no socket lock. Returns 0 if ctx->show is filled in, 1 if that end is no more.
- * (An iterator over `socks` would do it in one go, but some hosts refuse iter/bpf_sk_storage_map with EPERM,
- * as they do the other iterators over the elements of a map.)
+ * BPF_PROG_TEST_RUN. It takes no socket lock. Returns 0 if ctx->show is filled in, 1 if that end is gone. (An
+ * iterator over `socks` would do it in one go, but some hosts refuse iter/bpf_sk_storage_map with EPERM, as
+ * they do the other iterators over the elements of a map.)
  */
 SEC("syscall")
 int hop_show_end(struct hop_show_call *ctx)
@@ -147,8 +147,8 @@ int hop_holders(struct bpf_iter__task_file *ctx)
 }
 
 /*
- * What a relay needs to know of its own sockets, and user space cannot ask for: once for each, under its
- * lock. Any relay's pass does it for all relays of the network namespace.
+ * What a relay needs to know of its own sockets, and user space cannot ask for: once for each, under its lock
+ * (design.md, I26). Any relay's pass does it for all relays of the network namespace.
  */
 SEC("iter/tcp")
 int hop_relay_ends(struct bpf_iter__tcp *ctx)
@@ -187,9 +187,9 @@ int hop_begin(struct hop_begin *ctx)
 }
 
 /*
- * Wakes the agent, whichever namespaces it and the caller are in: a command runs this by BPF_PROG_TEST_RUN.
- * The event only wakes; what counts is config.pokes, so a full ring loses nothing. Forced, because the reader
- * of the ring is not always seen to have caught up by the time that it sleeps.
+ * Wakes the agent, whichever namespaces it and the caller are in (design.md, I46): a command runs this by
+ * BPF_PROG_TEST_RUN. The event only wakes; what counts is config.pokes, so a full ring loses nothing. Forced,
+ * because the reader of the ring is not always seen to have caught up by the time that it sleeps.
  */
 SEC("syscall")
 int hop_poke(void *ctx)
@@ -258,9 +258,9 @@ static __always_inline bool inherits_tcp(struct task_struct *task)
 /*
  * execve() in an attached cgroup while there are members: a descriptor may have reached a program that
  * splices. Runs for every exec of the host, so it looks at the member count first; and an event costs a look
- * at all descriptors of the host and a pass, which a program that has no connection is not worth. While
- * nobody needed the splice guard so far the agent looks at whatever starts: connections older than the guard
- * stay out.
+ * at all descriptors of the host and a pass, too much for a program that has no connection. While no program
+ * has needed the splice guard so far, the agent looks at every program that starts: connections older than
+ * the guard stay out.
  */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(hop_exec, struct task_struct *task)

@@ -29,10 +29,10 @@ static __always_inline bool sent_within_host(struct tcp_sock *tp)
 }
 
 /*
- * The round-trip callback needs an acknowledgement of own data, so who only receives (a subscriber, a log
- * server) never comes by to register. Ask the agent for a pass that does it. `peer`: its record, if it has
- * left or was refused since. While it is held back a pass for it would be in vain: one comes when that is
- * over.
+ * The round-trip callback needs an acknowledgement of data that the end has sent, so an end that only
+ * receives (a subscriber, a log server) never registers itself. Ask the agent for a pass that registers it.
+ * `peer`: its record, if it has left or was refused since. While it is held back a pass is useless; one comes
+ * later.
  */
 static __always_inline void seek(struct tcp_sock *tp, struct hop_end *self, const struct hop_end *peer)
 {
@@ -58,7 +58,9 @@ static __always_inline void want(struct tcp_sock *tp, struct hop_sock *st, struc
 	/* the peer may do the same now on another CPU: one of the two sees the other */
 	end_move(st, self, HOP_CANDIDATE, HOP_WHY_PEER_OUTSIDE);
 	peer = find_peer(st);
-	/* one that has left, or was refused, is watched again, but who sends nothing asks no more */
+	/*
+	 * an end that has left or was refused is watched again, but if it sends nothing it never asks again
+	 */
 	if (silent && (!peer || !hop_eager(peer->state)))
 		seek(tp, self, peer);
 	if (!peer || !hop_eager(peer->state))
@@ -103,7 +105,7 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 		return HOP_WHY_ERROR;
 	why = first ? refuse_known(tp, st, e) : HOP_WHY_NONE;
 	if (why) {
-		find_peer(st); /* for who asks */
+		find_peer(st); /* for the end that asks */
 		return why;
 	}
 	want(tp, st, e, in < n / HOP_ONE_WAY);
@@ -111,9 +113,9 @@ static __always_inline __u32 look(struct bpf_sock_ops *ctx, struct tcp_sock *tp,
 }
 
 /*
- * The callback also comes where nobody has asked for it: always with keep_rtt, by other programs' wish, and
- * at ends that a pass has found. Then it must change nothing; only a candidate that was found may ask for
- * itself. Where passes cannot set the flag (6.1), this is how a refused end is watched again.
+ * The callback also comes unasked: always with keep_rtt, when other programs ask for it, and at ends that a
+ * pass has found. Then it must change nothing; only a candidate that was found may ask for itself. Where
+ * passes cannot set the flag (6.1), this is how a refused end is watched again.
  */
 static __always_inline bool not_watched(__u32 state)
 {
@@ -143,10 +145,10 @@ static __always_inline void on_rtt(struct bpf_sock_ops *ctx)
 }
 
 /*
- * A closing reader with unread bytes: with the verdict program on the map no RST tells the peer, and a
- * blocked sender would hang (75 s were measured). sock_map_close() has dropped the psock by now and the purge
- * comes an RCU grace period later, so sk_rmem_alloc still shows the bytes. shutdown(SHUT_RDWR) keeps its
- * psock.
+ * The close guard (design.md, I20). A reader closes with unread bytes: with the verdict program on the map no
+ * RST tells the peer, and a blocked sender would hang (75 s were measured). sock_map_close() has dropped the
+ * psock by now and the purge comes an RCU grace period later, so sk_rmem_alloc still shows the bytes.
+ * shutdown(SHUT_RDWR) keeps its psock.
  */
 static __always_inline void on_fin_wait(struct tcp_sock *tp, struct hop_end *self)
 {
@@ -171,6 +173,7 @@ static __always_inline void on_close_wait(struct bpf_sock_ops *ctx, struct hop_s
 	count(HOP_CNT_CLOSE_GUARD);
 }
 
+/* The record of an end lives as long as its socket (design.md, I4, I23). */
 static __always_inline void on_close(struct hop_sock *st, struct hop_end *self)
 {
 	end_move(st, self, HOP_CLOSED, st->why);
@@ -183,11 +186,11 @@ static __always_inline void on_close(struct hop_sock *st, struct hop_end *self)
 }
 
 /*
- * A socket that was disconnected, connect(AF_UNSPEC), begins again: it connects elsewhere, or listens.
- * tcp_disconnect() purges the queues of TCP and knows neither the hop queue nor the sockhash; without this
- * the bytes that waited there would be the first ones of the new connection. (Not at TCP_CLOSE: after a
- * reset, which looks the same there, unread bytes stay readable as on TCP.) With its storage goes all that
- * was known of the old connection, but for a peer that may have a hop in flight: see old_quiet().
+ * A socket that connect(AF_UNSPEC) disconnected starts again (design.md, I37): it connects elsewhere, or
+ * listens. tcp_disconnect() purges the queues of TCP and knows neither the hop queue nor the sockhash;
+ * without this the bytes that waited there would be the first ones of the new connection. (Not at TCP_CLOSE:
+ * after a reset, which looks the same there, unread bytes stay readable as on TCP.) With its storage goes all
+ * that was known of the old connection, but for a peer that may have a hop in flight: see old_quiet().
  */
 static __always_inline void forget(struct bpf_sock_ops *ctx)
 {
@@ -203,7 +206,7 @@ static __always_inline void forget(struct bpf_sock_ops *ctx)
 	if (!st)
 		return;
 	cookie = st->cookie;
-	if (hop_registered(st->state)) { /* somebody else has cleared the flag of the STATE callback */
+	if (hop_registered(st->state)) { /* another program has cleared the flag of the STATE callback */
 		self = bpf_map_lookup_elem(&ends, &st->self);
 		on_close(st, self && self->cookie == cookie ? self : NULL);
 	}

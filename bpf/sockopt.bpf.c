@@ -2,7 +2,7 @@
 /*
  * sockopt.bpf.c: a member that is about to set an option which no member may have leaves. The hook runs
  * before the kernel acts and without the socket lock, so it only leaves a note and wakes the agent; meanwhile
- * the verdict sees the option itself and sends nothing more to that socket.
+ * the verdict sees the option itself and sends nothing more to that socket (design.md, I14).
  */
 #include "end.h"
 #include "ksock.h"
@@ -92,7 +92,7 @@ static __noinline int ask_to_leave(struct hop_sock *st, __u32 why)
 		return 0;
 	key = st->self;
 	self = bpf_map_lookup_elem(&ends, &key);
-	/* who has been asked is told to the agent already: settle() takes the question back */
+	/* an end that was asked has already caused an event (design.md, I43); settle() clears the mark */
 	if (!self || self->cookie != st->cookie || self->ask)
 		return 0;
 	self->ask = why;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * tuning.h: the constants that were chosen by measuring. What was measured, and with what:
- * docs/tuning.md, under the name of the constant.
+ * tuning.h: the constants that were chosen by measuring. docs/tuning.md has the measurements, under the name
+ * of the constant.
  */
 #ifndef SOCKHOP_TUNING_H
 #define SOCKHOP_TUNING_H
@@ -42,9 +42,9 @@
 /* Added for a look that finds it held; each other takes 1 off. HOP_CONTENTION_MAX is too much. */
 #define HOP_CONTENTION_HELD 12
 #define HOP_CONTENTION_MAX  8192
-/* Messages of config.large and more count so many times. */
+/* Messages of config.large and more count this many times. */
 #define HOP_CONTENTION_LARGE 4
-/* One-way messages of so many times config.large between two ends of one owner hop all the same. */
+/* One-way messages of this many times config.large between two ends of one owner hop anyway. */
 #define HOP_WAIT_LARGE 2
 
 /* ---- room at the peer ---- */
@@ -53,14 +53,14 @@
 #define HOP_MAX_BURST 512
 /* Bytes that must be free below a limit of the peer's memory. */
 #define HOP_MEMORY_ROOM (2u << 20)
-/* Up to so many bytes queued at the peer a look at its memory counts for a jiffy. */
+/* While at most this many bytes are queued at the peer, a look at its memory counts for a jiffy. */
 #define HOP_MEMORY_BLIND (32u << 10)
 /* Ancestors of a cgroup that are looked at. */
 #define HOP_MEMORY_DEPTH 16
 
 /* ---- how long is an end held back? ---- */
 
-/* Passes that an end may be put off for a reason that passes by itself, before it is held back. */
+/* Passes in which a temporary reason may put an end off before it is held back. */
 #define HOP_TRIES 50
 /* An end that was refused or has left: 2 s, and twice as long each time, up to << HOP_HOLD_SHIFT. */
 #define HOP_HOLD_NS    2000000000ull

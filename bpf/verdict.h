@@ -19,10 +19,11 @@ static __always_inline struct hop_end *receiver(struct tcp_sock *tp)
 }
 
 /*
- * Cut off what came before, or the reader would get it twice: tcp_read_skb() hands over whole skbs. A
- * retransmitted segment may begin with bytes that were received already (tcp_data_queue() queues it whole,
- * tcp_recvmsg() skips what it knows); and when an end joins, the head of its queue may be partly read (848
- * and 2 553 faults in 2.6 GB without this). False if that failed (no memory to make the header writable).
+ * Cut off what came before, or the reader would get it twice (design.md, I13): tcp_read_skb() hands over
+ * whole skbs. A retransmitted segment may begin with bytes that were received already (tcp_data_queue()
+ * queues it whole, tcp_recvmsg() skips what it knows); and when an end joins, the head of its queue may be
+ * partly read (848 and 2 553 faults in 2.6 GB without this). False if that failed (no memory to make the
+ * header writable).
  */
 static __always_inline bool trim(struct __sk_buff *skb, struct tcp_sock *tp, struct hop_end *self)
 {
@@ -51,10 +52,11 @@ static __always_inline bool trim(struct __sk_buff *skb, struct tcp_sock *tp, str
 }
 
 /*
- * This segment cannot be handed over, and its bytes are acknowledged: from here on the stream has a hole. No
- * byte behind it may be read, whether it comes by TCP (hop_verdict drops all) or hops (peer_sound()), and the
- * connection ends with a reset, in the next pass: only iterators may destroy a socket. The mark is a full
- * barrier (its old value is used): it is there before copied_seq moves over the segment (tcp_eat_skb()).
+ * This segment cannot be handed over, and its bytes are acknowledged: from here on the stream has a hole
+ * (design.md, I39). No byte behind it may be read, whether it comes by TCP (hop_verdict drops all) or hops
+ * (peer_sound()), and the connection ends with a reset, in the next pass: only iterators may destroy a
+ * socket. The mark is a full barrier (its old value is used): it is there before copied_seq moves over the
+ * segment (tcp_eat_skb()).
  */
 static __always_inline void break_off(struct hop_end *self)
 {
@@ -68,8 +70,8 @@ static __always_inline void break_off(struct hop_end *self)
 }
 
 /*
- * TCP bytes join the hop queue, in order: a member has one receive queue, whose end is the end of what there
- * is, and FIONREAD counts it (docs/design.md, I31). Needs bpf_cast_to_kern_ctx() (6.2), and hop_visit with
+ * TCP bytes enter the hop queue, in order: a member has one receive queue, whose end is the end of all data,
+ * and FIONREAD counts it (design.md, I31). It needs bpf_cast_to_kern_ctx() (6.2), and hop_visit with
  * bpf_sock_destroy() (6.5) for a segment that cannot be handed over (I39).
  */
 SEC("sk_skb/stream_verdict")

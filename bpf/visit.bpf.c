@@ -12,7 +12,7 @@
  */
 extern int bpf_sock_destroy(struct sock_common *sock) __ksym __weak;
 
-/* Held back for a reason that may have passed: is it time to look again? */
+/* Held back for a reason that may have gone away: is it time to look again? */
 static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	if (bpf_ktime_get_ns() >= st->hold_ns)
@@ -21,7 +21,7 @@ static __always_inline void held(struct tcp_sock *tp, struct hop_sock *st, struc
 		st->say |= HOP_SAY_HELD;
 }
 
-/* For good, unless it was passed on to another program. (A new policy has been seen to.) */
+/* For good, unless it was handed to another program. (A new policy has been handled already.) */
 static __always_inline void refused(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	if (is_veto(self->why) && !program_veto(self))
@@ -42,9 +42,7 @@ static __always_inline void tell_found(struct hop_sock *st, const struct hop_end
 	emit(&ev);
 }
 
-/*
- * It is watched (again). Who sends nothing gets no round-trip callback to ask again: its peer asks for both.
- */
+/* It is watched (again). An end that sends nothing gets no round-trip callback; its peer asks for both. */
 static __always_inline void be_found_again(struct hop_sock *st, struct hop_end *self)
 {
 	struct hop_end *peer = find_peer(st);
@@ -56,8 +54,8 @@ static __always_inline void be_found_again(struct hop_sock *st, struct hop_end *
 }
 
 /*
- * Somebody looks for a peer that sends nothing, and so never comes by to register itself. Is it this socket?
- * The STATE callback must be set, or the record would outlive the socket.
+ * Some end looks for a peer that sends nothing and so never registers itself. Is it this socket? The STATE
+ * callback must be set, or the record would outlive the socket.
  */
 static __always_inline void be_found(struct tcp_sock *tp)
 {
@@ -105,7 +103,7 @@ static __always_inline void visit_unregistered(struct tcp_sock *tp, struct hop_s
 	cb_flags_add(tp, BPF_SOCK_OPS_RTT_CB_FLAG);
 }
 
-/* Its cgroup is being detached: nobody will call us when it closes, so its record goes now. */
+/* Its cgroup is being detached: no callback will come when it closes, so its record goes now. */
 static __always_inline bool unregister(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	int cg = sock_cgroup_attached((struct sock *)tp);
@@ -119,8 +117,8 @@ static __always_inline bool unregister(struct tcp_sock *tp, struct hop_sock *st,
 }
 
 /*
- * Its stream has a hole (break_off() in verdict.h). The end that reads it is reset, not its peer: that may be
- * gone, and a FIN of its own be all that it leaves. TCP_CLOSE has on_close() settle the rest.
+ * Its stream has a hole (break_off() in verdict.h; design.md, I39). The end that reads it is reset, not its
+ * peer: the peer may be gone, with only a FIN left of it. TCP_CLOSE has on_close() settle the rest.
  */
 static __always_inline void reset(struct sock_common *skc)
 {

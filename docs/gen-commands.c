@@ -113,13 +113,13 @@ static void range(const struct cmd_option *o)
 					       : " A number",
 			o->min, o->max);
 	if (*preset)
-		fprintf(out, "%s *%s* unless given", number ? "," : " It is", preset);
+		fprintf(out, "%s default is *%s*", number ? "; the" : " The", preset);
 	if (o->alone)
-		fprintf(out, ", *%u* if it is left out", o->alone);
+		fprintf(out, "; *%u* without a value", o->alone);
 	if (number || *preset)
 		fputc('.', out);
 	if (o->zero)
-		fprintf(out, " 0 means: %s.", o->zero);
+		fprintf(out, " 0 means %s.", o->zero);
 }
 
 static void choices(const struct cmd_option *o)

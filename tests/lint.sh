@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # lint.sh [CHECK]...: the checks format (clang-format), cppcheck, shellcheck, bats (shellcheck of the bats files), arrows
-# (who includes whom: arrows.py), names (files that comments and documents name exist: names.py), prose (its lines have 100
+# (who includes whom: arrows.py), names (files and rules that comments and documents name exist: names.py), prose (its lines have 100
 # columns at most) over the sources; all of them without arguments. Fails if one complains or its tool is missing: `make lint` installs them.
 set -uo pipefail
 shopt -s nullglob

@@ -83,8 +83,8 @@ int kernel_version_compare(const struct kernel_version *a, const struct kernel_v
 bool advisory_affects(const struct advisory *a, const struct kernel_version *v);
 
 /*
- * What is to be said of the kernel `release`; upstream: the version that it was made from, of the
- * distribution's version text, NULL if unknown; changelog: that of its package, NULL if it cannot be read.
+ * What to say of the kernel `release`; upstream: the version that it was made from, of the distribution's
+ * version text, NULL if unknown; changelog: that of its package, NULL if it cannot be read.
  */
 enum advisory_state advisory_judge(const struct advisory *a, const char *release, const char *upstream,
 				   const char *changelog);

@@ -28,7 +28,7 @@ static void check_btf(struct checks *c)
 		check_line(c, CHECK_OK, "kernel BTF", NULL, "%s", path);
 	else
 		check_line(c, check_state_of(-errno, CHECK_MISSING), "kernel BTF",
-			   "use a kernel with CONFIG_DEBUG_INFO_BTF=y, as all large distributions ship it",
+			   "use a kernel with CONFIG_DEBUG_INFO_BTF=y; all large distributions ship one",
 			   "%s: %s", path, strerror(errno));
 }
 
@@ -148,7 +148,7 @@ static void check_caps(struct checks *c)
 		char fix[160];
 
 		if (known && capng_have_capability(CAPNG_EFFECTIVE, p->cap)) {
-			check_line(c, CHECK_OK, p->name, NULL, "there: %s", p->what);
+			check_line(c, CHECK_OK, p->name, NULL, "granted: %s", p->what);
 			continue;
 		}
 		if (!p->needed && !p->without)
@@ -156,7 +156,7 @@ static void check_caps(struct checks *c)
 		snprintf(fix, sizeof(fix),
 			 p->needed ? "run as root, or with %s (uid 0 is not needed)" : "give %s, or %s",
 			 p->name, p->without);
-		check_line(c, p->needed ? CHECK_DENIED : CHECK_WARN, p->name, fix, "not there: %s", p->what);
+		check_line(c, p->needed ? CHECK_DENIED : CHECK_WARN, p->name, fix, "missing: %s", p->what);
 	}
 }
 
@@ -188,7 +188,8 @@ static void check_pidns(struct checks *c)
 			   "the initial one: the agent can name processes");
 	else
 		check_line(c, CHECK_FAILED, "pid namespace", "run the agent elsewhere: " AGENT_WHERE,
-			   "not the initial one, or /proc is of another: an agent would examine strangers");
+			   "not the initial one, or /proc shows another: the agent would examine the wrong "
+			   "processes");
 }
 
 /* "hop_sockops (id 12), other (id 17)" */
@@ -232,7 +233,7 @@ static void check_others(struct checks *c)
 		return;
 	}
 	name_progs(list, sizeof(list), ids, n);
-	check_line(c, CHECK_OK, name, NULL, n ? "they may stay: %s" : "none on the path of %s",
+	check_line(c, CHECK_OK, name, NULL, n ? "they may remain: %s" : "none on the path of %s",
 		   n ? list : path);
 }
 

@@ -66,7 +66,7 @@ static int attach_link(struct bpf_link *link)
 	return 0;
 }
 
-/* Attach a loaded program as far as that has no effect on anybody else's sockets. */
+/* Attach a loaded program as far as that does not affect other sockets. */
 static int try_attach(struct hop_bpf *skel, struct bpf_program *prog)
 {
 	int members = bpf_map__fd(skel->maps.members), fd = bpf_program__fd(prog);
@@ -155,10 +155,10 @@ static void check_joins(struct checks *c, const struct probe *p)
 			   "attach before the programs connect, or let them reconnect; Linux 6.12 has it",
 			   "no bpf_setsockopt() in iter/tcp: connections older than the attach stay on TCP");
 	if (p->one_queue)
-		check_line(c, CHECK_OK, "early joins", NULL, "bpf_cast_to_kern_ctx() is there");
+		check_line(c, CHECK_OK, "early joins", NULL, "bpf_cast_to_kern_ctx() is available");
 	else if (p->kern_ctx)
 		check_line(c, CHECK_WARN, "early joins", "rules with the action early act as late",
-			   "not where a member has two receive queues");
+			   "not available where a member has two receive queues");
 	else
 		check_line(c, CHECK_WARN, "early joins",
 			   "rules with the action early act as late; Linux 6.5 has it",
@@ -187,7 +187,7 @@ static void check_reading(struct checks *c, const struct probe *p)
 	check_fionread(c, "FIONREAD, TCP bytes", p->fionread_tcp);
 	check_fionread(c, "FIONREAD, hop bytes", p->fionread_hop);
 	check_line(c, CHECK_OK, "splice(2), hop bytes", NULL, "%s",
-		   p->splice ? "delivered; programs that can splice need the guard all the same"
+		   p->splice ? "delivered; programs that can splice need the guard anyway"
 			     : "not delivered, as on all kernels: programs that can splice need the guard");
 }
 
@@ -203,7 +203,7 @@ static void check_guard(struct checks *c, json_object *profile)
 		check_line(c, CHECK_WARN, "splice guard",
 			   "nothing to do: programs that can splice (Go, Python, HAProxy) stay on TCP here, "
 			   "unless a trust rule names them",
-			   "none: the kernel does not let us see splice(2) (%s)", strerror(-err));
+			   "none: the kernel does not let sockhop see splice(2) (%s)", strerror(-err));
 	else
 		check_line(c, CHECK_OK, "splice guard", NULL, "%s refuses a splice", guard_name(kind));
 }
@@ -247,7 +247,7 @@ bool check_kernel(struct checks *c, json_object *profile)
 			   "a hop is charged to its receiver, so it can be bounded");
 	else if (p.hop)
 		check_line(c, CHECK_MISSING, "backlog", "Linux 6.13, or a stable kernel of 2025 or later",
-			   "a hop is not charged to its receiver: nothing would bound what waits there");
+			   "a hop is not charged to its receiver: nothing would bound its queue");
 	fill_profile(profile, &p);
 	check_joins(c, &p);
 	check_reading(c, &p);

@@ -296,7 +296,7 @@ static void report(struct checks *c, json_object *o, const struct self *s)
 	json_object_object_add(o, "detach_ms", s->detach_ms ? json_object_new_int(s->detach_ms) : NULL);
 	json_object_object_add(o, "lives_on", json_object_new_boolean(s->lives));
 	if (s->err)
-		check_line(c, check_state_of(s->err, CHECK_FAILED), name, "see what it says; -vv says more",
+		check_line(c, check_state_of(s->err, CHECK_FAILED), name, "see the message; -vv shows more",
 			   "%s: %s%s%s", s->step, strerror(-s->err), s->text[0] ? ": " : "", s->text);
 	else if (!s->done)
 		check_line(c, CHECK_FAILED, name, "try again on a less busy machine",

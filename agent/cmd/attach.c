@@ -127,7 +127,7 @@ const struct command cmd_attach = {
 	.text = "A CGROUP is a folder of the cgroup v2 tree, absolute or below its mount. All cgroups of an "
 		"instance share one set of maps, so connections between them hop too. Attaching again "
 		"changes nothing; attaching another cgroup adds it. A path stays attached when its cgroup is "
-		"removed and made again, as by a restart of its service. With --config a file says what is "
+		"removed and made again, as when its service restarts. With --config a file says what is "
 		"attached, also when it appears later: sockhop.conf(5).",
 	.run = attach,
 };

@@ -240,7 +240,7 @@ static int report_to(struct gather *g, const char *path, bool force)
 	if (err)
 		return cmd_failed(FAILED_ARCHIVE, err, path);
 	if (g->denied)
-		msg_warn("parts are missing for want of privileges: run it as root");
+		msg_warn("parts are missing because privileges are missing: run it as root");
 	printf("%s\n", path);
 	return EXIT_OK;
 }

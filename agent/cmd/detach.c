@@ -194,7 +194,7 @@ static const struct cmd_option options[] = {
 		.type = CMD_FLAG,
 		.offset = offsetof(struct detach_args, all),
 		.help = "all cgroups of the instance, and the instance itself",
-		.more = "Without *--instance*: of all instances.",
+		.more = "Without *--instance*: those of all instances.",
 	},
 	{
 		.name = "timeout",
@@ -212,12 +212,12 @@ static const struct cmd_option options[] = {
 
 const struct command cmd_detach = {
 	.name = "detach",
-	.summary = "take cgroups out, losing no byte; connections live on over TCP",
+	.summary = "take cgroups out without losing a byte; connections live on over TCP",
 	.operands = "[CGROUP...]",
 	.completes = CMD_CGROUPS,
 	.options = options,
 	.size = sizeof(struct detach_args),
-	.text = "A connection whose reader leaves bytes unread cannot leave until it reads. What did not "
+	.text = "A connection whose reader leaves bytes unread cannot leave until it reads. What does not "
 		"drain in time is reported and stays correct; a later detach finishes it.",
 	.run = detach,
 };

@@ -49,7 +49,7 @@
 		.arg = "S",                                                                                  \
 		.max = CMD_DAY,                                                                              \
 		.preset = DEFAULT_HEARTBEAT,                                                                 \
-		.zero = "none has to",                                                                       \
+		.zero = "never",                                                                             \
 		.help = "one message of each direction takes TCP every S seconds, so that firewalls and "    \
 			"NAT see the connection",                                                            \
 		.more = "Conntrack and load balancers see that it lives, too, and a "                        \

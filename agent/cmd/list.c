@@ -223,8 +223,8 @@ static int print_list(json_object *pairs, json_object *relayed, const struct lis
 }
 
 /*
- * Relays belong to no instance: who names one asks about that one alone. Their pairs are listed without an
- * instance, too.
+ * Relays belong to no instance: a user who names one asks about that one alone. Their pairs are listed
+ * without an instance, too.
  */
 static json_object *load_relayed(const char *name)
 {
@@ -317,7 +317,7 @@ static const struct cmd_option options[] = {
 		.offset = offsetof(struct list_options, all),
 		.help = "also connections that do not hop, each with the reason",
 		.more = "These are ends whose peer is unknown, and the established connections of the "
-			"attached cgroups that are no candidates.",
+			"attached cgroups that are not candidates.",
 	},
 	{
 		.name = "columns",
@@ -337,7 +337,7 @@ static const struct cmd_option options[] = {
 		.max = 86400,
 		.preset = CMD_NONE,
 		.alone = 2,
-		.help = "show it anew every S seconds",
+		.help = "repeat it every S seconds",
 	},
 	CMD_INSTANCE(offsetof(struct list_options, instance)),
 	{0},

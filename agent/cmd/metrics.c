@@ -45,7 +45,7 @@ static int serve(struct metrics *m, struct listener *l)
 	return exit_status(err);
 }
 
-/* Says what is wrong with the instance, as every command does. Not attached: who serves waits for it. */
+/* Says what is wrong with the instance, as every command does. Not attached: a server waits for it. */
 static int try_open(const char *name, bool serving)
 {
 	struct instance in;
@@ -150,8 +150,7 @@ const struct command cmd_metrics = {
 	.summary = "print metrics for Prometheus, or serve them",
 	.options = options,
 	.size = sizeof(struct metrics_args),
-	.text = "Printed once they are for a textfile collector. Alert rules and a dashboard are installed "
-		"in "
-		"share/sockhop.",
+	.text = "Without --listen it prints them once, for a textfile collector. Alert rules and a "
+		"dashboard are in share/sockhop.",
 	.run = metrics_main,
 };

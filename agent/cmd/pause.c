@@ -51,7 +51,7 @@ const struct command cmd_pause = {
 	.summary = "take all messages to TCP for a while, so that tcpdump sees them",
 	.options = pause_options,
 	.size = sizeof(struct pause_args),
-	.text = "It ends by itself, also if the agent has died. Members stay members.",
+	.text = "It ends by itself, even if the agent has died. Members stay members.",
 	.run = run_pause,
 };
 

@@ -172,9 +172,8 @@ static void warn_no_agent(const struct instance *in)
 {
 	bool other = strcmp(in->name, INSTANCE_DEFAULT);
 
-	msg_warn("the policy is in force, but no agent runs: all connections of instance '%s' take TCP, none "
-		 "joins or "
-		 "leaves, until one has judged them; start it: `sockhop agent%s%s`",
+	msg_warn("the policy is in force, but no agent runs: all connections of instance '%s' take TCP, "
+		 "and none joins or leaves, until an agent has judged them; start it: `sockhop agent%s%s`",
 		 in->name, other ? " --instance " : "", other ? in->name : "");
 }
 
@@ -255,6 +254,6 @@ const struct command cmd_policy = {
 	.verbs = verbs,
 	.options = options,
 	.size = sizeof(struct policy_args),
-	.text = "The first rule that matches wins. Rules and their language: sockhop(8).",
+	.text = "The first rule that matches wins. sockhop(8) describes the rules.",
 	.run = policy,
 };

@@ -12,6 +12,7 @@
 #include "cmd.h"
 #include "agent/lib/util.h"
 #include "agent/relay/collapse.h"
+#include "agent/relay/listen.h"
 #include "agent/relay/loop.h"
 
 #define WORKERS_MAX 256
@@ -111,7 +112,7 @@ static void kill_all(const pid_t *pids, unsigned int n, int sig)
 			kill(pids[i], sig);
 }
 
-/* The parent passes signals on; when a worker fails, all end. */
+/* The parent forwards signals; when a worker fails, all end. */
 static int supervise(pid_t *pids, unsigned int n, const sigset_t *set)
 {
 	unsigned int left = n;
@@ -172,7 +173,7 @@ static int start(struct relay_conf *c)
 			return exit_status(fds[i]);
 		}
 	}
-	/* the port may have been chosen by the kernel; who reads this knows that clients may come */
+	/* the kernel may have chosen the port; a reader of this line knows that clients may come */
 	relay_addr_format(&c->listen, text, sizeof(text));
 	printf("%s\n", text);
 	fflush(stdout);
@@ -209,7 +210,7 @@ static int relay(void *args, int n, char **operand)
 }
 
 static const struct cmd_verb verbs[] = {
-	[RELAY_PAIR] = {.name = "pair", .help = "join each two successive clients"},
+	[RELAY_PAIR] = {.name = "pair", .help = "connect every two successive clients to each other"},
 	[RELAY_FORWARD] = {.name = "forward", .help = "connect each client to a target"},
 	{0},
 };
@@ -274,7 +275,7 @@ static const struct cmd_option options[] = {
 		.max = WORKERS_MAX,
 		.preset = 1,
 		.help = "processes that share the work",
-		.more = "Each that needs the kernel path or *--collapse* has a second one beside it, which "
+		.more = "A process that needs the kernel path or *--collapse* has a second process that "
 			"waits for sockets in its place.",
 	},
 	{
@@ -329,9 +330,9 @@ static const struct cmd_option options[] = {
 		.type = CMD_FLAG,
 		.offset = offsetof(struct relay_args, collapse),
 		.help = "let client and server hop to each other, past the relay",
-		.more = "Where both are members of an instance, the relay idles. Nothing that the relay or "
-			"anything else between the two does to the bytes is done to those. The instance must "
-			"be attached; its rules and conditions are those of any connection.",
+		.more = "Where both are members of an instance, the relay idles. Bytes that hop bypass the "
+			"relay and everything else between the two. The instance must be attached; its rules "
+			"and conditions apply as to any connection.",
 	},
 	{
 		.name = "instance",
@@ -340,14 +341,14 @@ static const struct cmd_option options[] = {
 		.arg = "NAME",
 		.unset = INSTANCE_DEFAULT,
 		.completes = CMD_INSTANCES,
-		.help = "of --collapse: where they are members",
+		.help = "with --collapse: the instance whose members they are",
 	},
 	{0},
 };
 
 const struct command cmd_relay = {
 	.name = "relay",
-	.summary = "join TCP connections in the kernel",
+	.summary = "carry bytes between TCP connections in the kernel",
 	.verbs = verbs,
 	.options = options,
 	.size = sizeof(struct relay_args),

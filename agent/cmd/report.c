@@ -65,7 +65,7 @@ static const struct wording wordings[] = {
 	 FORCE_ENV
 	 " is set: it takes away rules that keep bytes safe, and only a build for tests has it; unset it"},
 	{FAILED_SWITCHES, ANY, BY_ERROR,
-	 FORCE_ENV "='{object}' is no list of test switches: see enum hop_force"},
+	 FORCE_ENV "='{object}' is not a list of test switches: see enum hop_force"},
 	{NOTED_SWITCHES, ANY, WARNING,
 	 "TEST ONLY: this instance lacks rules that keep bytes safe ({object})"},
 	{FAILED_PROBE, EPERM, BY_ERROR,
@@ -94,25 +94,26 @@ static const struct wording wordings[] = {
 	{NOTED_ATTACHED, ANY, INFO, "attached to {object}"},
 	{NOTED_ATTACHED_ALREADY, ANY, INFO, "{object} is attached already, itself or through an ancestor"},
 	{NOTED_ATTACH_WAITS, ANY, WARNING,
-	 "{object} is not there now: it waits, and the agent attaches the next cgroup of this path"},
+	 "{object} does not exist now: it is waiting, and the agent attaches the next cgroup at this path"},
 	{NOTED_JOIN_BLOCKED, ANY, WARNING,
 	 "network namespace {object} is blocked: a call holds one of its sockets; connections in it that "
 	 "exist already stay on TCP"},
 	{NOTED_LEAVE_BLOCKED, ANY, WARNING,
-	 "network namespace {object} is blocked: a call holds one of its sockets; nobody leaves there before "
-	 "that call is over"},
-	{NOTED_AGENT_STAYS, ANY, WARNING, "the agent of '{object}' does not end: {error}"},
+	 "network namespace {object} is blocked: a call holds one of its sockets; no connection leaves "
+	 "there before that call ends"},
+	{NOTED_AGENT_STAYS, ANY, WARNING, "the agent of '{object}' did not end: {error}"},
 	{FAILED_DRAIN, ETIMEDOUT, EXIT_FAIL,
-	 "time was up before all members of '{object}' could be seen; run `sockhop detach` again later"},
+	 "time ran out before all members of '{object}' were visited; run `sockhop detach` again later"},
 	{FAILED_DRAIN, ANY, EXIT_FAIL, "draining '{object}' failed: {error}"},
 	{FAILED_UNREAD, ANY, EXIT_FAIL,
-	 "{object} sockets have not been read empty by their programs and stay until they are; their traffic "
-	 "takes the TCP path. Run `sockhop detach --all` again later"},
+	 "{object} sockets hold bytes that their programs have not read, and stay until they are read; their "
+	 "traffic takes the TCP path. Run `sockhop detach --all` again later"},
 	{FAILED_OTHER, ANY, BY_ERROR,
 	 "cannot take down '{object}', which another version of sockhop made: {error}"},
 	{FAILED_OTHER_UNREAD, ANY, EXIT_FAIL,
-	 "{detail} members of '{object}', which another version of sockhop made, have not been read empty by "
-	 "their programs and stay until they are; run `sockhop detach --all` again later"},
+	 "{detail} members of '{object}', which another version of sockhop made, hold bytes that "
+	 "their programs have not read, and stay until they are read; run `sockhop detach --all` again "
+	 "later"},
 	{FAILED_SET_ASIDE, ANY, EXIT_FAIL, "cannot set '{object}' aside: {error}"},
 	{FAILED_REMOVE, ANY, BY_ERROR, "cannot remove the pins of '{object}': {error}"},
 	{FAILED_REMOVE_REST, ANY, BY_ERROR, "cannot remove what is left of '{object}': {error}"},
@@ -134,7 +135,7 @@ static const struct wording wordings[] = {
 	{FAILED_AGENT_START, EOPNOTSUPP, BY_ERROR,
 	 "attached, but no agent can work here: " AGENT_WHERE "; run `sockhop agent` there"},
 	{FAILED_AGENT_START, ANY, BY_ERROR,
-	 "attached, but the agent does not start: {error}; run `sockhop agent`"},
+	 "attached, but the agent did not start: {error}; run `sockhop agent`"},
 	{FAILED_COLLAPSE, EOPNOTSUPP, BY_ERROR, "--collapse cannot work here: " AGENT_WHERE},
 	/* not merely another failure: this version of sockhop cannot do it there */
 	{FAILED_COLLAPSE, EPROTO, EXIT_UNSUPPORTED, OTHER_VERSION},

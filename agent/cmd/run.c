@@ -26,7 +26,7 @@ struct run {
 	bool ended;
 };
 
-/* Signals that we pass on; SIGKILL and SIGSTOP cannot be, the others are about ourselves. */
+/* Signals that we forward; SIGKILL and SIGSTOP cannot be caught, the others are about ourselves. */
 static const int forwarded[] = {SIGTERM, SIGINT,   SIGHUP,  SIGQUIT, SIGUSR1,
 				SIGUSR2, SIGWINCH, SIGCONT, SIGALRM};
 
@@ -113,7 +113,7 @@ static int count_other(__u64 id, const struct hop_cgroup *cg, void *arg)
 	return id != r->cgroup_id && !(cg->flags & HOP_CG_LEAVING);
 }
 
-/* Detach our cgroup; the instance goes with it when nobody else uses it. */
+/* Detach our cgroup; the instance goes with it when no other cgroup uses it. */
 static void finish(struct run *r)
 {
 	struct report report = {};
@@ -122,7 +122,7 @@ static void finish(struct run *r)
 
 	instance_close(&r->in);
 	if (err) {
-		cgroup_remove(r->cgroup, 0); /* somebody detached it under us */
+		cgroup_remove(r->cgroup, 0); /* another command detached it meanwhile */
 		return;
 	}
 	if (!instance_each_cgroup(&in, count_other, r)) {
@@ -229,7 +229,8 @@ const struct command cmd_run = {
 	.completes = CMD_PROGRAMS,
 	.options = options,
 	.size = sizeof(struct run_args),
-	.text = "Signals, standard input and the exit status pass through. A killed `sockhop run` harms no "
+	.text = "Signals and standard input go to CMD; its exit status is returned. A killed "
+		"`sockhop run` harms no "
 		"connection; `sockhop detach` cleans up after it.",
 	.run = run,
 };

@@ -116,7 +116,7 @@ static int top_main(void *args, int n, char **operand)
 		return cmd_usage_error("top", "a filter has less than %zu characters", sizeof(v.filter));
 	strcpy(v.filter, a->filter ?: "");
 	if (!a->batch && (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)))
-		return cmd_usage_error("top", "this is no terminal: use --batch");
+		return cmd_usage_error("top", "this is not a terminal: use --batch");
 	return show(&v, &source, a->batch, a->count);
 }
 
@@ -128,7 +128,7 @@ static const struct cmd_option options[] = {
 		.arg = "VIEW",
 		.words = top_whats,
 		.preset = TOP_PAIRS,
-		.help = "what has a row",
+		.help = "what each row shows",
 		.more = "The keys 1, 2, 3 and w change it.",
 	},
 	{
@@ -145,7 +145,7 @@ static const struct cmd_option options[] = {
 		.type = CMD_STRING,
 		.offset = offsetof(struct top_args, filter),
 		.arg = "TEXT",
-		.help = "only what contains it",
+		.help = "only rows that contain TEXT",
 	},
 	{
 		.name = "delay",
@@ -156,7 +156,7 @@ static const struct cmd_option options[] = {
 		.min = 1,
 		.max = 86400,
 		.preset = TOP_DELAY_S,
-		.help = "the time between two looks",
+		.help = "the time between two updates",
 	},
 	{
 		.name = "batch",
@@ -172,7 +172,7 @@ static const struct cmd_option options[] = {
 		.offset = offsetof(struct top_args, count),
 		.arg = "N",
 		.max = 1000000000,
-		.help = "with --batch: end after N times",
+		.help = "with --batch: end after N updates",
 		.zero = "never",
 	},
 	CMD_INSTANCE(offsetof(struct top_args, instance)),

@@ -117,7 +117,7 @@ static void print_option(FILE *f, const struct cmd_option *o)
 		usage_words(m, o->words);
 	}
 	if (o->alone)
-		fprintf(m, " (%u if it is left out)", o->alone);
+		fprintf(m, " (%u without a value)", o->alone);
 	if (o->letter)
 		fprintf(m, "; also -%c", o->letter);
 	if (*preset || o->zero)

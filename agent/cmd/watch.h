@@ -7,8 +7,8 @@
 
 /*
  * Call show(arg), which prints on stdout and returns an exit status, every so many seconds until that fails,
- * or nobody reads any more. A terminal is cleared before each, with a line that says what this is; elsewhere
- * an empty line stands between two (bare: nothing does, for JSON). Returns the last status.
+ * or the reader is gone. A terminal is cleared before each, with a line that says what this is; elsewhere an
+ * empty line stands between two (bare: nothing does, for JSON). Returns the last status.
  */
 int watch_run(unsigned int seconds, bool bare, int (*show)(void *arg), void *arg);
 

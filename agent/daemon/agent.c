@@ -51,13 +51,13 @@ struct agent {
 	struct plan plan;
 };
 
-/* It is tried again. Only if the instance is no more, which nobody may have told us, is that the end. */
+/* It is tried again. The loop ends only if the instance is gone, of which no event may have told. */
 static void fail(struct agent *a, const char *what, int err)
 {
 	unsigned int silent;
 
 	if (plan_failed(&a->plan, now_ns(), &silent))
-		msg_warn("%s failed: %s; it is tried again (%u more since the last report)", what,
+		msg_warn("%s failed: %s; the agent tries again (%u more since the last report)", what,
 			 strerror(-err), silent);
 }
 
@@ -181,10 +181,10 @@ static void watch_stuck(struct agent *a)
 		if (!plan_blocked(&a->plan, now_ns(), &silent))
 			continue;
 		netns_name(s->inum, name, sizeof(name));
-		msg_warn("network namespace %u%s%s is blocked: a call holds one of its sockets; nobody joins "
-			 "or "
-			 "leaves there before it is over (%u more since the last report)",
-			 s->inum, *name ? " " : "", name, silent);
+		msg_warn(
+			"network namespace %u%s%s is blocked: a call holds one of its sockets; no connection "
+			"joins or leaves there before it ends (%u more since the last report)",
+			s->inum, *name ? " " : "", name, silent);
 	}
 }
 
@@ -264,7 +264,7 @@ static void follow(struct agent *a)
 		plan_all(&a->plan, now_ns());
 }
 
-/* -ENOENT: the instance is no more, though it never drained. */
+/* -ENOENT: the instance is gone, though it never drained. */
 static int retry(struct agent *a)
 {
 	char config[PATH_MAX + 8];
@@ -331,7 +331,7 @@ static int watch(struct agent *a, int fd, int source)
 	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
 }
 
-/* Until the plan, the guard or who follows has something to do; -1: none of them. */
+/* Until the plan, the guard or the followed paths need something; -1: none of them. */
 static int timeout_ms(const struct agent *a)
 {
 	unsigned long long now = now_ns(), due = guard_due(&a->guard, &a->in);

@@ -2,7 +2,7 @@
 /*
  * agent.h: the resident loop. It waits for events of the kernel side, looks at the programs behind
  * candidates, and runs passes in which they join or leave. Without events it sleeps. It may be killed at any
- * moment: members stay correct, and the next agent starts from the pinned maps.
+ * moment: members stay correct, and the next agent starts from the pinned maps (design.md, I24).
  *
  * The door of agent/daemon: what runs while an instance is attached, and brings it to its end. agent is the
  * loop, plan what is to be done when, pass and seek do it, follow attaches what came back, budget bounds what

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * budget.h: how early the next pass for joins may run, so that passes stay cheap for the host. A pass walks
- * the kernel's whole hash table of TCP sockets under their locks: 3 ms with few, 40 ms and more beside
- * 20 000.
+ * the kernel's whole hash table of TCP sockets under their locks: 3 ms with few, 40 ms and more beside 20
+ * 000.
  *
  * On average passes for joins get 1/BUDGET_SHARE of one CPU. What an agent has not used of that it may spend
  * on connections that have just proven chatty, up to the share of BUDGET_SAVED: so one that comes now and
  * then joins at once beside thousands of others, and only a steady flow of them waits. Those that could not
- * join do not spend savings: what is in their way passes with time.
+ * join do not spend savings: what is in their way goes away with time.
  *
  * All times are in ns of CLOCK_MONOTONIC (now_ns()), costs in ns of CPU time.
  */
@@ -29,12 +29,12 @@ struct budget {
 };
 
 enum budget_reason {
-	BUDGET_AGAIN, /* somebody could not join in the last pass, or is to be looked at again */
+	BUDGET_AGAIN, /* an end could not join in the last pass, or must be checked again */
 	BUDGET_NEW,   /* connections that no pass has seen yet */
 	BUDGET_CROWD, /* as many as the agent calls a crowd */
 };
 
-/* A pass is over that cost so much. joins: it was for joins alone, no review, and nobody was leaving. */
+/* A pass has ended, at this cost. joins: it was for joins alone, no review, and no end was leaving. */
 void budget_spend(struct budget *p, unsigned long long now, unsigned long long cost, bool joins);
 /* The earliest time for the next pass. NEW is never later than AGAIN. */
 unsigned long long budget_not_before(const struct budget *p, enum budget_reason reason);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * follow.h: a path that was attached stays attached. A service that restarts gets a new cgroup at the same
- * path: it is attached when it appears, within some ms, and what is left of the old one goes.
+ * follow.h: a path that was attached stays attached (design.md, I50). A service that restarts gets a new
+ * cgroup at the same path: it is attached when it appears, within some ms, and what is left of the old one is
+ * dropped.
  *
  * The paths are those in map `cgroups` (enum cgroup_state in instance.h), so an agent that starts goes on
  * with what it finds there. Cgroups that `sockhop run` made are not followed: they end with it. Nor is a path
@@ -23,7 +24,7 @@
 #define FOLLOW_REST	(1000 * 1000000ull)  /* first look at what is left of a removed cgroup, in ns */
 #define FOLLOW_REST_MAX (60000 * 1000000ull) /* each further one after twice as long, up to this */
 /*
- * Whoever owns the folder may make and remove the cgroup in a loop (I43 in docs/design.md): a look is
+ * Whoever owns the folder may make and remove the cgroup in a loop (design.md, I43): a look is
  * followed by a pause of so many times the CPU time that it cost, but no longer than FOLLOW_PAUSE, so that
  * 100 ms can be kept.
  */

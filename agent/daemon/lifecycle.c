@@ -13,7 +13,7 @@
 #include "agent/policy/policy.h"
 #include "cgroup/cgroup.h"
 
-/* detach: an agent that examines a program may take longer; passes bear each other */
+/* detach: an agent that examines a program may take longer; concurrent passes do no harm */
 #define AGENT_STOP_MS 2000
 #define REMOVE_MS     1000
 

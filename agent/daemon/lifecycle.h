@@ -19,7 +19,7 @@ struct lifecycle_options {
 	bool observe;		   /* see load_options.observe */
 };
 
-/* All of these return 0 or -errno; the report (may be NULL) gets what failed, and what else is to be said. */
+/* All of these return 0 or -errno; the report (may be NULL) gets what failed, and other notes. */
 
 /*
  * Open the instance, locked; make it first if need be (*created says so). With an existing instance a policy
@@ -43,7 +43,7 @@ int lifecycle_start_agent(const struct instance *in, struct report *r);
 /*
  * Take the whole instance out: no new members, everyone leaves, pins go. The instance is closed. What could
  * not leave within timeout_ms stays, correct, on the TCP path, and is set aside for a later detach: -EBUSY,
- * or -ETIMEDOUT where nobody could look.
+ * or -ETIMEDOUT where no pass could look.
  */
 int lifecycle_detach_all(struct instance *in, unsigned int timeout_ms, struct report *r);
 

@@ -128,7 +128,7 @@ static void stop_agent(const struct instance *in)
 	for (int ms = 0; ms < AGENT_STOP_MS && instance_agent_alive(in, NULL); ms += REST_MS)
 		poll(NULL, 0, REST_MS);
 	if (instance_agent_alive(in, NULL))
-		msg_warn("the agent of '%s' has not ended yet; it does as soon as it looks", in->name);
+		msg_warn("the agent of '%s' has not ended yet; it ends when it next wakes up", in->name);
 }
 
 int other_abi_detach(const char *name, unsigned int timeout_ms)

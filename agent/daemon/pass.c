@@ -69,7 +69,7 @@ static void on_done(__u32 inum, int err, void *arg)
 	struct visit *v = arg;
 
 	netns_list_add(&v->visited, inum);
-	if (err == -ENOENT) { /* nobody is in it any more */
+	if (err == -ENOENT) { /* no process is in it any more */
 		bpf_map_delete_elem(v->in->map[MAP_PASSES], &inum);
 		return;
 	}

@@ -26,8 +26,8 @@ struct pass {
 	unsigned long long held_until; /* when the first of those held back may look again (now_ns()) */
 	unsigned long long cost;       /* CPU time, ours and the children's */
 	unsigned int blocked;	       /* namespaces whose walk does not come back: see w->stuck */
-	int err;		       /* of a namespace; others were visited all the same */
-	bool whole;		       /* of the whole pass: who was not visited is on the list */
+	int err;		       /* of a namespace; the others were visited anyway */
+	bool whole;		       /* of the whole pass: what was not visited is on the list */
 };
 
 /*
@@ -50,7 +50,7 @@ void pass_forget(const struct instance *in);
 /*
  * Let every member leave (config.draining is set, or their cgroups are leaving) until none is left that must,
  * or timeout_ms is over, give or take PASS_GRACE_MS. Returns the number of members left, or -errno.
- * -ETIMEDOUT: namespaces are blocked (w->stuck), so members may be left there that nobody can see.
+ * -ETIMEDOUT: namespaces are blocked (w->stuck), so members may be left there, unseen.
  */
 #define PASS_GRACE_MS 500
 int drain(struct instance *in, struct walks *w, unsigned int timeout_ms);

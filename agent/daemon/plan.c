@@ -61,7 +61,7 @@ void plan_changed(struct plan *p, unsigned long long now)
 	schedule(p, now, PLAN_LEAVE_DELAY);
 }
 
-/* A leave is urgent; but who makes others leave all the time does not drive the passes. */
+/* A leave is urgent, but a program that makes others leave all the time does not drive the passes. */
 static void hurry(struct plan *p, unsigned long long now)
 {
 	if (!p->left || now - p->left >= PLAN_LEAVE_AGAIN) {
@@ -131,7 +131,7 @@ static void review_by(struct plan *p, unsigned long long at)
 		p->review = at;
 }
 
-/* So many that some may have been lost: the review sees that, also when nobody is a member. */
+/* So many events that some may have been lost: the review sees that, even without members. */
 void plan_took_events(struct plan *p, unsigned long long now)
 {
 	if (p->taken >= PLAN_EVENTS)
@@ -173,7 +173,7 @@ static void plan_rest(struct plan *p, unsigned long long now, const struct pass 
 		schedule(p, now, 0); /* as early as the cost of this one allows */
 }
 
-/* Who is held back is looked at when the first one's time is over. */
+/* Ends that are held back are looked at when the first one's time is over. */
 static void plan_held(struct plan *p, unsigned long long now, unsigned long long until)
 {
 	p->held = true;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * plan.h: what the agent has to do, and when. It is told of events, of what a pass or a review has found, and
- * of the time; it says what is due, and how the next pass is to be run. It reads no map, no clock and no
- * file, so it is tested on the host (tests/unit/test_plan.c). agent.c feeds it and does what it says. Rules
- * I42 to I44 and section 10 of docs/design.md say why it is as it is.
+ * plan.h: what the agent does next, and when. It gets the events, the results of passes and reviews, and the
+ * time; it says what is due, and how to run the next pass. It reads no map, no clock and no file, so it can
+ * be tested on the host (tests/unit/test_plan.c). agent.c feeds it and does what it says. The rules and
+ * section 10 of the design say why (design.md, I42, I43, I44).
  *
  * `now` is the time in ns of CLOCK_MONOTONIC (now_ns()), as are all times here; a time of 0 means "not at
  * all". Costs are ns of CPU time.
@@ -31,10 +31,10 @@ struct pass;
 #define PLAN_LEAVE_DELAY   PLAN_MS
 #define PLAN_LEAVE_AT_ONCE 3		    /* passes that a leave takes when nothing is in its way */
 #define PLAN_LEAVE_SPREAD  (10 * PLAN_MS)   /* between those after it, at least: a reader must be met awake */
-#define PLAN_LEAVE_SHARE   4		    /* they pause for so many times what the last one cost */
-#define PLAN_LEAVE_URGENT  20		    /* so many in a row; then they are as patient as joins */
+#define PLAN_LEAVE_SHARE   4		    /* they pause for this many times what the last one cost */
+#define PLAN_LEAVE_URGENT  20		    /* this many in a row; then they are as patient as joins */
 #define PLAN_LEAVE_AGAIN   (2000 * PLAN_MS) /* after that a leave is urgent from the start again */
-#define PLAN_VET_PATIENCE  (200 * PLAN_MS)  /* so long they go before the examination of programs */
+#define PLAN_VET_PATIENCE  (200 * PLAN_MS)  /* they go before the examination of programs for this long */
 
 /* Starts zeroed, but for the first two. plan_free() frees what it holds. */
 struct plan {
@@ -45,22 +45,22 @@ struct plan {
 	struct netns_list dirty;      /* namespaces that need it */
 	bool all;		      /* and all others that have ends */
 	bool members;		      /* it looks at members, too: one leaves, or anything may have changed */
-	bool seeks;		      /* somebody looks for a peer that does not register by itself */
-	unsigned long long vet_by;    /* programs must be examined, by then even if somebody leaves */
+	bool seeks;		      /* an end looks for a peer that does not register by itself */
+	unsigned long long vet_by;    /* programs must be examined, by then even if an end leaves */
 	unsigned long long due;	      /* when it may run; 0: none is needed */
 	unsigned long long stand_off; /* no pass before that: the last one failed as a whole */
-	unsigned long long pairs;     /* new since the last one, or that joined in it if these are more */
+	unsigned long long pairs;     /* new since the last one, or joined in it, whichever is more */
 	unsigned int taken;	      /* events, this time */
 	struct budget budget;
 
 	/* leaves */
-	bool leaves;		   /* somebody is leaving, and it is urgent */
+	bool leaves;		   /* an end is leaving, and it is urgent */
 	unsigned int leave_passes; /* in a row */
-	unsigned long long left;   /* when that count last began anew because somebody wanted to leave */
+	unsigned long long left;   /* when that count last restarted because an end wanted to leave */
 
 	/* looks at everything */
 	unsigned long long review;     /* when the next one is due */
-	bool held;		       /* somebody is held back for a while */
+	bool held;		       /* an end is held back for a while */
 	unsigned long long hops, lost; /* as counted at the last one */
 	unsigned long long
 		moved; /* when `hops` last changed, or members were last looked at for being idle */
@@ -78,13 +78,13 @@ enum plan_job {
 	PLAN_PASS,   /* plan_pass_begins(), the pass, plan_pass_over() */
 };
 
-/* How a pass is to be run, over the namespaces of plan.dirty. */
+/* How to run a pass over the namespaces of plan.dirty. */
 struct plan_pass {
 	bool all;     /* add the namespaces of all ends to that list */
 	bool fresh;   /* leave the members out */
 	bool vet;     /* examine the programs before */
 	bool seek;    /* find the peers that are sought: add the namespaces in which they may be */
-	bool put_off; /* programs should be examined, but somebody leaves: that goes first */
+	bool put_off; /* programs should be examined, but an end leaves: that goes first */
 };
 
 /* What came of it. plan.dirty is by then what pass_visit() has left. */
@@ -111,12 +111,12 @@ int plan_timeout_ms(const struct plan *p, unsigned long long now);
 enum plan_job plan_job(const struct plan *p, unsigned long long now);
 
 /*
- * An event of the kernel side. False once PLAN_EVENTS were taken: then no more before plan_took_events(),
- * which ends each batch, or else a flood would keep the agent from what is due.
+ * An event of the kernel side. False once PLAN_EVENTS were taken: then call plan_took_events(), which ends
+ * the batch, before the next event. Otherwise a flood would keep the agent from what is due.
  */
 bool plan_event(struct plan *p, unsigned long long now, const struct hop_event *e);
 void plan_took_events(struct plan *p, unsigned long long now);
-/* Look at everything: at the start, or when it is not known what was missed. */
+/* Look at everything: at the start, or when something unknown was missed. */
 void plan_all(struct plan *p, unsigned long long now);
 /* A command says that the policy, or the set of cgroups, has changed. */
 void plan_changed(struct plan *p, unsigned long long now);
@@ -135,8 +135,8 @@ void plan_retried(struct plan *p, unsigned long long now);
 /* A namespace is blocked: the pass over it does not come back. Returns and sets the same. */
 bool plan_blocked(struct plan *p, unsigned long long now, unsigned int *silent);
 /*
- * It has come back. That pass was not finished, and what it was told to leave out may have changed while it
- * slept, so everything is looked at, after a while.
+ * The pass over a blocked namespace has come back. It did not finish, and what it was told to leave out may
+ * have changed while it slept, so everything is looked at after a while.
  */
 void plan_back(struct plan *p, unsigned long long now);
 

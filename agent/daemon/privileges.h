@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * privileges.h: what an agent keeps of its privileges. It is started with all that made the instance. Once it
- * has opened that it needs less, for good, whatever a hostile socket or program does to it.
+ * has opened that it needs less (design.md, I56), for good, whatever a hostile socket or program does to it.
  */
 #ifndef SOCKHOP_DAEMON_PRIVILEGES_H
 #define SOCKHOP_DAEMON_PRIVILEGES_H

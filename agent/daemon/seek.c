@@ -21,7 +21,7 @@ struct seek {
 	struct netns_list *found;
 };
 
-/* Who sends to itself is in a namespace that gets a pass anyway. */
+/* An end that sends to itself is in a namespace that gets a pass anyway. */
 static bool is_loopback(const struct in6_addr *a)
 {
 	return IN6_IS_ADDR_V4MAPPED(a) ? a->s6_addr[12] == 127 : IN6_IS_ADDR_LOOPBACK(a);

@@ -116,7 +116,7 @@ int agent_spawn(const char *instance)
 	if (pid < 0) {
 		err = -errno;
 	} else if (pid == 0) {
-		/* twice, so that it is nobody's child and no zombie is left to the caller */
+		/* twice, so that it is not the caller's child and leaves it no zombie */
 		if (fork() == 0)
 			exec_daemon(instance, p[1]);
 		_exit(0);

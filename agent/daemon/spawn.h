@@ -13,7 +13,8 @@ struct instance;
 /*
  * Can an agent work here? The kernel tells it of processes by their numbers in the initial pid namespace, and
  * iter/task_file shows only those of the reader's own; it examines them in /proc. So it must be in that
- * namespace, and its /proc of it as well. Elsewhere it would examine strangers, or nobody.
+ * namespace, and its /proc must show it (design.md, I46). Elsewhere it would examine other processes, or
+ * none.
  */
 bool agent_names_processes(void);
 #define AGENT_WHERE                                                                                          \

@@ -61,7 +61,7 @@ static int look_at(const struct hop_key *key, const struct hop_end *end, const s
 	return 0;
 }
 
-/* As long as this does not change, nobody joins, leaves or closes. */
+/* As long as this does not change, no end joins, leaves or closes. */
 static unsigned long long moves(const struct instance *in)
 {
 	static const unsigned int counters[] = {HOP_CNT_JOINED, HOP_CNT_EARLY, HOP_CNT_LEFT, HOP_CNT_CLOSED};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * sweep.h: records of ends whose socket is gone, and places of members that nobody gave back.
+ * sweep.h: records of ends whose socket is gone, and places of members that were not given back (design.md,
+ * I44).
  *
  * A record goes with TCP_CLOSE, by a callback that asks for BPF_SOCK_OPS_STATE_CB_FLAG. Another sockops
  * program that sets the flags of a socket instead of adding to them takes that away, and what the socket had

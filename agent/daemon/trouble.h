@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * trouble.h: failures that may pass (no memory, no descriptors): how long to wait before the next try, and
- * whether it is time to say so again. All times are in ns of CLOCK_MONOTONIC (now_ns()).
+ * trouble.h: temporary failures (no memory, no descriptors): how long to wait before the next try, and
+ * whether it is time to report again (design.md, I44). All times are in ns of CLOCK_MONOTONIC (now_ns()).
  */
 #ifndef SOCKHOP_DAEMON_TROUBLE_H
 #define SOCKHOP_DAEMON_TROUBLE_H

@@ -138,12 +138,12 @@ static int link_hooks(const struct instance *in, const char *path, __u64 id)
 /*
  * A detach of this cgroup was given up, and its entry says LEAVING still. Its links are there, so whoever
  * closed meanwhile was counted out. Those who have left are held back for good, as their cgroup was no longer
- * attached; they are judged anew, as after a change of policy.
+ * attached; they are judged again, as after a change of policy.
  */
 static void stay(struct instance *in)
 {
 	__atomic_add_fetch(&in->config->policy_gen, 1, __ATOMIC_RELEASE);
-	instance_poke(in); /* for nothing if it cannot: whoever attaches wakes it anyway */
+	instance_poke(in); /* a failure does not matter: the caller that attaches wakes it anyway */
 }
 
 /* The kernel's number of our sockops program, or 0. */
@@ -240,7 +240,7 @@ struct successor {
 	__u64 id; /* it may have gone by now, and waits then */
 };
 
-/* Its path has another cgroup now. Whoever is left in it leaves, and then it goes. */
+/* Its path has another cgroup now. The members that are left in it leave, and then it goes. */
 static int retire(__u64 id, const struct hop_cgroup *cg, void *arg)
 {
 	const struct successor *s = arg;

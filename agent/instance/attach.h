@@ -23,8 +23,8 @@ int instance_attach_again(struct instance *in, const char *path);
 int instance_attach_found(struct instance *in, const char *path);
 
 /*
- * Drop what is left of a cgroup that was removed: its links, and if nobody waits for its path its entry.
- * Sockets may outlive their cgroup, in a process that moved or for as long as their FIN takes, and have their
+ * Drop what is left of a cgroup that was removed: its links, and its entry if its path is not waited for.
+ * Sockets may outlive their cgroup, in a process that moved or until their FIN is answered, and need their
  * callbacks until they close: the links are kept until the kernel lets go of them. 1: something was dropped,
  * 0: there is nothing, -EBUSY: there are such sockets, so try again later; another -errno.
  */

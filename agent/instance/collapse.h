@@ -6,8 +6,8 @@
 struct instance;
 
 /*
- * Remove the records of relays that are no more: killed, they could not. Such a record misleads nobody, since
- * the socket that it vouches with is gone (cross_check() in bpf/visit.bpf.c), but takes its place.
+ * Remove the records of killed relays, which could not do so themselves. Such a record misleads no end, since
+ * the socket that it names is gone (cross_check() in bpf/visit.bpf.c), but takes its place.
  */
 void collapse_sweep(const struct instance *in);
 

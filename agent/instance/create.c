@@ -229,7 +229,7 @@ pid_t instance_stage_pid(const char *name)
 	return n && n < 10 && !mark[n] && mark[0] != '0' ? atoi(mark) : 0;
 }
 
-/* What an attach that was killed has left. Whoever makes an instance holds the lock that our caller holds. */
+/* What a killed attach has left. A process that makes an instance holds the lock that our caller holds. */
 static int sweep_stage(const char *name, void *root)
 {
 	pid_t pid = instance_stage_pid(name);
@@ -262,8 +262,8 @@ void instances_tidy(void)
 }
 
 /*
- * Jiffies in so many seconds. A coarse clock advances once a tick, and clock_getres(2) says how long that is
- * (KTIME_LOW_RES, kernel/time/posix-timers.c).
+ * Jiffies in this many seconds. A coarse clock advances once a tick, and clock_getres(2) says how long that
+ * is (KTIME_LOW_RES, kernel/time/posix-timers.c).
  */
 static __u32 jiffies(unsigned int seconds)
 {
@@ -278,7 +278,7 @@ static int build(struct hop_bpf *skel, const char *dir, const struct probe *prob
 {
 	unsigned int n = o->max_connections ?: DEFAULT_MAX_CONNECTIONS;
 	char agent[PATH_MAX + 8];
-	bool early = probe->one_queue; /* nobody can say how an accepted socket will be waited for */
+	bool early = probe->one_queue; /* it is unknown how an accepted socket will be waited for */
 	__u32 slot = 0;
 	int err;
 
@@ -354,7 +354,7 @@ static int build_staged(struct hop_bpf *skel, int root, const char *name, const 
 	return err;
 }
 
-/* Rules are taken away only by who says so in words that we know, and not without a word from us. */
+/* Rules are turned off only by switches that we know, and we warn about it. */
 static int check_force(struct report *r)
 {
 	char names[256];

@@ -2,8 +2,8 @@
 /*
  * create.h: make an instance (load, attach to its maps, pin), and take it apart.
  *
- * An instance is built in a staging folder and renamed into place, so that it exists as a whole or not at
- * all.
+ * An instance is built in a staging folder and renamed into place, so that it exists as a whole or not at all
+ * (design.md, I25).
  */
 #ifndef SOCKHOP_INSTANCE_CREATE_H
 #define SOCKHOP_INSTANCE_CREATE_H
@@ -20,10 +20,10 @@
 
 struct load_options {
 	unsigned int max_connections;	 /* 0: the default */
-	unsigned int idle_s;		 /* a pair silent for so long leaves, 0: never */
+	unsigned int idle_s;		 /* a pair that is silent this long leaves; 0: never */
 	const struct hop_policy *policy; /* NULL: empty */
-	unsigned int heartbeat_s; /* one message of each direction takes TCP so often, 0: none has to */
-	bool observe;		  /* judge all, and let nobody join */
+	unsigned int heartbeat_s;	 /* seconds between messages of a direction that take TCP; 0: never */
+	bool observe;			 /* judge all, and let nobody join */
 };
 
 /* Mount a bpffs at /sys/fs/bpf unless one is there. 0 or -errno. */
@@ -53,12 +53,15 @@ int instances_lock(void);
 pid_t instance_stage_pid(const char *name);
 
 /*
- * Remove the folders of such processes that are no more (killed in the middle of an attach): nothing of them
- * was ever attached. Under instances_lock(), which a living one holds, also where its pid means nothing here.
+ * Remove the folders of such processes that no longer exist (killed in the middle of an attach): nothing of
+ * them was ever attached. Under instances_lock(), which a living one holds, also where its pid means nothing
+ * here.
  */
 void instances_sweep(void);
 
-/* The same, and the folder of all instances if it is empty; unless somebody makes an instance at this moment.
+/*
+ * The same, and the folder of all instances if it is empty; unless another process makes an instance at this
+ * moment.
  */
 void instances_tidy(void);
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * folder.h: the folder of all instances, and whether it can be believed.
+ * folder.h: the folder of all instances, and whether it can be trusted (design.md, I47).
  *
- * A bpffs is mounted 1777 unless somebody says otherwise, and mkdir(2) and symlink(2) there need no
- * capability: a local user can make our folder before we do. So it is opened without following links, must be
- * on a bpffs, belong to us or to root, and nobody else may write to it; below it everything is done by
- * descriptors.
+ * A bpffs is mounted 1777 by default, and mkdir(2) and symlink(2) there need no capability: a local user can
+ * make our folder before we do. So it is opened without following links, must be on a bpffs, belong to us or
+ * to root, and not be writable by others; below it everything is done by descriptors.
  */
 #ifndef SOCKHOP_INSTANCE_FOLDER_H
 #define SOCKHOP_INSTANCE_FOLDER_H
@@ -17,7 +16,7 @@
 #define FOLDER_BPFFS "/sys/fs/bpf"
 #define FOLDER_NAME  "sockhop"
 
-/* What folder_root() returns, negated, for a folder that cannot be believed, and what to say then. */
+/* What folder_root() returns, negated, for a folder that cannot be trusted, and the message for it. */
 #define FOLDER_STRANGE EUCLEAN
 #define FOLDER_STRANGE_TEXT                                                                         \
 	FOLDER_BPFFS                                                                                \

@@ -151,8 +151,8 @@ int instance_iterate(const struct instance *in, enum instance_iter which, __u32 
 		     int (*fn)(const void *record, void *arg), void *arg);
 
 /*
- * Wake the agent, if one runs: the policy or the set of cgroups has changed, or it shall end. No signal: a
- * pid means nothing in another pid namespace, and might be that of a stranger. 0 or -errno.
+ * Wake the agent, if one runs: the policy or the set of cgroups has changed, or it shall end. It sends no
+ * signal: in another pid namespace the agent's pid means another process, or none. 0 or -errno.
  */
 int instance_poke(const struct instance *in);
 

@@ -42,7 +42,7 @@ int netns_each_of_host(netns_fn *fn, void *arg);
 
 /*
  * An fd of the network namespace with this inode number, found among the processes of the attached cgroups,
- * our own, /run/netns, and all processes; -ENOENT when nobody is in it any more. The caller closes it.
+ * our own, /run/netns, and all processes; -ENOENT when no process is in it any more. The caller closes it.
  */
 int netns_open(const struct instance *in, __u32 inum);
 

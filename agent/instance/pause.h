@@ -6,8 +6,8 @@
 struct instance;
 
 /*
- * From the return of this on no message hops, for so many seconds; 0: they may again. It takes the place of a
- * pause that is under way. `in` is open for writing; no lock is needed, and no agent.
+ * After this returns no message hops, for so many seconds; 0: they may again. It replaces a pause that is in
+ * effect (design.md, I49). `in` is open for writing; no lock is needed, and no agent.
  */
 void instance_pause(struct instance *in, unsigned int seconds);
 

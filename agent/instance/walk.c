@@ -14,8 +14,7 @@
 #include "agent/lib/util.h"
 
 #define MS 1000000ull
-/* A child of which nothing was heard for so long is looked at. A pass over 10 000 sockets takes 30 to 90 ms.
- */
+/* A child that was silent for this long is checked. A pass over 10 000 sockets takes 30 to 90 ms. */
 #define LOOK (100 * MS)
 /* So many namespaces may cost that in one walk; then the others have to wait for the next one. */
 #define STUCK_MAX 8
@@ -106,7 +105,7 @@ static void child_main(const struct instance *in, const struct walk *walk, struc
 	struct child c = {.in = in, .walk = walk, .over = over};
 	int keep[] = {out, in->iter[walk->iter], in->begin, in->map[MAP_CGROUPS]};
 
-	/* nobody would hear us; and SIGPIPE is what it is by default, whatever the parent makes of it */
+	/* no one reads our messages; SIGPIPE has its default action, whatever the parent set */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_DFL);
 	if (getppid() != parent)

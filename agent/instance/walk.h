@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * walk.h: iterators over the TCP sockets of network namespaces, run in a process of their own.
+ * walk.h: iterators over the TCP sockets of network namespaces, run in a process of their own (design.md,
+ * I42).
  *
  * iter/tcp takes lock_sock() of every socket of the namespace before it calls the program, members or not, in
  * attached cgroups or not (bpf_iter_tcp_seq_show(), net/ipv4/tcp_ipv4.c). It sleeps, and no signal ends that,
- * for as long as a call holds the socket: who receives into a page that is not there decides how long. So
- * whoever runs such an iterator may never come back. A child does it, which holds no lock of ours and no
- * stream of our caller's; we wait for it only while it gets on, and then go on without it.
+ * for as long as a call holds the socket: a program that receives into a page that is not there decides how
+ * long. So a process that runs such an iterator may never come back. A child runs it, which holds no lock of
+ * ours and no stream of our caller's; we wait for it only while it makes progress, and then go on without it.
  */
 #ifndef SOCKHOP_INSTANCE_WALK_H
 #define SOCKHOP_INSTANCE_WALK_H

@@ -88,8 +88,8 @@ struct report {
 };
 
 /*
- * Add a failure; object and detail (may be NULL) are copied. Does nothing with r NULL: nobody wants to know.
- * Returns err, so that it can be passed on in one step. Without memory it is lost, but err is not.
+ * Add a failure; object and detail (may be NULL) are copied. Does nothing if r is NULL. Returns err, so that
+ * it can be passed on in one step. Without memory it is lost, but err is not.
  */
 int report_add(struct report *r, enum failure_kind kind, int err, const char *object);
 int report_add_detail(struct report *r, enum failure_kind kind, int err, const char *object,

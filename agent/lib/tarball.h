@@ -25,7 +25,7 @@ void tarball_free(struct tarball *a);
 
 /*
  * Would tarball_write() be let? 0, -EEXIST: it is there and `force` is not given, or what the folder says
- * (-ENOENT, -EACCES, -EROFS, ...). For who wants to know before the work begins.
+ * (-ENOENT, -EACCES, -EROFS, ...). For a caller that wants to know before it starts the work.
  */
 int tarball_may_write(const char *path, bool force);
 

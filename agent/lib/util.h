@@ -5,7 +5,7 @@
  * its log: the agent and the relay.
  *
  * The door of agent/lib: util, report (what failed, for the commands to say), tarball (a .tar.gz), text
- * (words), map (reading BPF maps). It calls nobody, and every room calls it.
+ * (words), map (reading BPF maps). It calls no other room, and every room calls it.
  */
 #ifndef SOCKHOP_LIB_UTIL_H
 #define SOCKHOP_LIB_UTIL_H

@@ -15,8 +15,7 @@ struct listener {
 /*
  * "PORT" (on 127.0.0.1), "ADDR:PORT" (numeric, IPv6 in brackets), "unix:PATH", or "fd": the listening socket
  * that sd_listen_fds(3) describes. 0, with *l to be closed by listener_close(); -EINVAL: it is none of these,
- * *why says more; another -errno: it cannot be listened on. A Unix socket that nobody listens on any more is
- * replaced.
+ * *why says more; another -errno: it cannot be listened on. A stale Unix socket is replaced.
  */
 int listener_open(const char *where, struct listener *l, const char **why);
 /* Is it one of these? 0, or -EINVAL. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * services.h: what each service (unit, container, pod, cgroup) has, and what its ends did since the first
- * look. The number of services that have a name of their own is bounded, since each is a label in somebody's
- * database: the others are one, "other".
+ * look. The number of services that have a name of their own is bounded, since each is a label in a database:
+ * the others share one, "other".
  */
 #ifndef SOCKHOP_METRICS_SERVICES_H
 #define SOCKHOP_METRICS_SERVICES_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * elf.h: what an ELF file can do to a socket that a member of the sockhash would notice (docs/limits.md).
+ * elf.h: what an ELF file can do to a socket that a member of the sockhash would notice (docs/limits.md;
+ * design.md, I15).
  *
  * Found are: imports of splice, tee, vmsplice and sockatmark; Go programs; and, in x86-64 code, the system
  * calls made without libc, or by its syscall(2). Not found are: names given to dlsym(3), code made at run

@@ -343,7 +343,8 @@ int veto_process(struct veto_cache *c, pid_t pid, struct veto_result *out)
 	} else if (r == -ECHILD) {
 		/* its files are known now for what they did; or no scanner comes up at all */
 		if (!c->warned)
-			msg_warn("process %d cannot be examined: scanners end at once (is seccomp(2) allowed "
+			msg_warn("process %d cannot be examined: its scanner ends at once (is seccomp(2) "
+				 "allowed "
 				 "here?)",
 				 pid);
 		c->warned = true;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * examiner.h: the process that looks at programs for the agent. Whatever it touches (/proc/PID/maps, a file
- * on FUSE or NFS) may block for as long as a tenant likes; the agent waits a little, and kills it in the end.
+ * on FUSE or NFS) may block for as long as a tenant likes; the agent waits a little, and finally kills it
+ * (design.md, I45).
  */
 #ifndef SOCKHOP_PROGRAM_EXAMINER_H
 #define SOCKHOP_PROGRAM_EXAMINER_H

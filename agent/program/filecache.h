@@ -28,7 +28,7 @@ void file_cache_free(struct file_cache *c);
 /* What is known of the file; false: nothing. */
 bool file_cache_get(struct file_cache *c, const struct file_id *id, struct veto *out);
 void file_cache_put(struct file_cache *c, const struct file_id *id, const struct veto *veto);
-/* The process is dead: nobody finishes what it was writing. */
+/* The process is dead: what it was writing stays unfinished. */
 void file_cache_bury(struct file_cache *c, pid_t pid);
 
 /*
@@ -42,7 +42,7 @@ void file_cache_bury(struct file_cache *c, pid_t pid);
 #define SCAN_SAVED     60000000000ull /* ns: 3 s of CPU time for one user, 12 s for all */
 /* May another file of this user be examined now? */
 bool file_cache_may_scan(const struct file_cache *c, uid_t owner);
-/* That has cost so many ns. */
+/* That has cost this many ns. */
 void file_cache_charge(struct file_cache *c, uid_t owner, unsigned long long cost);
 
 #endif

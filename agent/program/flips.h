@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * flips.h: the programs that have turned a member blocking, so that their next connections do not join. A
- * program is its executable and its name (comm): the executable alone would be every script of an
- * interpreter. Kept in memory only; another agent learns again, at the price of one connection that leaves.
+ * flips.h: the programs that have turned a member blocking, so that their next connections do not join
+ * (design.md, I38). A program is its executable and its name (comm): the executable alone would be every
+ * script of an interpreter. Kept in memory only; another agent learns again, at the price of one connection
+ * that leaves.
  */
 #ifndef SOCKHOP_PROGRAM_FLIPS_H
 #define SOCKHOP_PROGRAM_FLIPS_H

@@ -94,7 +94,7 @@ static void unlink_all(struct links *l)
 		bpf_link__destroy(l->link[i]);
 }
 
-/* The program that finds out first: nobody is refused before he was looked at. */
+/* The deciding program comes first, so that no thread is refused before it was looked at. */
 static int attach(struct guard_bpf *skel, const struct mechanism *m, struct links *l)
 {
 	const char *names[] = {m->program, m->before};

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * guard.h: the splice guard: a program that sees splice(2) before it takes effect, so that programs which
- * can splice may join (docs/design.md, I48). Some kernels and hosts refuse it; then their veto stands.
+ * guard.h: the splice guard: a program that sees splice(2) before it takes effect, so that programs which can
+ * splice may join (design.md, I48). Some kernels and hosts refuse it; then their veto stands.
  *
- * It is attached while there is somebody it is for, and pinned with the instance: it acts without an agent,
- * and goes with the instance's folder.
+ * It is attached while some program needs it, and pinned with the instance: it acts without an agent, and
+ * goes with the instance's folder.
  */
 #ifndef SOCKHOP_PROGRAM_GUARD_H
 #define SOCKHOP_PROGRAM_GUARD_H
@@ -39,10 +39,10 @@ void guard_detach(struct instance *in);
 struct guard {
 	int err;		  /* it cannot be had: -errno; it is not tried again */
 	bool asked;		  /* whether this host refuses it anyhow */
-	bool starts;		  /* programs are to be looked at: is it for one of them? */
+	bool starts;		  /* programs must be looked at: does one of them need it? */
 	unsigned long long look;  /* not before that */
-	unsigned long long seen;  /* when somebody that it is for was last seen */
-	unsigned long long check; /* when to look whether it still is for anybody */
+	unsigned long long seen;  /* when a program that needs it was last seen */
+	unsigned long long check; /* when to check whether a program still needs it */
 };
 
 /*
@@ -57,7 +57,7 @@ void guard_follow(struct guard *g, struct instance *in, unsigned int splicers, b
  * Programs have started in attached cgroups, or were not looked at yet. The guard must be there before their
  * connections are, so it does not wait for a pass: guard_work() looks at the processes of attached cgroups
  * when guard_due() says so (0: never). That takes 1/GUARD_SHARE of a CPU at most. It returns true when a
- * whole look at all sockets is due, since nobody that the guard is for was seen for so long.
+ * whole look at all sockets is due, since no program that needs the guard was seen for so long.
  */
 #define GUARD_SHARE	  60
 #define GUARD_COALESCE_NS 20000000ull /* for others to come along, and for libraries to be mapped */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* guard_follow.c: when there is a splice guard: from the first program that needs it on, until nobody does.
- */
+/* guard_follow.c: when there is a splice guard: from the first program that needs it until none does. */
 #include <errno.h>
 #include <string.h>
 
@@ -10,7 +9,7 @@
 #include "agent/instance/attach.h"
 #include "agent/lib/util.h"
 
-/* So long the guard stays when nobody is seen that it is for. (Where connections are young, so is that.) */
+/* How long the guard remains when no program needs it. (With HOP_FORCE_YOUNG it is short.) */
 static unsigned long long keep_ns(const struct instance *in)
 {
 	return in->config->force & HOP_FORCE_YOUNG ? GUARD_KEEP_NS / 300 : GUARD_KEEP_NS;
@@ -35,7 +34,7 @@ static int bring_up(struct instance *in)
 	return 0;
 }
 
-/* In two looks: first nobody is vouched for any more, so that who needs it leaves; then it goes. */
+/* In two looks: first it vouches for no socket any more, so that those that need it leave; then it goes. */
 static void take_down(struct instance *in)
 {
 	if (in->config->guard) {
@@ -52,7 +51,7 @@ static void complain(const struct guard *g)
 		 g->err == -EBUSY ? "other sockops programs run in an attached cgroup" : strerror(-g->err));
 }
 
-/* Somebody else may set the flags by which sockets are told. */
+/* Another program may set the flags that mark sockets. */
 static void look_for_others(struct guard *g, struct instance *in)
 {
 	if (!in->config->guard || !instance_shares_sockops(in))
@@ -68,7 +67,7 @@ static void seek(const struct guard *g, struct instance *in)
 	in->config->guard_seek = !g->err && !in->config->guard && in->config->guard_last < HOP_GUARD_LAST;
 }
 
-/* An error that does not pass by itself. */
+/* An error that will not go away by itself. */
 static int lasting(int err)
 {
 	return err == -ENOMEM || err == -EMFILE || err == -ENFILE || err == -EAGAIN ? 0 : err;

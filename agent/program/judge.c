@@ -130,7 +130,7 @@ static bool may_be_trusted(const struct hop_policy *policy, const struct veto_re
 
 /*
  * Tell the kernel side of a program that may not join, so that its next connections are refused when they
- * register. Not what depends on the connection, as policy does, nor what may pass, as an examination that
+ * register. Not what depends on the connection, as policy does, nor what is temporary, as an examination that
  * failed.
  */
 static void remember(struct vetting *v, const struct hop_holder *h, __u32 why, const struct veto_result *veto)

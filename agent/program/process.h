@@ -46,7 +46,9 @@ int veto_examine(struct examiner *x, pid_t pid, struct veto_result *out);
 /* The answer for a process that could not be examined for the errno `err`. 0 or -ESRCH. */
 int veto_unexamined(pid_t pid, int err, struct veto_result *out);
 
-/* Is this veto one that the splice guard answers for: it splices, goes on when that is refused, and no more?
+/*
+ * Does the splice guard answer for this veto: the program splices, goes on when that is refused, and nothing
+ * else?
  */
 bool veto_can_be_guarded(const struct veto_result *veto);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * collapse.h: hop collapse, `--collapse`. Where client and server of a relayed connection are members
- * of an attached instance, they hop to each other and the relay idles. The relay's part is to tell the kernel
- * side which two ends belong together (struct hop_collapse in bpf/abi.h); whether and when they join is
- * decided there, as for any pair.
+ * collapse.h: hop collapse, `--collapse`. Where client and server of a relayed connection are members of an
+ * attached instance, they hop to each other and the relay idles. The relay tells the kernel side which two
+ * ends belong together (struct hop_collapse in bpf/abi.h); the kernel side and the agent decide whether and
+ * when they join, as for any pair.
  *
  * All functions but _check and _open do nothing in a worker that does not collapse.
  */
@@ -43,16 +43,17 @@ uint64_t relay_collapse_due(const struct relay_worker *w);
 /* The pair ends: take back what was published. */
 void relay_collapse_end(struct relay_pair *p);
 /*
- * The end behind socket i has sent a FIN: did it close with hop bytes unread? Then it answers with a FIN
- * where TCP would send a reset (on_fin_wait() in bpf/sockops.bpf.c), and takes no more bytes.
+ * The end behind socket i has sent a FIN: did it close with hop bytes unread (design.md, I29)? Then it
+ * answers with a FIN where TCP would send a reset (on_fin_wait() in bpf/sockops.bpf.c), and takes no more
+ * bytes.
  */
 bool relay_collapse_aborted(const struct relay_pair *p, int i);
 /* The instance's folder has changed: it may have been detached. */
 void relay_collapse_folder(struct relay_worker *w, struct relay_event *ev, uint32_t events);
 
 /*
- * Read anew what has hopped past the relay, for all pairs; those that hopped count as active. At most once in
- * a round of the loop, or always with `force`. True if it was read.
+ * Read again what has hopped past the relay, for all pairs; those that hopped count as active. At most once
+ * in a round of the loop, or always with `force`. True if it was read.
  */
 bool relay_collapse_refresh(struct relay_worker *w, bool force);
 /* As of the last refresh: are client and server members of each other? */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * loop.c: one worker: epoll, the listener, signals, and everything that happens by the clock.
+ * loop.c: one worker: epoll, signals, and everything that happens by the clock.
  */
 #include <errno.h>
 #include <limits.h>
@@ -15,6 +15,7 @@
 #include "collapse.h"
 #include "connect.h"
 #include "kern.h"
+#include "listen.h"
 #include "pair.h"
 #include "probe.h"
 #include "pump.h"
@@ -23,110 +24,9 @@
 #include "agent/lib/report.h"
 #include "agent/lib/util.h"
 
-#define EVENTS_MAX  256
-#define ACCEPTS_MAX 64
-#define BACKLOG	    4096
-/* How long to wait for file descriptors when there are none. */
-#define FILES_WAIT (RELAY_NS / 10)
+#define EVENTS_MAX 256
 /* More pairs than this do without the kernel path: its maps are allocated at the start. */
 #define KERN_PAIRS_MAX 32768
-
-/* Start or stop accepting. */
-static void accept_on(struct relay_worker *w, bool on)
-{
-	if (w->listen_fd < 0 || on == w->accepting)
-		return;
-	if (!relay_epoll(w, on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, w->listen_fd, EPOLLIN, &w->on_listen))
-		w->accepting = on;
-}
-
-static void listen_close(struct relay_worker *w)
-{
-	accept_on(w, false);
-	util__close(&w->listen_fd);
-	w->listen_fd = -1;
-}
-
-int relay_listen(struct relay_conf *conf)
-{
-	struct relay_addr *a = &conf->listen;
-	_cleanup_close_ int fd = socket(a->ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	const int on = 1;
-
-	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
-	    (conf->workers > 1 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on))) ||
-	    bind(fd, (const struct sockaddr *)&a->ss, a->len) || listen(fd, BACKLOG))
-		return -errno;
-	/* port 0: the next worker needs to know which one it became */
-	a->len = sizeof(a->ss);
-	if (getsockname(fd, (struct sockaddr *)&a->ss, &a->len))
-		return -errno;
-	return steal_fd(&fd);
-}
-
-/* Pair mode: every second client meets the one before. */
-static void rendezvous(struct relay_worker *w, int fd)
-{
-	struct relay_pair *p = w->waiting;
-
-	if (!p) {
-		w->waiting = relay_pair_new(w, fd, true);
-		return;
-	}
-	w->waiting = NULL;
-	if (w->conf->once)
-		listen_close(w);
-	relay_collapse_mark(p, 1, fd, false);
-	relay_sock_init(p, 1, fd, true);
-	relay_pair_join(p);
-}
-
-static void full(struct relay_worker *w)
-{
-	relay_warn(w, &w->limit_full,
-		   "relay: the limit of %u connections is reached, new clients wait (--max-connections)",
-		   w->conf->max_pairs);
-	accept_on(w, false);
-	w->accept_ns = 0;
-}
-
-static void accept_failed(struct relay_worker *w, int err)
-{
-	if (err != EMFILE && err != ENFILE && err != ENOBUFS && err != ENOMEM)
-		return;
-	relay_warn(w, &w->limit_files, "relay: cannot accept: %s; new clients wait", strerror(err));
-	accept_on(w, false);
-	w->accept_ns = w->now + FILES_WAIT;
-}
-
-static void listen_ready(struct relay_worker *w, struct relay_event *ev, uint32_t events)
-{
-	(void)ev;
-	(void)events;
-	for (int i = 0; i < ACCEPTS_MAX && w->listen_fd >= 0; i++) {
-		struct relay_pair *p;
-		int fd;
-
-		if (w->n_pairs >= w->conf->max_pairs && !w->waiting) {
-			full(w);
-			return;
-		}
-		fd = accept4(w->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd < 0) {
-			accept_failed(w, errno);
-			return;
-		}
-		if (w->conf->mode == RELAY_PAIR) {
-			rendezvous(w, fd);
-			continue;
-		}
-		p = relay_pair_new(w, fd, true);
-		if (p)
-			relay_connect(p);
-	}
-}
 
 static void signal_ready(struct relay_worker *w, struct relay_event *ev, uint32_t events)
 {
@@ -140,7 +40,7 @@ static void signal_ready(struct relay_worker *w, struct relay_event *ev, uint32_
 		w->draining = true;
 		w->drain_ns = w->now + w->conf->drain_timeout * RELAY_NS;
 	}
-	listen_close(w);
+	relay_listen_close(w);
 	if (w->waiting)
 		relay_pair_reset(w->waiting);
 	msg_info("relay: stopping; %zu connections are left", w->n_pairs);
@@ -171,7 +71,9 @@ static void check_idle(struct relay_worker *w)
 	while (limit && (p = TAILQ_FIRST(&w->pairs)) && w->now - p->active_ns >= limit) {
 		uint64_t seen = kernel_seen(w, p);
 
-		/* past the relay, nobody tells either; who was active there is no longer first */
+		/*
+		 * there is no event for hops past the relay; a pair that was active there is no longer first
+		 */
 		if (p->collapse == COLLAPSE_PUBLISHED && relay_collapse_refresh(w, false))
 			continue;
 		/* the kernel moves bytes without telling */
@@ -185,19 +87,11 @@ static void check_idle(struct relay_worker *w)
 	}
 }
 
-static void check_accept(struct relay_worker *w)
-{
-	bool room = w->n_pairs < w->conf->max_pairs || w->waiting;
-
-	if (!w->accepting && room && w->accept_ns <= w->now)
-		accept_on(w, true);
-}
-
 static void check_clock(struct relay_worker *w)
 {
 	check_connects(w);
 	check_idle(w);
-	check_accept(w);
+	relay_listen_clock(w);
 	relay_collapse_clock(w);
 	if (!w->kern)
 		return;
@@ -363,7 +257,7 @@ static int open_worker(struct relay_worker *w)
 		err = relay_collapse_open(w);
 	if (err)
 		return err;
-	accept_on(w, true);
+	relay_listen_clock(w);
 	if (relay_state_open(w))
 		msg_debug("relay: `sockhop list` will not show this relay");
 	return 0;
@@ -395,7 +289,7 @@ int relay_worker_run(const struct relay_conf *conf, unsigned int index, int list
 		.listen_fd = listen_fd,
 		.signal_fd = -1,
 		.state_fd = -1,
-		.on_listen.ready = listen_ready,
+		.on_listen.ready = relay_listen_ready,
 		.on_signal.ready = signal_ready,
 		.on_state.ready = relay_state_ready,
 		.on_ring.ready = relay_watch_ring,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* loop.h: one worker: epoll, the listener, signals, and everything that happens by the clock. */
+/* loop.h: one worker: epoll, signals, and everything that happens by the clock. */
 #ifndef SOCKHOP_RELAY_LOOP_H
 #define SOCKHOP_RELAY_LOOP_H
 
@@ -12,7 +12,5 @@ struct report;
  * SIGINT must be blocked. Returns 0 or -errno, with what failed in the report.
  */
 int relay_worker_run(const struct relay_conf *conf, unsigned int index, int listen_fd, struct report *r);
-/* A listening socket of `conf->listen` with SO_REUSEPORT if there are several workers. The fd or -errno. */
-int relay_listen(struct relay_conf *conf);
 
 #endif

@@ -118,7 +118,7 @@ static const char *failure(int err)
 	if (err == -EOPNOTSUPP)
 		return "the proof on a loopback connection failed";
 	if (err == -ETIMEDOUT)
-		return "somebody holds a socket of this network namespace in a call";
+		return "a call holds a socket of this network namespace";
 	return strerror(-err);
 }
 

@@ -9,7 +9,8 @@
  * The door of agent/relay. It owns the relay's processes, its sockets and its kernel path; a connection that
  * hops past it belongs to an instance, with which it talks by that instance's maps. From the top down:
  *
- *   loop               the listener, signals, the clock; state and list answer `sockhop status` and `list`
+ *   loop               signals, the clock; state and list answer `sockhop status` and `list`
+ *   listen             accepts clients and makes pairs of them
  *   connect, watch     find a target; what the kernel path reports
  *   pair               a pair from its first byte to its last; collapse lets it hop past
  *   flow, pump         one direction, in the kernel and in user space; choice says which

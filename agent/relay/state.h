@@ -2,9 +2,9 @@
 /*
  * state.h: running relays, for `sockhop status` and `sockhop list`.
  *
- * Each relay process answers at a Unix socket, /run/sockhop/relay-PID.sock (mode 0600): who connects gets one
- * message with a memfd that holds the state as JSON. So the answer is never stale, and a slow reader cannot
- * hold up the relay.
+ * Each relay process answers at a Unix socket, /run/sockhop/relay-PID.sock (mode 0600): a client that
+ * connects gets one message with a memfd that holds the state as JSON. So the answer is never stale, and a
+ * slow reader cannot hold up the relay.
  */
 #ifndef SOCKHOP_RELAY_STATE_H
 #define SOCKHOP_RELAY_STATE_H

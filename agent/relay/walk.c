@@ -52,7 +52,7 @@ static int receive_order(void)
 	return fd;
 }
 
-/* What the program writes is for nobody. */
+/* What the program writes is discarded. */
 static int read_all(int fd)
 {
 	char buf[4096];
@@ -144,7 +144,7 @@ int relay_walk_begin(struct relay_walk *w, int link_fd, enum relay_walk_purpose 
 
 	if (w->busy)
 		return -EBUSY;
-	/* the iterator is of the network namespace of who makes it */
+	/* the iterator belongs to the network namespace of the thread that makes it */
 	iter = bpf_iter_create(link_fd);
 	if (iter < 0)
 		return -errno;

@@ -2,10 +2,10 @@
 /*
  * walk.h: a process beside the worker that runs iterators over TCP sockets for it.
  *
- * iter/tcp sleeps in the lock of every socket of the namespace, unkillable, for as long as a call holds it
+ * iter/tcp sleeps uninterruptibly in the lock of every socket of the namespace, as long as a call holds it
  * (see agent/instance/walk.h). In the worker's loop that would stop all its connections. So a process that
  * has none of them reads the iterators: it is started before the first connection, and holds nothing that
- * anybody waits for. While it does not come back the worker goes on without what the pass would have done.
+ * others wait for. Until it comes back the worker goes on without the results of the pass.
  */
 #ifndef SOCKHOP_RELAY_WALK_H
 #define SOCKHOP_RELAY_WALK_H
@@ -35,7 +35,7 @@ struct relay_walk {
 /* What came of a pass. */
 struct relay_walked {
 	enum relay_walk_purpose purpose;
-	int err;      /* 0 or -errno; -ECHILD: somebody has killed the process */
+	int err;      /* 0 or -errno; -ECHILD: the process was killed */
 	uint64_t cpu; /* ns that it took */
 };
 

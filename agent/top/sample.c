@@ -74,7 +74,7 @@ static void collect_pair(const struct hop_show *a, const struct hop_show *b, voi
 	c->err = c->err ?: sample_add(c->out, &p);
 }
 
-/* As in the metrics: who has no reason yet waits for the next pass. */
+/* As in the metrics: an end without a reason waits for the next pass. */
 static void count_out(const struct snapshot *show, struct sample *s)
 {
 	for (size_t i = 0; i < show->count; i++) {

@@ -78,7 +78,7 @@ size_t top_rows(size_t height);
 int top_sample(const struct instance *in, struct names *names, struct sample *s);
 
 /*
- * Show it on the terminal until somebody quits. sample(arg, s) takes one and returns 0 or -errno; -ENOENT,
+ * Show it on the terminal until the user quits. sample(arg, s) takes one and returns 0 or -errno; -ENOENT,
  * not attached, is shown. 0; -ENOTTY: not on this type of terminal (TERM); what a sample failed with.
  */
 int top_screen(struct top_view *v, const char *instance, int (*sample)(void *arg, struct sample *s),

@@ -11,7 +11,7 @@
 
 /* Names of pods: the kubelet's, wherever the runtime is. */
 #define POD_LOGS "/var/log/pods"
-/* Cgroups that are remembered; more than that, and all are asked anew. */
+/* Cgroups that are remembered; with more, all are looked up again. */
 #define CGROUPS_MAX 16384
 
 struct names {

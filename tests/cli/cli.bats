@@ -185,7 +185,7 @@ described() {
 			[ -n "$preset" ] || continue
 			seen=$((seen + 1))
 			awk -v o="*${o%%[ :]*}*" '{ sub(/^\*-[a-z]\*, /, "") } index($0, o) == 1 { on = 1 } /^$/ { on = 0 } on' "$page" | tr '\n\t' '  ' |
-				tr -s ' ' | grep -qF "*$preset* unless given" || { echo "$c: the default of $o"; return 1; }
+				tr -s ' ' | grep -qF "default is *$preset*" || { echo "$c: the default of $o"; return 1; }
 		done < <(described "$c")
 	done
 	[ "$seen" -ge 15 ]

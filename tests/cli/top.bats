@@ -168,7 +168,7 @@ coloured() { screen -e | grep -qE $'\033\\[([0-9;]*;)?3[0-7]m'; }
 	shows '^ended: 1'
 	shows "cannot use a terminal of type 'no-such-terminal'"
 	run -2 "$SOCKHOP" top --instance "$INSTANCE" </dev/null
-	[[ $output == *"this is no terminal: use --batch"* ]]
+	[[ $output == *"this is not a terminal: use --batch"* ]]
 }
 
 @test "it outlives the instance, and gives the terminal back when it is interrupted" {

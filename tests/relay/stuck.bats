@@ -74,7 +74,7 @@ passes_come_back() { ! passes_wait; }
 @test "a relay that starts while a socket is held carries all bytes in user space, and says why" {
 	hold
 	forward auto
-	wait_for 20 grep -q 'no kernel path (somebody holds a socket' "$RELAY_LOG"
+	wait_for 20 grep -q 'no kernel path (a call holds a socket' "$RELAY_LOG"
 	in_time sizes 100
 	[ "$(state .kernel)" = false ]
 	let_go
