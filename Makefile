@@ -80,7 +80,7 @@ STATIC   := $(B)/static/sockhop $(B)/static/sockhop-test $(patsubst tests/prog/%
             $(CATALOGUES:%=$(B)/static/%) $(if $(GO),$(B)/static/gotalk)
 
 .PHONY: all deps asan static test-progs test test-qemu test-suites soak demo bench bench-quick bench-check bench-scale \
-        bench-cost bench-relay lint format docs docs-commands install uninstall clean help FORCE
+        bench-cost bench-relay bench-sidecar lint format docs docs-commands install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 # Else make takes the objects of the test programs for intermediate files, and removes them.
 .SECONDARY:
@@ -315,7 +315,9 @@ bench-cost: RUN = tests/bench/cost --out docs/bench/cost
 bench-cost: ## allocations, programs' runs and more per message and connection; writes docs/bench/cost.json
 bench-relay: RUN = tests/bench/relay.sh
 bench-relay: ## `sockhop relay` beside other relays
-bench bench-quick bench-check bench-scale bench-cost bench-relay:
+bench-sidecar: RUN = tests/bench/sidecar.sh
+bench-sidecar: ## a service mesh: application, proxy, proxy, application, plain and hopping
+bench bench-quick bench-check bench-scale bench-cost bench-relay bench-sidecar:
 	@tests/deps.sh build test bench
 	$(again) all test-progs $(B)/tests/bench/naive.bpf.o
 	$(RUN)

@@ -386,7 +386,7 @@ struct hop_translation {
 	__u64 cookie, peer_cookie;
 	struct hop_key peer_key;
 	struct hop_tuple tuple, peer; /* of the end that asks, and of the other one as that sees it */
-	__u32 netns;		      /* inode number of the namespace of both */
+	__u32 netns, pad;	      /* inode number of the namespace of both */
 };
 #define HOP_TRANSLATION_NONE (~0ull)
 

@@ -86,8 +86,8 @@ cpu_us() { sed -n 's/^usage_usec //p' "$1/cpu.stat"; }
 # sample VARIANT PROXY: appends a line PROXY VARIANT RATE P50 P99 CPU-PER-OPERATION HOP-SHARE to the results
 sample() {
 	local key=$1-$2 before after since until
-	spawn -c "${cgroup[$key]}" -n "${from[$key]}" -o "$tmp/rr" "$rr" rr client -a "${to[$key]}" -p 7777 -z "$size" -c "$conns" -w 1.2 -s 1
-	sleep 1.4 # all have joined, and the measurement goes on
+	spawn -c "${cgroup[$key]}" -n "${from[$key]}" -o "$tmp/rr" "$rr" rr client -a "${to[$key]}" -p 7777 -z "$size" -c "$conns" -w 1.8 -s 1
+	sleep 2 # all have joined, and the measurement goes on
 	before=$(cpu_us "${cgroup[$key]}") since=$EPOCHREALTIME
 	sleep 0.6
 	after=$(cpu_us "${cgroup[$key]}") until=$EPOCHREALTIME

@@ -136,6 +136,21 @@ static void *reads(void *arg)
 	return NULL;
 }
 
+/* The readers have some seconds for all of it: beside other work 30 ms are not enough. */
+static void await_all(const struct reader *r, int n, size_t total)
+{
+	for (int ms = 0; ms < 5000; ms += 10) {
+		size_t got = 0;
+
+		for (int i = 0; i < n; i++)
+			got += __atomic_load_n(&r[i].got, __ATOMIC_RELAXED);
+		if (got >= total)
+			break;
+		msleep(10);
+	}
+	settle(); /* and for what comes beyond that */
+}
+
 static void two_readers(struct lab *t)
 {
 	volatile bool stop = false;
@@ -147,7 +162,7 @@ static void two_readers(struct lab *t)
 		pthread_create(&th[i], NULL, reads, &r[i]);
 	for (i = 0; i < 500; i++)
 		put(t, t->a, "0123456789");
-	settle();
+	await_all(r, 2, 5000);
 	stop = true;
 	for (i = 0; i < 2; i++)
 		pthread_join(th[i], NULL);
@@ -167,7 +182,7 @@ static void second_thread(struct lab *t)
 		put(t, t->a, "0123456789");
 		put(t, t->b, "abc");
 	}
-	settle();
+	await_all(&r, 1, 3000);
 	stop = true;
 	pthread_join(th, NULL);
 	note(t, "b got", "%zu", r.got);
