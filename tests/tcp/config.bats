@@ -26,7 +26,7 @@ selects() { status_is ".selectors | any(.selector == \"$1\" and .cgroup == $2)";
 nothing() { status_is '.cgroups == []'; }
 agent_pid() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq -r '.agent.pid'; }
 watches() { cat "/proc/$(agent_pid)"/fdinfo/* 2>/dev/null | grep -c '^inotify wd'; }
-reload() { "$SOCKHOP" reload --instance "$INSTANCE" "$@" 3>&-; }
+reload() { "$SOCKHOP" reload --instance "$INSTANCE" 3>&-; }
 hops() {
 	in_cgroup "$1" timeout 60 "$K/rr" -w 5 -s 2 >"$BATS_TEST_TMPDIR/rr"
 	cat "$BATS_TEST_TMPDIR/rr"
