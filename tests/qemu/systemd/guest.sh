@@ -15,7 +15,7 @@ until_true() {
 		sleep 0.3
 	done
 }
-attached() { sockhop status --json | grep -A3 "\"path\":.*$1\"" | grep -q '"state":"attached"'; }
+attached() { sockhop status | grep -qE "/$1 +[0-9]+ +attached"; }
 hopped() { sockhop status --json | tr -d ' \n' | sed 's/.*"hopped":{"messages":\([0-9]*\).*/\1/'; }
 hops_on() { local before; before=$(hopped); sleep 1; [ "$(hopped)" -gt "$before" ]; }
 main_pid() { systemctl show -P MainPID "$1"; }
@@ -72,7 +72,7 @@ secure() {
 echo "RELEASE $(uname -r)"
 step "systemd: enabled, it starts at boot" boots
 step "systemd: configured services are attached" attaches
-step "systemd: redis hops" until_true 120 hops_on
+step "systemd: redis hops" until_true 180 hops_on
 step "systemd: restarted services hop again" restarts
 step "systemd: a killed agent is started again" killed
 step "systemd: a reload with a mistake fails, and changes nothing" reload_fails
