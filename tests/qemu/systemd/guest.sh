@@ -31,7 +31,7 @@ step() {
 	note=
 }
 
-boots() { until_true 120 systemctl is-active sockhop@default redis-server nginx load && pinned; }
+boots() { until_true 300 systemctl is-active sockhop@default redis-server nginx load && pinned; }
 attaches() { until_true 30 attached redis-server.service && until_true 30 attached nginx.service && until_true 30 attached load.service; }
 restarts() {
 	systemctl restart redis-server nginx && attaches && until_true 90 hops_on
@@ -41,7 +41,7 @@ killed() {
 	pid=$(main_pid sockhop@default)
 	echo 'this is a mistake' >>/etc/sockhop/default.conf # what is in force counts
 	kill -KILL "$pid"
-	until_true 60 another_agent "$pid" && until_true 60 hops_on
+	until_true 200 another_agent "$pid" && until_true 60 hops_on
 }
 reload_fails() {
 	systemctl reload sockhop@default && return 1
