@@ -36,7 +36,7 @@ Q        := @
 say       = @printf '  %-8s %s\n' '$1' '$@'
 endif
 
-PKGS     := libbpf libelf zlib json-c inih libcap-ng libseccomp libarchive libmicrohttpd ncurses
+PKGS     := libbpf libelf zlib json-c inih libcap-ng libseccomp libarchive libmicrohttpd ncurses libsystemd
 ARCH     := $(shell uname -m | sed 's/x86_64/x86/;s/aarch64/arm64/')
 WERROR   ?= $(if $(filter-out 0 false,$(CI)),1)
 ERRORS   := $(if $(filter 1,$(WERROR)),-Werror)
@@ -196,22 +196,25 @@ $(B)/release/sockhop: $(filter-out %/force.o,$(OBJ)) $(B)/release/force.o
 asan: $(ASAN) ## build/asan/sockhop and unit tests with sanitizers (tests/lab/leaks.bats)
 
 # Without the HTTP server of `sockhop metrics`: libmicrohttpd wants GnuTLS, and that p11-kit, which Debian has as a shared
-# library only.
-HTTP     := $(filter %/metrics/http.o,$(OBJ))
+# library only. So is libsystemd, without which the agent does not tell systemd of itself.
+SHARED   := $(filter %/metrics/http.o %/daemon/notify.o,$(OBJ))
+ALIKE    := $(B)/static/metrics_http.o $(B)/static/daemon_notify.o
 
-$(B)/static/metrics_http.o: $(HTTP:$(B)/%.o=%.c) $(B)/.flags | $(B)/.tools
+$(B)/static/metrics_http.o: agent/metrics/http.c
+$(B)/static/daemon_notify.o: agent/daemon/notify.c
+$(ALIKE): $(B)/.flags | $(B)/.tools
 	$(call say,CC)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(HOP_CFLAGS) -DNO_HTTP $(ERRORS) $(DEPFILE) -c $< -o $@
+	$(Q)$(CC) $(HOP_CFLAGS) -DNO_HTTP -DNO_SYSTEMD $(ERRORS) $(DEPFILE) -c $(filter %.c,$^) -o $@
 
-$(B)/static/sockhop: $(filter-out %/force.o $(HTTP),$(OBJ)) $(B)/release/force.o $(B)/static/metrics_http.o
-$(B)/static/sockhop-test: $(filter-out $(HTTP),$(OBJ)) $(B)/static/metrics_http.o
+$(B)/static/sockhop: $(filter-out %/force.o $(SHARED),$(OBJ)) $(B)/release/force.o $(ALIKE)
+$(B)/static/sockhop-test: $(filter-out $(SHARED),$(OBJ)) $(ALIKE)
 # pkg-config names what all formats of libarchive want, much of which is not installed; ours wants zlib.
 $(B)/static/sockhop $(B)/static/sockhop-test:
 	$(call say,LINK)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -Wl,--no-warnings $^ -o $@ -larchive \
-		$(shell pkg-config --static --libs $(filter-out libarchive libmicrohttpd,$(PKGS))) -lpthread
+		$(shell pkg-config --static --libs $(filter-out libarchive libmicrohttpd libsystemd,$(PKGS))) -lpthread
 
 # ---- test programs: once as they are, some once without shared libraries ----
 
@@ -363,7 +366,7 @@ $(B)/man/%.gz: docs/man/%.scd
 		"Debian)" >&2; exit 1; }
 	$(Q)scdoc <$< | gzip -9n >$@
 
-UNITS    := sockhop-agent.service sockhop-metrics.service sockhop-metrics.socket
+UNITS    := sockhop@.service sockhop-agent.service sockhop-metrics.service sockhop-metrics.socket
 DATA     := sockhop.rules.yml sockhop.dashboard.json
 
 $(UNITS:%=$(B)/%): $(B)/%: docs/examples/% FORCE
@@ -375,14 +378,16 @@ man: $(PAGES) ## the man pages
 
 install: all man $(UNITS:%=$(B)/%) ## install program, man pages, completion, systemd units, alerts under PREFIX
 	install -D -m 0755 $(B)/release/sockhop $(DESTDIR)$(SBINDIR)/sockhop
-	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 $(PAGES)
+	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man8 $(filter %.8.gz,$(PAGES))
+	install -D -m 0644 -t $(DESTDIR)$(MANDIR)/man5 $(filter %.5.gz,$(PAGES))
 	install -D -m 0644 docs/completion/sockhop.bash $(DESTDIR)$(COMPDIR)/sockhop
 	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) $(UNITS:%=$(B)/%)
 	install -D -m 0644 -t $(DESTDIR)$(DATADIR) $(DATA:%=docs/examples/%)
 	install -D -m 0644 -t $(DESTDIR)$(POLICYDIR) $(POLICIES)
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(COMPDIR)/sockhop $(PAGES:$(B)/man/%=$(DESTDIR)$(MANDIR)/man8/%) \
+	rm -f $(DESTDIR)$(SBINDIR)/sockhop $(DESTDIR)$(COMPDIR)/sockhop $(patsubst $(B)/man/%,$(DESTDIR)$(MANDIR)/man8/%,$(filter %.8.gz,$(PAGES))) \
+		$(patsubst $(B)/man/%,$(DESTDIR)$(MANDIR)/man5/%,$(filter %.5.gz,$(PAGES))) \
 		$(UNITS:%=$(DESTDIR)$(UNITDIR)/%) $(DATA:%=$(DESTDIR)$(DATADIR)/%) $(POLICIES:docs/policies/%=$(DESTDIR)$(POLICYDIR)/%)
 	! [ -d $(DESTDIR)$(POLICYDIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(POLICYDIR)
 	! [ -d $(DESTDIR)$(DATADIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DATADIR)

@@ -2,7 +2,7 @@
 /*
  * translation.h: are the addresses of two ends in one network namespace translated into each other? Only
  * connection tracking knows, and no program can ask it where ends join; so the agent does
- * (agent/daemon/translate.h), and hop_visit goes by its answer.
+ * (agent/daemon/translate.h), and hop_visit goes by its answer (design.md, I52).
  */
 #ifndef SOCKHOP_TRANSLATION_H
 #define SOCKHOP_TRANSLATION_H

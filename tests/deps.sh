@@ -12,7 +12,7 @@ python=python3.11
 ! grep -qsx 'VERSION_ID="13"' /etc/os-release || python=python3.13
 
 build="clang bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libinih-dev libcap-ng-dev libseccomp-dev libarchive-dev libmicrohttpd-dev
-	libncurses-dev pkg-config gcc make libc6-dev"
+	libncurses-dev libsystemd-dev pkg-config gcc make libc6-dev"
 install="scdoc gzip"
 demo="redis-server redis-tools nginx-light wrk iproute2 util-linux jq curl"
 test="libcmocka-dev liburing-dev bats $demo haproxy memcached socat netcat-openbsd postgresql postgresql-contrib

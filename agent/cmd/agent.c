@@ -17,7 +17,6 @@
 struct signals {
 	int fd;
 	const char *instance;
-	bool syslog;
 };
 
 /* 1: it shall end. A SIGHUP is for a process of its own: members may have to leave. */
@@ -31,7 +30,7 @@ static int on_signal(void *arg)
 		return 0;
 	if (si.ssi_signo != SIGHUP)
 		return 1;
-	err = agent_spawn_reload(s->instance, s->syslog);
+	err = agent_fork(cmd_configured_reload, s->instance);
 	if (err)
 		msg_warn("cannot read the configuration again: %s", strerror(-err));
 	return 0;
@@ -83,7 +82,7 @@ static int be_agent(void *args, int n, char **operand)
 	const struct agent_args *arg = args;
 	char path[PATH_MAX], name[64] = INSTANCE_DEFAULT;
 	int ready = agent_ready_fd(), err;
-	struct signals signals = {.instance = name, .syslog = ready >= 0};
+	struct signals signals = {.instance = name};
 	struct agent *a = NULL;
 
 	(void)n;

@@ -51,7 +51,6 @@ static int reload(void *args, int n, char **operand)
 
 	(void)n;
 	(void)operand;
-	agent_log_as_parent();
 	return cmd_configured_reload(a->instance ?: INSTANCE_DEFAULT);
 }
 

@@ -14,6 +14,7 @@
 #include "agent.h"
 #include "find.h"
 #include "follow.h"
+#include "notify.h"
 #include "pass.h"
 #include "plan.h"
 #include "seek.h"
@@ -344,6 +345,18 @@ static int timeout_ms(const struct agent *a)
 	return find_timeout_ms(&a->find, now, follow_timeout_ms(&a->follow, now, plan));
 }
 
+/* What is there already, before anybody is told that we are ready. */
+static void begin(struct agent *a)
+{
+	collapse_sweep(&a->in);
+	pass_forget(&a->in);
+	guard_started(&a->guard);
+	plan_all(&a->plan, now_ns());
+	follow_start(a);
+	find(a);
+	notify_ready();
+}
+
 int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 {
 	struct epoll_event ev[8];
@@ -351,13 +364,10 @@ int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 
 	if (extra_fd >= 0)
 		ret = watch(a, extra_fd, SOURCE_EXTRA);
-	collapse_sweep(&a->in);
-	pass_forget(&a->in);
-	guard_started(&a->guard);
-	plan_all(&a->plan, now_ns());
-	follow_start(a);
+	begin(a);
 	while (!ret && !a->in.config->draining) {
-		int n = epoll_wait(a->epoll_fd, ev, ARRAY_SIZE(ev), timeout_ms(a));
+		int ms = notify_alive(now_ns(), timeout_ms(a));
+		int n = epoll_wait(a->epoll_fd, ev, ARRAY_SIZE(ev), ms);
 
 		if (n < 0 && errno != EINTR)
 			ret = -errno;
@@ -366,6 +376,7 @@ int agent_run(struct agent *a, int extra_fd, int (*extra)(void *arg), void *arg)
 		if (!ret)
 			ret = work(a);
 	}
+	notify_stopping();
 	if (extra_fd >= 0)
 		epoll_ctl(a->epoll_fd, EPOLL_CTL_DEL, extra_fd, NULL);
 	return ret;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * find.h: what a configuration selects is attached when it appears, within some ms; follow.h sees to paths
- * that were attached by hand, and to what is left of cgroups that were removed.
+ * that were attached by hand, and to what is left of cgroups that were removed (design.md, I51).
  *
  * inotify tells of new cgroups in all folders in which the selectors may have one (selector_match()); those
  * are looked at once, at the start, after a reload, and when events were lost. Nobody polls.

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <syslog.h>
 
 #include "spawn.h"
 #include "agent/instance/instance.h"
@@ -132,10 +133,7 @@ int agent_spawn(const char *instance)
 	return err;
 }
 
-/* How it tells a child where to log. */
-#define SYSLOG_ENV "SOCKHOP_AGENT_SYSLOG"
-
-int agent_spawn_reload(const char *instance, bool syslog)
+int agent_fork(int (*fn)(const char *instance), const char *instance)
 {
 	pid_t pid = fork();
 	sigset_t none;
@@ -148,22 +146,13 @@ int agent_spawn_reload(const char *instance, bool syslog)
 			_exit(0);
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
+		closelog(); /* it is opened again for the first message */
 		syscall(SYS_close_range, 3u, ~0u, 0u);
-		if (syslog)
-			setenv(SYSLOG_ENV, "1", 1);
-		execl("/proc/self/exe", "sockhop", "reload", "--instance", instance, NULL);
-		_exit(1);
+		_exit(fn(instance));
 	}
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	return 0;
-}
-
-void agent_log_as_parent(void)
-{
-	if (getenv(SYSLOG_ENV))
-		log_to_syslog();
-	unsetenv(SYSLOG_ENV);
 }
 
 int agent_stop(const struct instance *in, unsigned int timeout)

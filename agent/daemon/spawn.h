@@ -36,11 +36,11 @@ int agent_ready_fd(void);
 void agent_report_ready(int fd, int err);
 
 /*
- * Start `sockhop reload` of this instance, and do not wait for it. Where the agent logs to syslog so does
- * that, which finds out by agent_log_as_parent(). 0 or -errno.
+ * Call fn(instance) in a process of its own, without waiting for it. It logs where the agent logs, has its
+ * privileges (an agent may execute nothing) and none of its descriptors, and ends with what fn returns. 0 or
+ * -errno.
  */
-int agent_spawn_reload(const char *instance, bool syslog);
-void agent_log_as_parent(void);
+int agent_fork(int (*fn)(const char *instance), const char *instance);
 
 /*
  * Let the agent of a draining instance end, and wait for it; 0 also when there was none. It is woken, finds

@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# run.sh [-q|-c|-r|-i|-t|-s STEP] [SERIES]...: boots Debian's current 6.1, 6.12 and newest 7.x cloud kernels (or SERIES) in QEMU, one
+# run.sh [-q|-c|-r|-d|-i|-t|-s STEP] [SERIES]...: boots Debian's current 6.1, 6.12 and newest 7.x cloud kernels (or SERIES) in QEMU, one
 # after the other, with the static programs of build/static, runs guest.sh in each and prints one table, behaviour x kernel.
 #
 #   -q  the quick suite: what fits in CI
 #   -c  the behaviour catalogue (tests/lab), plain and attached; without an option: all but that, -r and -i
 #   -r  Debian's servers, clients and drivers (real/), with the sockhop that is installed
+#   -d  sockhop@.service under systemd, with Debian's redis and nginx (systemd/)
 #   -i  what the stream verdict program costs, in instructions
 #   -t  boots nothing: what the last runs of all suites found (but -i), on SERIES or all, as a table for docs/kernels.md
 #   -s  one function of guest.sh, or of real/real.sh (real_nginx, real_proxies, real_echoes, real_databases)
@@ -26,6 +27,7 @@ case ${1:-} in
 -q) suite=quick limit=120 && shift ;;
 -c) suite=catalogue limit=600 && shift ;;
 -r) suite=real limit=2400 && shift ;;
+-d) suite=systemd limit=1500 && shift ;;
 -i) suite=cost limit=1500 && shift ;;
 -t) suite=table && shift ;;
 -s) suite=${2:?STEP} && shift 2 ;;
@@ -71,6 +73,12 @@ initrd() {
 	cp -r "$1/modules" "$root/modules"
 	case $suite in
 	quick | cost) ;;
+	systemd)
+		rm -f "$root"/t/*
+		cp "$here"/systemd/{guest.sh,load.service,guest.service} "$here/steps.sh" "$BUILD/release/sockhop" "$root/t/"
+		sed 's|/usr/local/sbin|/t|' "$here/../../docs/examples/sockhop@.service" >"$root/t/sockhop@.service"
+		cp "$here/systemd/init" "$root/init"
+		;;
 	real*) cp "$here"/real/{real.sh,client.py,web.js} "$BUILD/release/sockhop" "$root/t/" ;;
 	*) with_libraries "$root" nginx ;;
 	esac
@@ -82,7 +90,7 @@ initrd() {
 machine() {
 	local cpus=2 memory=768M shift=${ICOUNT:-}
 	case $suite in
-	real*) memory=2G && echo -drive "file=$image,if=none,id=tree,format=raw,snapshot=on" -device nvme,drive=tree,serial=tree ;;
+	real* | systemd) memory=2G && echo -drive "file=$image,if=none,id=tree,format=raw,snapshot=on" -device nvme,drive=tree,serial=tree ;;
 	cost) cpus=1 shift=3 ;;
 	guard_cost) cpus=1 shift=0 ;; # a nanosecond an instruction
 	esac
@@ -165,6 +173,8 @@ image=
 if [[ $suite = real* ]]; then
 	[ -x "$BUILD/release/sockhop" ] || { echo "run.sh: make builds the program first" >&2; exit 1; }
 	image=$("$here/real/tree.sh") || exit
+elif [ "$suite" = systemd ]; then
+	image=$("$here/systemd/tree.sh") || exit
 fi
 for series in "$@"; do
 	dir=$("$here/fetch.sh" "$series") || exit
