@@ -22,7 +22,8 @@
 	X(BACKLOG, "backlog-bytes", "the peer's queue is full in bytes")                                     \
 	X(MESSAGES, "backlog-messages", "the peer's queue is full in messages")                              \
 	X(SHUTDOWN, "shutdown", "one end has shut down")                                                     \
-	X(BLOCKING, "peer-blocking", "the peer's file lost O_NONBLOCK")                                      \
+	X(BLOCKING, "peer-blocking",                                                                         \
+	  "the peer's file lost O_NONBLOCK, or is blocking and a receive call may wait")                     \
 	X(LOWAT, "peer-rcvlowat", "the peer set SO_RCVLOWAT above 1")                                        \
 	X(ULP, "ulp", "one end has an upper layer protocol such as kTLS")                                    \
 	X(ZEROCOPY, "zerocopy", "one end set SO_ZEROCOPY")                                                   \
@@ -58,7 +59,8 @@ enum hop_stay {
 	X(SLOW, "slow", "too few messages per second")                                                      \
 	X(PEER_OUTSIDE, "peer-outside", "the peer is on another host, in no attached cgroup, or silent")    \
 	X(WAITING, "waiting", "the pair is complete; it joins in the next pass")                            \
-	X(BLOCKING, "blocking", "its file is not O_NONBLOCK")                                               \
+	X(BLOCKING, "blocking",                                                                             \
+	  "its file is not O_NONBLOCK, and no guard has seen that its receive calls do not wait")           \
 	X(LOWAT, "rcvlowat", "SO_RCVLOWAT is above 1")                                                      \
 	X(ULP, "ulp", "it has an upper layer protocol such as kTLS")                                        \
 	X(ZEROCOPY, "zerocopy", "SO_ZEROCOPY is set")                                                       \
@@ -100,7 +102,8 @@ enum hop_stay {
 	X(FLIPS, "flips", "its program has turned a member blocking before")                                \
 	X(BROKEN, "broken", "a segment could not be handed over: the connection is reset")                  \
 	X(IN_FLIGHT, "in-flight", "a hop of its socket's last connection is in flight; it is tried again")  \
-	X(SPLICES, "splices", "its program has spliced from it: a later refusal would be an error")
+	X(SPLICES, "splices", "its program has spliced from it: a later refusal would be an error")         \
+	X(BLOCKS, "blocks", "its file is blocking, and its program makes receive calls that may wait")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,

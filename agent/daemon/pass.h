@@ -26,6 +26,7 @@ struct pass {
 	unsigned long long cost;       /* CPU time, ours and the children's */
 	unsigned int blocked;	       /* namespaces whose walk does not come back: see w->stuck */
 	int err;		       /* of a namespace; others were visited all the same */
+	bool receives;		       /* the receive guard is for somebody whom it met */
 	bool whole;		       /* of the whole pass: who was not visited is on the list */
 };
 

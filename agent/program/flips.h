@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * flips.h: the programs that have turned a member blocking, so that their next connections do not join. A
+ * flips.h: programs that have turned a member blocking, so that their next connections do not join, and those
+ * that make receive calls which may wait on blocking files, so that these are not watched again. A
  * program is its executable and its name (comm): the executable alone would be every script of an
  * interpreter. Kept in memory only; another agent learns again, at the price of one connection that leaves.
  */
@@ -19,6 +20,12 @@ struct flips {
 		char comm[16];
 	} seen[FLIPS_MAX];
 	unsigned int n; /* ever added; the last FLIPS_MAX of them are there */
+};
+
+/* What the agent remembers of programs. Starts zeroed. */
+struct habits {
+	struct flips flips;  /* have turned a member blocking */
+	struct flips blocks; /* make receive calls that may wait */
 };
 
 /* Names the program of a process; 0 or -errno, -ENOENT for one without an address space. */
