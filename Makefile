@@ -54,9 +54,9 @@ BPFFLAGS := -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(ARCH) -Wall -Wno-unkno
 ASAN_FLAGS := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined \
             -static-libasan -static-libubsan
 
-# The programs of the relay, the probe and the guard are objects of their own; all others are linked into one.
+# The programs of the relay, the probe and the guards are objects of their own; all others are linked into one.
 BPF_SRC  := $(wildcard bpf/*.bpf.c bpf/*/*.bpf.c)
-ALONE    := $(filter %/relay.bpf.c %/probe.bpf.c %/guard.bpf.c,$(BPF_SRC))
+ALONE    := $(filter %/relay.bpf.c %/probe.bpf.c %/guard.bpf.c %/receive.bpf.c,$(BPF_SRC))
 BPF_OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out $(ALONE),$(BPF_SRC)))
 SKELS    := $(B)/hop.skel.h $(patsubst %.bpf.c,$(B)/%.skel.h,$(notdir $(ALONE)))
 SRC      := $(wildcard agent/*.c agent/*/*.c cgroup/*.c cgroup/*/*.c)

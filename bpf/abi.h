@@ -33,6 +33,7 @@ enum hop_end_flags {
 	HOP_END_COLLAPSED = 1 << 4, /* a member whose peer is beyond a relay: see struct hop_collapse */
 	HOP_END_SEEK = 1 << 5,	    /* looks for a peer that sends nothing and so cannot register itself */
 	HOP_END_BROKEN = 1 << 6, /* a segment could not be handed over: it gets none after it, but a reset */
+	HOP_END_NOWAIT = 1 << 7, /* a member with a blocking file, none of whose receive calls waits */
 };
 
 /*
@@ -41,18 +42,20 @@ enum hop_end_flags {
  * read, and compare `cookie` after reading, since a freed element may be reused.
  */
 struct hop_end {
-	__u64 cookie;  /* socket cookie: never reused, the key of the sockhash */
-	__u64 sk;      /* struct sock *, for CO-RE probe reads only; may be stale */
-	__u64 st;      /* its struct hop_sock *, which goes with the socket: for probe reads, as sk */
-	__u64 net;     /* struct net *, compared, never dereferenced */
-	__u32 netns;   /* inode number of the network namespace, as in /proc/PID/ns/net */
-	__u32 flags;   /* enum hop_end_flags */
-	__u32 cseq;    /* copied_seq when it joined: it is ready for hops once copied_seq has moved on */
-	__u32 why;     /* enum hop_why, when it was last moved: why it is no member, or why it leaves */
-	__u64 userns;  /* struct user_namespace * that owns its network namespace; compared only */
-	__u32 gen;     /* config.policy_gen that it was last judged by */
-	__u32 dup;     /* a second socket claimed this key: never pairs (written by the claimer) */
-	__u32 ask;     /* enum hop_why: it must leave (written by hop_setsockopt and by the peer's hop_msg) */
+	__u64 cookie; /* socket cookie: never reused, the key of the sockhash */
+	__u64 sk;     /* struct sock *, for CO-RE probe reads only; may be stale */
+	__u64 st;     /* its struct hop_sock *, which goes with the socket: for probe reads, as sk */
+	__u64 net;    /* struct net *, compared, never dereferenced */
+	__u32 netns;  /* inode number of the network namespace, as in /proc/PID/ns/net */
+	__u32 flags;  /* enum hop_end_flags */
+	__u32 cseq;   /* copied_seq when it joined: it is ready for hops once copied_seq has moved on */
+	__u32 why;    /* enum hop_why, when it was last moved: why it is no member, or why it leaves */
+	__u64 userns; /* struct user_namespace * that owns its network namespace; compared only */
+	__u32 gen;    /* config.policy_gen that it was last judged by */
+	__u32 dup;    /* a second socket claimed this key: never pairs (written by the claimer) */
+	/* enum hop_why: it must leave (written by hop_setsockopt, the peer's hop_msg and the receive guard)
+	 */
+	__u32 ask;
 	__u32 next;    /* stream verdict program: sequence number of the first byte not handed over yet */
 	__u32 reviews; /* HOP_REVIEWs of its messages as a member */
 	__u32 state;   /* enum hop_state: written by end_move() alone */
@@ -109,6 +112,13 @@ struct hop_sock {
 	__u32 sound;	/* own write_seq up to which the peer got every byte: see peer_sound() */
 	/* the peer of the last membership before the socket connected again: see old_quiet() */
 	__u64 old_sk, old_cookie;
+	/* the receive guard (receive.h); the first two are written by it, too, without the lock */
+	__u32 recv;	  /* enum hop_recv */
+	__u32 recv_calls; /* that did not wait, since recv_ns */
+	__u64 recv_ns;	  /* CLOCK_MONOTONIC */
+	__u32 recv_gen;	  /* config.receives then */
+	__u32 barrier;	  /* nothing: for an atomic operation */
+	__u64 peer_recv;  /* address of the peer's `recv`, for probe reads; cached with peer_file */
 };
 
 /*
@@ -157,6 +167,8 @@ enum hop_counter {
 	HOP_CNT_BAD_MOVES,   /* moves of an end that end.h does not know: a defect */
 	HOP_CNT_SPLICED,     /* sockets that the guard has marked: they were spliced from */
 	HOP_CNT_REFUSED,     /* splices from members that the guard has refused */
+	HOP_CNT_NOWAIT,	     /* ends with a blocking file that became members */
+	HOP_CNT_WAITED,	     /* of these, those that made a receive call that may wait */
 	HOP_CNT_STAY = 32,
 	HOP_CNT_WHY = HOP_CNT_STAY + 32,
 	HOP_CNT_COUNT = HOP_CNT_WHY + 64
@@ -185,6 +197,8 @@ struct hop_vet {
 	char comm[16];
 	__u32 gen;     /* config.policy_gen that it was judged by: under another policy it says nothing */
 	__u32 guarded; /* 1: the veto does not count for a socket that the splice guard has always seen */
+	__u32 blocks;  /* 1: it makes receive calls that may wait: not with a blocking file */
+	__u32 pad;
 };
 
 /*
@@ -248,11 +262,13 @@ struct hop_config {
 	__u32 memory_room; /* HOP_MEMORY_ROOM in pages */
 	__u32 pokes;	   /* counts the commands that asked the agent to look at everything */
 	__u32 guard; /* generation of the splice guard that vouches for sockets: HOP_GUARD_FLAGS, 0 none */
-	__u32 guard_kind; /* enum hop_guard_kind: what is attached, or about to be */
-	__u32 guard_last; /* generations used so far */
-	__u32 guard_seek; /* 1: tell the agent of programs that start, since one may need a guard */
-	__u32 observe;	  /* 1: ends are judged, and none joins (design.md, I55). Never changes */
-	__u32 pad_observe;
+	__u32 guard_kind;    /* enum hop_guard_kind: what is attached, or about to be */
+	__u32 guard_last;    /* generations used so far */
+	__u32 guard_seek;    /* 1: tell the agent of programs that start, since one may need a guard */
+	__u32 receives;	     /* generation of the receive guard, while it sees all calls; 0: there is none */
+	__u32 receives_kind; /* enum hop_guard_kind: what is attached, or about to be */
+	__u32 receives_last; /* generations used so far */
+	__u32 observe;	     /* 1: ends are judged, and none joins (design.md, I55). Never changes */
 };
 
 /*
@@ -262,7 +278,18 @@ struct hop_config {
  */
 #define HOP_GUARD_FLAGS 3
 #define HOP_GUARD_LAST	2
-enum hop_guard_kind { HOP_GUARD_NONE, HOP_GUARD_LSM, HOP_GUARD_FMOD_RET };
+enum hop_guard_kind { HOP_GUARD_NONE, HOP_GUARD_LSM, HOP_GUARD_FMOD_RET, HOP_GUARD_FENTRY };
+
+/*
+ * What is known of the receive calls on a socket with a blocking file: hop_sock.recv. The receive guard
+ * (receive.bpf.c) and joins (receive.h) go by this one word.
+ */
+enum hop_recv {
+	HOP_RECV_NONE,	  /* nobody watches them */
+	HOP_RECV_WATCHED, /* none waited so far */
+	HOP_RECV_WAITED,  /* one might have waited */
+	HOP_RECV_MEMBER,  /* it is a member, or just about to be, and none has waited */
+};
 
 /*
  * What a splice and a join agree on: socket storage `spliced`. The first of the two sets it, by one atomic
@@ -298,6 +325,7 @@ enum hop_say {
 	HOP_SAY_LEAVE = 1 << 1, /* it, or its peer, could not leave yet, or must be settled */
 	HOP_SAY_HELD = 1 << 2,	/* it is held back until hold_ns */
 	HOP_SAY_ASK = 1 << 3,	/* it has a question in map `translations` */
+	HOP_SAY_GUARD = 1 << 4, /* the receive guard is for it */
 };
 struct hop_said {
 	__u32 say, pad; /* enum hop_say */
@@ -330,7 +358,8 @@ enum hop_force {
 	HOP_FORCE_QUEUES = 1 << 17,  /* at attach: no stream verdict program, so members have two queues */
 	HOP_FORCE_CUT = 1 << 18,     /* segments cannot be cut, as without memory for it */
 	HOP_FORCE_MARK = 1 << 19,    /* a socket that was spliced from may join */
-	HOP_FORCE_GUARD = 1 << 20,   /* as if the host refused the splice guard */
+	HOP_FORCE_GUARD = 1 << 20,   /* as if the host refused the splice guard and the receive guard */
+	HOP_FORCE_WAIT = 1 << 21,    /* receive calls of members that may wait do not count */
 };
 
 /*
@@ -415,7 +444,8 @@ struct hop_show_call {
 struct hop_holder {
 	__u64 cookie;
 	__u32 pid;
-	__u32 why; /* from the kernel FLIPS or 0; user space keeps its judgement here (enum hop_why) */
+	__u32 why; /* from the kernel FLIPS, BLOCKS or 0; user space keeps its judgement here (enum hop_why)
+		    */
 	struct hop_tuple tuple;
 	char comm[16];
 	__u64 cred, task,

@@ -10,6 +10,7 @@
  */
 #include "end.h"
 #include "guard.h"
+#include "preempt.h"
 
 #define GUARD_MAY_READ	   4
 #define GUARD_EINVAL	   22
@@ -21,29 +22,9 @@
 /* The inode number of a socket from which every splice is refused: how user space finds out that we act. */
 __u64 guard_probe;
 
-/*
- * Does this kernel preempt itself? Set when guard_probe is found. Then programs of type tracing, which those
- * of fmod_ret are, can be left out: one that is preempted counts as running on that CPU, and is not entered a
- * second time (bpf_prog_check_recur(), __bpf_prog_enter_recur()). Those of LSM always run.
- */
+/* Does this kernel preempt itself (preempt.h)? Set when guard_probe is found: programs of fmod_ret are of
+ * type tracing. */
 __u32 guard_preempt;
-
-extern const void woken_wake_function __ksym __weak;
-extern const void preempt_schedule_irq __ksym __weak; /* CONFIG_PREEMPTION */
-extern const void preempt_dynamic_mode __ksym __weak; /* CONFIG_PREEMPT_DYNAMIC; 0 none, 1 voluntary */
-
-static __always_inline bool preempts(void)
-{
-	int mode = -1;
-
-	if (!&woken_wake_function) /* symbols are hidden: it cannot be told */
-		return true;
-	if (!&preempt_schedule_irq)
-		return false;
-	if (&preempt_dynamic_mode)
-		bpf_probe_read_kernel(&mode, sizeof(mode), &preempt_dynamic_mode);
-	return mode != 0 && mode != 1;
-}
 
 /*
  * For fmod_ret, whose programs may not use socket storage (bpf_sk_storage_tracing_allowed(),

@@ -8,6 +8,7 @@
 
 #include "callback.h"
 #include "pair.h"
+#include "receive.h"
 #include "translation.h"
 
 /* The record of the other end, if there is exactly one that mirrors us and it is still the one we know. */
@@ -98,13 +99,41 @@ static __always_inline __u32 program_veto(const struct hop_end *e)
 	return v && v->gen == cfg.policy_gen ? guard_veto(v, e->sk) : HOP_WHY_UNVETTED;
 }
 
+/*
+ * What this end itself has against joining: enum hop_why. (Each answer of the global function becomes a
+ * constant: of a number that it does not know the verifier would follow every comparison to the end.)
+ */
+static __always_inline __u32 own_unfit(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	__u32 why = sock_unfit((__u64)(long)tp, 0);
+
+	if (why != HOP_WHY_BLOCKING)
+		return why;
+	switch (receives_unfit(st)) {
+	case HOP_WHY_NONE:
+		return sock_alone(self->sk) ? HOP_WHY_NONE : HOP_WHY_SLEEPER;
+	case HOP_WHY_BLOCKS:
+		return HOP_WHY_BLOCKS;
+	default:
+		return HOP_WHY_BLOCKING;
+	}
+}
+
+/* Global, as policy_of() is, so that `addr` is to be read from a record. `st` is that of the peer, too. */
+__weak __noinline int peer_fit(__u64 addr, __u64 st, int member)
+{
+	__u32 why = sock_unfit(addr, member);
+
+	return !why || (why == HOP_WHY_BLOCKING && receives_fit(st));
+}
+
 static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
 				   struct hop_end *peer)
 {
 	struct sock *sk = (struct sock *)tp;
 	__u32 why;
 
-	why = sock_unfit((__u64)(long)tp, 0);
+	why = own_unfit(tp, st, self);
 	if (why)
 		return why;
 	if (!old_quiet(st))
@@ -122,7 +151,7 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 	if (why && why != HOP_WHY_UNCONFIRMED)
 		return why;
 	if (policy_action(peer->sk) == HOP_ACTION_NEVER || program_veto(peer) ||
-	    sock_unfit(peer->sk, hop_in(peer->state)))
+	    !peer_fit(peer->sk, peer->st, hop_in(peer->state)))
 		return HOP_WHY_PEER;
 	if (!hop_in(peer->state) && cfg.members + 2 > cfg.max_members)
 		return HOP_WHY_FULL;
@@ -154,7 +183,7 @@ static __always_inline bool final(__u32 why)
 	return is_veto(why) || why == HOP_WHY_POLICY || why == HOP_WHY_DUPLICATE || why == HOP_WHY_MPTCP ||
 	       why == HOP_WHY_CGROUP || why == HOP_WHY_DRAINING || why == HOP_WHY_ADDRESS ||
 	       why == HOP_WHY_STATE || why == HOP_WHY_USERNS || why == HOP_WHY_FLIPS ||
-	       why == HOP_WHY_SPLICES;
+	       why == HOP_WHY_SPLICES || why == HOP_WHY_BLOCKS;
 }
 
 /*
@@ -203,11 +232,58 @@ static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, s
 		st->say |= HOP_SAY_LEAVE;
 }
 
+/* It is about to be a member: from now on a receive call that may wait is marked. 0: one was before. */
+__weak __noinline int announce(struct hop_sock *st, struct hop_end *self)
+{
+	if (!st || !self)
+		return 0;
+	if (!may_wait(sock_file((void *)(long)self->sk)))
+		return 1;
+	if (!receives_join(st))
+		return 0;
+	self->flags |= HOP_END_NOWAIT;
+	return 1;
+}
+
+/*
+ * It has been inserted. Has it turned blocking since it was asked, or is there a call that may wait, so that
+ * its reader may have chosen tcp_recvmsg() before and sleep in it after?
+ */
+__weak __noinline int too_late(struct hop_sock *st, struct hop_end *self)
+{
+	if (!st || !self)
+		return 1;
+	if (self->flags & HOP_END_NOWAIT)
+		return !receives_joined(st, self->sk);
+	return may_wait(sock_file((void *)(long)self->sk));
+}
+
+/*
+ * Tell both guards, insert the socket, and look again. If it came too late it is taken back, while all that
+ * arrives waits for the lock. Returns enum hop_why.
+ */
+static __always_inline __u32 insert(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
+{
+	__u64 cookie = st->cookie;
+	__u32 why = announce(st, self) ? guard_join(tp) : HOP_WHY_BLOCKING;
+
+	if (!why && bpf_map_update_elem(&members, &cookie, (struct sock *)tp, BPF_NOEXIST))
+		why = HOP_WHY_ERROR;
+	if (!why && too_late(st, self)) {
+		bpf_map_delete_elem(&members, &cookie);
+		why = HOP_WHY_BLOCKING;
+	}
+	if (why) {
+		guard_leave(tp);
+		receives_leave(st, self);
+	}
+	return why;
+}
+
 static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self)
 {
 	struct hop_end *peer = peer_of(st);
 	__u32 why = unfit(tp, st, self, peer);
-	__u64 cookie = st->cookie;
 
 	if (why) {
 		put_off(st, self, peer, why);
@@ -225,25 +301,13 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	 * what has been read of a partly read skb.
 	 */
 	self->next = tp->copied_seq;
-	why = guard_join(tp);
-	if (!why && bpf_map_update_elem(&members, &cookie, (struct sock *)tp, BPF_NOEXIST)) {
-		guard_leave(tp);
-		why = HOP_WHY_ERROR;
-	}
+	why = insert(tp, st, self);
 	if (why) {
 		put_off(st, self, peer, why);
 		return;
 	}
-	/*
-	 * It turned blocking since the check, so its reader may have chosen tcp_recvmsg() before and may
-	 * sleep in it now: take it back, while everything that arrives waits for the lock (design.md, I38).
-	 */
-	if (!(cfg.force & HOP_FORCE_BLOCKING) && !file_nonblock(sock_file((struct sock *)tp))) {
-		bpf_map_delete_elem(&members, &cookie);
-		guard_leave(tp);
-		put_off(st, self, peer, HOP_WHY_BLOCKING);
-		return;
-	}
+	if (self->flags & HOP_END_NOWAIT)
+		count(HOP_CNT_NOWAIT);
 	st->places = hop_in(peer->state) ? 0 : 2;
 	st->review_at = st->hops + st->stays;
 	st->review_hops = st->hops;

@@ -82,7 +82,9 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 		return self->why;
 	if (peer && (peer->state == HOP_LEAVING ||
 		     peer->state == HOP_LEFT)) /* the peer turned blocking, not this end */
-		return peer->why == HOP_WHY_FLIPS ? HOP_WHY_PEER : peer->why;
+		return peer->why == HOP_WHY_FLIPS || peer->why == HOP_WHY_BLOCKS ? HOP_WHY_PEER : peer->why;
+	if (!receives_vouched(st, self))
+		return HOP_WHY_BLOCKING;
 	/*
 	 * It is alone: the other end was refused. (A closed peer has no record; then the FIN is on its way.)
 	 */
@@ -105,6 +107,12 @@ static __always_inline __u32 leave_reason(struct tcp_sock *tp, struct hop_sock *
 	    sock_edge((__u64)(long)tp) && sock_edge((__u64)(long)tp))
 		return HOP_WHY_EDGE;
 	return pair_idle(tp, st, self, peer) ? HOP_WHY_IDLE : HOP_WHY_NONE;
+}
+
+/* Would somebody sleep on in a call on this end if it left now? */
+__weak __noinline int sleeps(__u64 addr, __u32 flags, __u32 recv)
+{
+	return flags & HOP_END_NOWAIT ? sock_may_sleep(addr, recv) : sock_reader_sleeps(addr);
 }
 
 /* The peer cannot have a redirect into us in flight: it latched quiet, or is gone. */
@@ -139,13 +147,14 @@ static __always_inline void leave(struct tcp_sock *tp, struct hop_sock *st, stru
 		self->flags |= HOP_END_QUIET;
 	if (!(cfg.force & HOP_FORCE_LATCH)) {
 		if (!(self->flags & HOP_END_QUIET) || !peer_quiet(st, peer) ||
-		    !sock_hop_queue_empty((__u64)(long)tp) || sock_reader_sleeps((__u64)(long)tp)) {
+		    !sock_hop_queue_empty((__u64)(long)tp) || sleeps(self->sk, self->flags, st->recv)) {
 			st->say |= HOP_SAY_LEAVE;
 			return;
 		}
 	}
 	bpf_map_delete_elem(&members, &cookie); /* ENOENT: close() was first, which is as good */
 	guard_leave(tp);
+	receives_leave(st, self);
 	end_move(st, self, HOP_LEFT, why);
 	self->flags &= ~(HOP_END_EARLY | HOP_END_COLLAPSED);
 	st->say |= HOP_SAY_LEAVE; /* the next pass settles it */

@@ -13,6 +13,7 @@
 #include "memory.h"
 #include "pause.h"
 #include "ready.h"
+#include "receive.h"
 #include "review.h"
 
 /* sock_tcp_only_options() by direct loads; `tp` may be the peer if it was cast. */
@@ -35,7 +36,7 @@ static __always_inline enum hop_stay peer_blocked(struct hop_sock *st, struct tc
 	struct file *file = peer_file(st, cast);
 	__u32 force = cfg.force;
 
-	if (!(force & HOP_FORCE_BLOCKING) && !(READ(file, f_flags) & HOP_O_NONBLOCK))
+	if (!(force & HOP_FORCE_BLOCKING) && !(READ(file, f_flags) & HOP_O_NONBLOCK) && !peer_never_waits(st))
 		return HOP_STAY_BLOCKING;
 	if (force & HOP_FORCE_OPTIONS)
 		return HOP_STAY_NONE;

@@ -40,6 +40,7 @@ static __noinline int become_ready(struct hop_sock *st)
 		return HOP_STAY_SHARED;
 	st->peer_sk = (__u64)(long)peer;
 	st->peer_file = (__u64)(long)file;
+	st->peer_recv = e->st + offsetof(struct hop_sock, recv);
 	return HOP_STAY_NONE;
 }
 

@@ -23,7 +23,8 @@
 	X(BACKLOG, "backlog-bytes", "the peer's queue is full in bytes")                                     \
 	X(MESSAGES, "backlog-messages", "the peer's queue is full in messages")                              \
 	X(SHUTDOWN, "shutdown", "one end has shut down")                                                     \
-	X(BLOCKING, "peer-blocking", "the peer's file lost O_NONBLOCK")                                      \
+	X(BLOCKING, "peer-blocking",                                                                         \
+	  "the peer's file lost O_NONBLOCK, or is blocking and a receive call may wait")                     \
 	X(LOWAT, "peer-rcvlowat", "the peer set SO_RCVLOWAT above 1")                                        \
 	X(ULP, "ulp", "one end has an upper layer protocol such as kTLS")                                    \
 	X(ZEROCOPY, "zerocopy", "one end set SO_ZEROCOPY")                                                   \
@@ -57,7 +58,8 @@ enum hop_stay {
 	X(SLOW, "slow", "too few messages per second")                                                      \
 	X(PEER_OUTSIDE, "peer-outside", "the peer is on another host, in no attached cgroup, or silent")    \
 	X(WAITING, "waiting", "the pair is complete; it joins in the next pass")                            \
-	X(BLOCKING, "blocking", "its file is not O_NONBLOCK")                                               \
+	X(BLOCKING, "blocking",                                                                             \
+	  "its file is not O_NONBLOCK, and no guard has seen that its receive calls do not wait")           \
 	X(LOWAT, "rcvlowat", "SO_RCVLOWAT is above 1")                                                      \
 	X(ULP, "ulp", "it has an upper layer protocol such as kTLS")                                        \
 	X(ZEROCOPY, "zerocopy", "SO_ZEROCOPY is set")                                                       \
@@ -103,7 +105,8 @@ enum hop_stay {
 	X(SPLICES, "splices", "its program has spliced from it: a later refusal would be an error")         \
 	X(OBSERVED, "observed", "it would join, but the instance only observes (attach --observe)")         \
 	X(UNCONFIRMED, "unconfirmed",                                                                       \
-	  "its addresses are translated, and connection tracking has not been asked about it yet")
+	  "its addresses are translated, and connection tracking has not been asked about it yet")          \
+	X(BLOCKS, "blocks", "its file is blocking, and its program makes receive calls that may wait")
 
 enum hop_why {
 #define X(name, text, help) HOP_WHY_##name,

@@ -15,6 +15,8 @@
  */
 static __always_inline void turned_blocking(struct hop_end *peer)
 {
+	if (peer->flags & HOP_END_NOWAIT) /* the receive guard asks, or is no more: see leave_reason() */
+		return;
 	if (hop_in(peer->state) && !(peer->flags & HOP_END_EARLY))
 		peer->ask = HOP_WHY_FLIPS;
 }

@@ -138,7 +138,7 @@ int hop_holders(struct bpf_iter__task_file *ctx)
 		return 0;
 	h.cookie = st->cookie;
 	h.pid = task->tgid;
-	h.why = st->why == HOP_WHY_FLIPS ? HOP_WHY_FLIPS : HOP_WHY_NONE;
+	h.why = st->why == HOP_WHY_FLIPS || st->why == HOP_WHY_BLOCKS ? st->why : HOP_WHY_NONE;
 	sock_tuple(sock->sk, &h.tuple);
 	BPF_CORE_READ_STR_INTO(&h.comm, task, group_leader, comm);
 	made_by(&h, BPF_CORE_READ(task, group_leader), file);

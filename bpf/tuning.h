@@ -22,6 +22,12 @@
 /* One-way small segments (a member's: messages) a second above which traffic hardly ever pauses. */
 #define HOP_STREAM_RATE 30000
 
+/* ---- does it ever wait in a receive call? ---- */
+
+/* A blocking file joins after so many receive calls, and so long, in which none might have waited. */
+#define HOP_RECV_CALLS 256
+#define HOP_RECV_NS    2000000000ull
+
 /* ---- does membership pay? ---- */
 
 /* Messages of a member between two reviews, or bytes where that comes first. */

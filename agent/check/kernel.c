@@ -9,6 +9,7 @@
 #include "agent/lib/util.h"
 #include "agent/probe/probe.h"
 #include "agent/program/guard.h"
+#include "agent/program/receive.h"
 #include "bpf/hop.h"
 #include "hop.skel.h"
 
@@ -208,6 +209,24 @@ static void check_guard(struct checks *c, json_object *profile)
 		check_line(c, CHECK_OK, "splice guard", NULL, "%s refuses a splice", guard_name(kind));
 }
 
+/* Without it blocking files stay out, as those of many clients of MySQL and redis. */
+static void check_receive(struct checks *c, json_object *profile)
+{
+	__u32 kind = HOP_GUARD_NONE;
+	int err = receive_probe(&kind);
+
+	json_object_object_add(profile, "receive_guard",
+			       err ? NULL : json_object_new_string(receive_name(kind)));
+	if (err)
+		check_line(
+			c, CHECK_WARN, "receive guard",
+			"nothing to do: blocking sockets stay on TCP here, whatever flags they are read with",
+			"none: the kernel does not let us see receive calls (%s)", strerror(-err));
+	else
+		check_line(c, CHECK_OK, "receive guard", NULL, "%s sees whether a call may wait",
+			   receive_name(kind));
+}
+
 static void add_bool(json_object *o, const char *key, bool value)
 {
 	json_object_object_add(o, key, json_object_new_boolean(value));
@@ -252,5 +271,6 @@ bool check_kernel(struct checks *c, json_object *profile)
 	check_joins(c, &p);
 	check_reading(c, &p);
 	check_guard(c, profile);
+	check_receive(c, profile);
 	return p.hop && p.charged && c->worst < CHECK_FAILED;
 }

@@ -24,6 +24,7 @@ static const struct output_column record[] = {
 	{"/profile/fionread_counts_hops", "FIONREAD counts hops", OUTPUT_YES_NO},
 	{"/profile/adopts_old_connections", "adopts old connections", OUTPUT_YES_NO},
 	{"/splice_guard/mechanism", "splice guard", OUTPUT_TEXT},
+	{"/receive_guard/mechanism", "receive guard", OUTPUT_TEXT},
 	{"/policy_rules", "policy rules", OUTPUT_COUNT},
 	{"/heartbeat", "heartbeat", OUTPUT_SECONDS},
 	{"/observes", "only observes", OUTPUT_YES_NO},
@@ -50,6 +51,8 @@ static const struct output_column record[] = {
 	{"/counters/swept", "swept", OUTPUT_COUNT},
 	{"/counters/spliced", "sockets spliced from", OUTPUT_COUNT},
 	{"/counters/splices_refused", "splices refused", OUTPUT_COUNT},
+	{"/counters/joined_nowait", "joined blocking", OUTPUT_COUNT},
+	{"/counters/waited", "of these waited", OUTPUT_COUNT},
 	{0},
 };
 static const struct output_column cgroup_columns[] = {

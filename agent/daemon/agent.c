@@ -29,6 +29,7 @@
 #include "agent/program/flips.h"
 #include "agent/program/guard.h"
 #include "agent/program/judge.h"
+#include "agent/program/receive.h"
 #include "agent/program/examiner.h"
 #include "bpf/hop.h"
 
@@ -43,9 +44,10 @@ struct agent {
 	__u32 gen;   /* config.policy_gen when all namespaces of attached cgroups were last looked at */
 	struct ring_buffer *events;
 	struct veto_cache *veto;
-	struct flips flips; /* programs that turn members blocking */
-	struct guard guard; /* the splice guard */
-	struct walks walks; /* namespaces that do not come back from a pass */
+	struct habits habits;	/* of programs */
+	struct guard guard;	/* the splice guard */
+	struct receive receive; /* the receive guard */
+	struct walks walks;	/* namespaces that do not come back from a pass */
 	struct sweep sweep;
 	struct follow follow;
 	struct find find;
@@ -139,7 +141,7 @@ static int prepare(struct agent *a, const struct plan_pass *how, struct judge_re
 	int err = find_namespaces(a, how->all);
 
 	if (how->vet && !err) {
-		err = judge_all(&a->in, how->fresh ? HOP_MODE_JOINS : 0, a->veto, &a->flips, vetted);
+		err = judge_all(&a->in, how->fresh ? HOP_MODE_JOINS : 0, a->veto, &a->habits, vetted);
 		r->vetted = !err;
 		r->look_again = vetted->pending || vetted->flips;
 		if (!err)
@@ -203,6 +205,8 @@ static void run_pass(struct agent *a)
 	/* what it costs to load is no part of a pass */
 	guard_follow(&a->guard, &a->in, vetted.splicers, how.vet && !err && !how.fresh);
 	visit(a, &how, &pass);
+	receive_follow(&a->receive, &a->in, pass.receives,
+		       how.all && !how.fresh && !err && !pass.err && !pass.blocked);
 	if (err)
 		fail(a, "looking at programs", err);
 	if (pass.err)
@@ -283,7 +287,7 @@ static int work(struct agent *a)
 {
 	int err = 0;
 
-	if (guard_work(&a->guard, &a->in, a->veto))
+	if (guard_work(&a->guard, &a->in, a->veto) || receive_work(&a->receive, &a->in))
 		plan_all(&a->plan, now_ns());
 	find(a);
 	follow(a);
@@ -332,12 +336,15 @@ static int watch(struct agent *a, int fd, int source)
 	return epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
 }
 
-/* Until the plan, the guard or the followed paths need something; -1: none of them. */
+/* Until the plan, a guard or the followed paths need something; -1: none of them. */
 static int timeout_ms(const struct agent *a)
 {
 	unsigned long long now = now_ns(), due = guard_due(&a->guard, &a->in);
+	unsigned long long receive = receive_due(&a->receive, &a->in);
 	int plan = plan_timeout_ms(&a->plan, now), guard = -1;
 
+	if (receive && (!due || receive < due))
+		due = receive;
 	if (due)
 		guard = due <= now ? 0 : (int)((due - now) / 1000000) + 1;
 	if (plan < 0 || (guard >= 0 && guard < plan))

@@ -47,6 +47,8 @@ static int on_said(__u32 inum, const void *record, void *arg)
 			out->held_until = s->hold_ns;
 		out->more |= PASS_HELD;
 	}
+	if (s->say & HOP_SAY_GUARD)
+		out->receives = true;
 	return s->say & (HOP_SAY_JOIN | HOP_SAY_LEAVE) ? netns_list_add(&v->again, inum) : 0;
 }
 

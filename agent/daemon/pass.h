@@ -27,6 +27,7 @@ struct pass {
 	unsigned long long cost;       /* CPU time, ours and the children's */
 	unsigned int blocked;	       /* namespaces whose walk does not come back: see w->stuck */
 	int err;		       /* of a namespace; the others were visited anyway */
+	bool receives;		       /* the receive guard is for an end that it met */
 	bool whole;		       /* of the whole pass: what was not visited is on the list */
 };
 

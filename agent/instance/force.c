@@ -16,7 +16,7 @@ static const struct {
 	{HOP_FORCE_SHUTDOWN, "shutdown"}, {HOP_FORCE_OPTIONS, "options"}, {HOP_FORCE_YOUNG, "young"},
 	{HOP_FORCE_HELD, "held"},	  {HOP_FORCE_FLIPS, "flips"},	  {HOP_FORCE_EDGE, "edge"},
 	{HOP_FORCE_QUEUES, "queues"},	  {HOP_FORCE_CUT, "cut"},	  {HOP_FORCE_MARK, "mark"},
-	{HOP_FORCE_GUARD, "guard"},
+	{HOP_FORCE_GUARD, "guard"},	  {HOP_FORCE_WAIT, "wait"},
 };
 
 static int one(const char *word, __u32 *force)

@@ -12,9 +12,10 @@
  *     sockops setsockopt                                                  programs for cgroups
  *     show_end poke begin                                                 programs that user space runs
  *     guard guard-entry                                                   links of the splice guard (guard.h)
- *     cgroup-ID cgroup-ID-setsockopt                                      their links to an attached cgroup
- *     agent/               flock(2) on this folder is held by the resident agent
- *   sockhop/NAME-draining-N/ an instance that is detached but could not drain yet
+ *     receive                                                             link of the receive guard
+ * (receive.h) cgroup-ID cgroup-ID-setsockopt                                      their links to an attached
+ * cgroup agent/               flock(2) on this folder is held by the resident agent sockhop/NAME-draining-N/
+ * an instance that is detached but could not drain yet
  *
  * The folder is mode 0700: only its owner may read, steer or detach.
  *
@@ -40,6 +41,8 @@
 /* The splice guard, while there is one: what refuses, and what goes before it. */
 #define INSTANCE_GUARD	     "guard"
 #define INSTANCE_GUARD_ENTRY "guard-entry"
+/* The receive guard, while there is one. */
+#define INSTANCE_RECEIVE "receive"
 /* And of hop_begin. */
 #define INSTANCE_BEGIN "begin"
 

@@ -27,7 +27,7 @@ const char *guard_name(__u32 kind)
 	return mechanisms[kind < ARRAY_SIZE(mechanisms) ? kind : HOP_GUARD_NONE].name;
 }
 
-static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+int guard_print(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
 	if (log_level < 2 || level == LIBBPF_DEBUG)
 		return 0;
@@ -162,7 +162,7 @@ static int try_mechanism(const struct instance *in, __u32 kind, struct guard_bpf
 /* The first mechanism that works here. The error of the first that does not, if none does. */
 static int try_all(const struct instance *in, __u32 *kind, struct guard_bpf **skel, struct links *l)
 {
-	libbpf_print_fn_t print = libbpf_set_print(quiet);
+	libbpf_print_fn_t print = libbpf_set_print(guard_print);
 	int first = 0, err = -EOPNOTSUPP;
 
 	for (__u32 k = HOP_GUARD_LSM; k < ARRAY_SIZE(mechanisms) && err; k++) {

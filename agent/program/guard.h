@@ -11,6 +11,8 @@
 
 #include <stdbool.h>
 
+#include <bpf/libbpf.h>
+
 #include "agent/instance/instance.h"
 
 /*
@@ -21,6 +23,9 @@ int guard_probe(__u32 *kind);
 
 /* "lsm/file_permission" and the like; "none". */
 const char *guard_name(__u32 kind);
+
+/* For libbpf_set_print(): silent unless -vv, since a program that is refused is no error. */
+int guard_print(enum libbpf_print_level level, const char *fmt, va_list ap);
 
 /* Does this host refuse programs of these types, whatever they do? Cheap. That it does not need not mean that
  * they work. */

@@ -16,8 +16,9 @@
 /* What one process's program says; its sockets come one after the other. */
 struct program {
 	__u32 pid;
-	int err;    /* of veto_process() */
-	bool flips; /* has turned members blocking */
+	int err;     /* of veto_process() */
+	bool flips;  /* has turned members blocking */
+	bool blocks; /* makes receive calls that may wait */
 	struct veto_result veto;
 };
 
@@ -27,13 +28,14 @@ struct judged {
 	__u32 why, pid;
 	bool guarded; /* the splice guard answers for `why` */
 	bool pending; /* some program is not examined yet */
+	bool blocks;  /* of some program */
 	char comm[16];
 };
 
 struct vetting {
 	struct instance *in;
 	struct veto_cache *cache;
-	struct flips *flips;
+	struct habits *habits;
 	struct hop_policy policy;
 	__u32 gen;
 	struct judged *judged; /* open addressing */
@@ -74,24 +76,29 @@ static const struct program *program_of(struct vetting *v, __u32 pid)
 	if (v->last.pid != pid) {
 		v->last.pid = pid;
 		v->last.err = veto_process(v->cache, pid, &v->last.veto);
-		v->last.flips =
-			!v->last.err && !flips_program(pid, v->last.veto.comm, &p) && flips_has(v->flips, &p);
+		v->last.flips = v->last.blocks = false;
+		if (!v->last.err && !flips_program(pid, v->last.veto.comm, &p)) {
+			v->last.flips = flips_has(&v->habits->flips, &p);
+			v->last.blocks = flips_has(&v->habits->blocks, &p);
+		}
 	}
 	return &v->last;
 }
 
 /*
- * Who holds a member that has turned blocking? Its other sockets may have been judged already: result.flips
- * asks for another look.
+ * Who holds a member that has turned blocking, or an end that may wait in its receive calls? Its other
+ * sockets may have been judged already: result.flips asks for another look.
  */
 static void learn_flips(struct vetting *v, const struct hop_holder *h)
 {
 	struct flips_program p;
 
-	if (h->why != HOP_WHY_FLIPS || v->in->config->force & HOP_FORCE_FLIPS ||
-	    flips_program(h->pid, h->comm, &p) || !flips_add(v->flips, &p))
+	bool flips = h->why == HOP_WHY_FLIPS;
+
+	if (!h->why || v->in->config->force & HOP_FORCE_FLIPS || flips_program(h->pid, h->comm, &p) ||
+	    !flips_add(flips ? &v->habits->flips : &v->habits->blocks, &p))
 		return;
-	v->out->flips++;
+	v->out->flips += flips;
 	v->last.pid = 0; /* what is known of it is old */
 }
 
@@ -181,12 +188,18 @@ static int add_holder(const void *record, void *arg)
 		memcpy(j->comm, p->err ? h->comm : p->veto.comm, sizeof(j->comm));
 	}
 	j->pending |= p->err != 0;
+	j->blocks |= p->blocks;
 	return 0;
 }
 
 static void publish(struct vetting *v, const struct judged *j)
 {
-	struct hop_vet vet = {.why = j->why, .pid = j->pid, .gen = v->gen, .guarded = j->guarded}, old;
+	struct hop_vet vet = {.why = j->why,
+			      .pid = j->pid,
+			      .gen = v->gen,
+			      .guarded = j->guarded,
+			      .blocks = j->blocks},
+		       old;
 
 	memcpy(vet.comm, j->comm, sizeof(vet.comm));
 	v->out->vetoed += vet.why != 0;
@@ -206,7 +219,7 @@ static void publish_all(struct vetting *v)
 	}
 }
 
-int judge_all(struct instance *in, __u32 mode, struct veto_cache *cache, struct flips *flips,
+int judge_all(struct instance *in, __u32 mode, struct veto_cache *cache, struct habits *habits,
 	      struct judge_result *out)
 {
 	_cleanup_free_ struct vetting *v = calloc(1, sizeof(*v));
@@ -217,7 +230,7 @@ int judge_all(struct instance *in, __u32 mode, struct veto_cache *cache, struct 
 		return -ENOMEM;
 	v->in = in;
 	v->cache = cache;
-	v->flips = flips;
+	v->habits = habits;
 	v->out = out;
 	veto_cache_look(cache);
 	/* in this order: it is bumped after a change, so a policy that changes now is judged by again */

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <linux/types.h>
 
-struct flips;
+struct habits;
 struct instance;
 struct veto_cache;
 
@@ -28,10 +28,10 @@ struct judge_result {
 
 /*
  * Examine the holders of all registered sockets, of those of members unless `mode` has HOP_MODE_JOINS;
- * `flips` remembers, from one time to the next. Walks the descriptors of all processes of the host
+ * `habits` remembers, from one time to the next. Walks the descriptors of all processes of the host
  * (iter/task_file): some milliseconds. 0 or -errno.
  */
-int judge_all(struct instance *in, __u32 mode, struct veto_cache *cache, struct flips *flips,
+int judge_all(struct instance *in, __u32 mode, struct veto_cache *cache, struct habits *habits,
 	      struct judge_result *out);
 
 /*

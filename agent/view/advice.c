@@ -65,6 +65,7 @@ static const char *const changes[] = {
 	[HOP_WHY_IN_FLIGHT] = AGAIN,
 	[HOP_WHY_SPLICES] = "a program that does not splice from it",
 	[HOP_WHY_UNCONFIRMED] = "nothing: the agent is about to ask connection tracking",
+	[HOP_WHY_BLOCKS] = "MSG_DONTWAIT in every receive call, or a non-blocking socket",
 	[HOP_WHY_OBSERVED] = "detach, and attach without --observe",
 };
 

@@ -20,7 +20,7 @@ static const struct reason states[] = {HOP_STATES(X)};
 static_assert(ARRAY_SIZE(stays) == HOP_STAY_COUNT, "every stay has its words");
 static_assert(ARRAY_SIZE(whys) == HOP_WHY_COUNT, "every why-not has its words");
 static_assert(ARRAY_SIZE(states) == HOP_STATE_COUNT && HOP_STATE_COUNT <= 32, "every state has its words");
-static_assert(HOP_CNT_REFUSED < HOP_CNT_STAY, "plain counters do not run into the stays");
+static_assert(HOP_CNT_WAITED < HOP_CNT_STAY, "plain counters do not run into the stays");
 static_assert(HOP_CNT_STAY + HOP_STAY_COUNT <= HOP_CNT_WHY, "stay counters do not run into the why-nots");
 static_assert(HOP_CNT_WHY + HOP_WHY_COUNT <= HOP_CNT_COUNT, "why-not counters fit");
 

@@ -17,6 +17,7 @@
 #include "agent/lib/report.h"
 #include "agent/lib/util.h"
 #include "agent/program/guard.h"
+#include "agent/program/receive.h"
 
 #define add(o, key, value) json_object_object_add(o, key, value)
 
@@ -140,6 +141,19 @@ static void add_guard(json_object *o, const struct hop_config *config)
 		add(guard, "vouches", json_object_new_boolean(config->guard));
 	}
 	add(o, "splice_guard", guard);
+}
+
+/* The receive guard: null while there is none. */
+static void add_receive(json_object *o, const struct hop_config *config)
+{
+	json_object *guard = NULL;
+
+	if (config->receives_kind) {
+		guard = json_object_new_object();
+		add(guard, "mechanism", json_object_new_string(receive_name(config->receives_kind)));
+		add(guard, "vouches", json_object_new_boolean(config->receives));
+	}
+	add(o, "receive_guard", guard);
 }
 
 /* How many sockmaps of others are on this host: their sockets never join. null without the right to ask. */
@@ -268,6 +282,8 @@ static const struct {
 	{"bad_moves", HOP_CNT_BAD_MOVES},
 	{"spliced", HOP_CNT_SPLICED},
 	{"splices_refused", HOP_CNT_REFUSED},
+	{"joined_nowait", HOP_CNT_NOWAIT},
+	{"waited", HOP_CNT_WAITED},
 };
 
 static void add_counters(json_object *o, const struct instance *in)
@@ -491,6 +507,7 @@ void status_instance(json_object *o, const struct instance *in, struct report *r
 	add_passes(o, in, r);
 	add_profile(o, in->config);
 	add_guard(o, in->config);
+	add_receive(o, in->config);
 	add_force(o, in->config->force);
 	add_foreign(o);
 	add_cgroups(o, in, r);

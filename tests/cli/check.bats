@@ -45,7 +45,7 @@ traces() {
 		length == 12' "$json"
 	jq -e '.self_test | .adoption_ms > 0 and .adoption_segments >= 128 and .hops > 0 and .detach_ms > 0 and
 		.lives_on' "$json"
-	jq -e '.profile | has("splice_guard") and ([del(.splice_guard)[] | type] | length == 6 and all(. == "boolean"))' "$json"
+	jq -e '.profile | has("splice_guard") and has("receive_guard") and ([del(.splice_guard, .receive_guard)[] | type] | length == 6 and all(. == "boolean"))' "$json"
 	jq -e '.result and .kernel' "$json"
 	jq -e '[.checks[] | select(.state == "ok")] | all(.fix == null)' "$json"
 }
@@ -57,6 +57,15 @@ traces() {
 	[ "$(jq -r .profile.splice_guard "$json")" = null ] || skip "this host lets us see splice(2)"
 	jq -e '.checks[] | select(.check == "splice guard") | .state == "warning" and (.found | test("^none: ")) and
 		(.fix | test("trust"))' "$json"
+}
+
+@test "a host that refuses the receive guard: a warning with what to do, and the rest works" {
+	require_root
+	timeout 60 "$hops" check --json >"$json" || true
+	jq -c '.checks[] | select(.check == "receive guard")' "$json"
+	[ "$(jq -r .profile.receive_guard "$json")" = null ] || skip "this host lets us see receive calls"
+	jq -e '.checks[] | select(.check == "receive guard") | .state == "warning" and (.found | test("^none: ")) and
+		(.fix | test("blocking"))' "$json"
 }
 
 @test "table and JSON say the same" {

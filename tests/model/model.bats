@@ -69,6 +69,18 @@ remains() { fails "$@"; }
 
 @test "a blocking reader whose end leaves says EAGAIN" { fails sleeper -DNO_ASLEEP; }
 
+@test "a blocking file joins while no call waits: the first that does gets everything, never EAGAIN, and wakes up" {
+	holds nowait
+}
+
+@test "without the mark, the watch or the second look of a join a call that waits sleeps for ever" {
+	fails nowait -DNO_MARK && fails nowait -DNO_LATER && fails nowait -DNO_AGAIN
+}
+
+@test "a call that waits says EAGAIN if its end leaves meanwhile" { fails nowait -DNO_ASLEEP; }
+
+@test "what remains: a call that waits and enters in the very moment of leaving" { remains nowait -DAPART; }
+
 @test "what remains: send() in one thread overtaken by shutdown() in another" {
 	remains pair -DSHUT -DONE_READER -DOVERTAKEN
 }

@@ -12,6 +12,7 @@ export JOIN_WAIT=60
 . /t/steps.sh
 . /t/nginx.sh
 . /t/cost.sh
+. /t/receive.sh
 
 # ---- what the kernel can do ----
 
@@ -33,7 +34,7 @@ check() {
 	else
 		verdict "sockhop check" $code "$(sed -n 's/^result: //p' /tmp/out)$again"
 	fi
-	grep -E '^[a-z]+ +(old connections|early joins|receive queue|FIONREAD|splice|self test)' /tmp/out >/tmp/lines
+	grep -E '^[a-z]+ +(old connections|early joins|receive (queue|guard)|FIONREAD|splice|self test)' /tmp/out >/tmp/lines
 	while read -r state rest; do
 		name=${rest%%  *}
 		case $state in ok | warning) result=pass ;; skipped) result=skip ;; *) result=FAIL ;; esac
@@ -516,6 +517,7 @@ full() {
 	guard_goes
 	guard_race
 	unguarded
+	receive_guard
 	real_nginx 100
 }
 

@@ -68,7 +68,7 @@ initrd() {
 	mkdir -p "$root"/{bin,t,proc,sys,dev,tmp,run,root,etc,disk}
 	cp "$(command -v busybox)" "$root/bin/busybox"
 	cp "$here/init" "$root/init"
-	cp "$here"/{guest,steps,nginx,cost}.sh "$BUILD"/static/* "$root/t/"
+	cp "$here"/{guest,steps,nginx,cost,receive}.sh "$BUILD"/static/* "$root/t/"
 	mv "$root/t/sockhop-test" "$root/t/sockhop" # the one with the test switches
 	cp -r "$1/modules" "$root/modules"
 	case $suite in
