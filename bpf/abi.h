@@ -65,26 +65,42 @@ struct hop_end {
 #define HOP_THREADS ~0u
 
 /*
- * The private part of an end: sk_storage map `socks`. Written under the socket lock only. Fields up to
- * `peer_file` are the fast path of the verdict.
+ * The private part of an end: sk_storage map `socks`. Written under the socket lock only.
+ *
+ * The verdict runs at each message, so what it needs when a message hops lies in two cache lines. The kernel
+ * puts 8 bytes of its own before this record, at the beginning of a line (struct bpf_local_storage_data in
+ * struct bpf_local_storage_elem, include/linux/bpf_local_storage.h): the first line of ours has 56 bytes.
  */
+#define HOP_SOCK_LINE1 56
+#define HOP_SOCK_LINE2 (HOP_SOCK_LINE1 + 64)
 struct hop_sock {
-	struct hop_key self, peer;
-	__u64 cookie, peer_cookie;
+	__u64 peer_cookie;
 	__u64 peer_sk;	  /* struct tcp_sock * of the peer, for probe reads; 0 until known */
 	__u64 peer_file;  /* struct file * of the peer, cached when the peer was found ready; 0 until then */
 	__u32 state;	  /* enum hop_state: written by end_move() alone; hop_end.state is a copy */
+	__u32 gen;	  /* config.policy_gen under which both ends may hop; under another one all stays */
+	__u32 sound;	  /* own write_seq up to which the peer got every byte: see peer_sound() */
+	__u32 delta;	  /* added to the peer's copied_seq, makes it comparable with the own write_seq; 0 for
+			   * the two ends of one TCP connection, else from the own record in `collapse` */
 	__u32 burst;	  /* small messages hopped since the peer's queue was last seen empty */
 	__u32 contention; /* leaky count of hops that found the peer's socket held: HOP_CONTENTION_* */
-	/* 0 for the two ends of one TCP connection; else from the own record in `collapse` */
-	__u32 delta;  /* added to the peer's copied_seq, makes it comparable with the own write_seq */
-	__u32 relay;  /* owner of the record */
-	__u32 hopper; /* thread that may have a hop in flight; 0: none, HOP_THREADS: several */
-	/* what it did as a member, and where that stood at the last review (HOP_REVIEW messages ago) */
-	__u64 hops, hop_bytes, stays, bytes;
-	__u64 review_at, review_hops, review_bytes, review_ns;
-	__u32 one_way, peer_reviews; /* reviews in a row since the peer had one; how many it has had */
-	__u32 few_hops, pad_review;  /* reviews in a row that found large messages, of which too few hopped */
+	__u32 hopper;	  /* thread that may have a hop in flight; 0: none, HOP_THREADS: several */
+	__u32 roomy_at;	  /* jiffies (32 bits) when the peer was last seen to have memory to spare */
+
+	/* the second line. What it did as a member, and where that stood at the last review */
+	__u64 hops, hop_bytes, stays, stay_bytes;
+	__u64 review_at, review_bytes; /* messages, bytes */
+	__u32 counted_at;	       /* jiffies (32 bits) of the last count_hops() */
+	__u32 kin;		       /* both ends belong to one user and one cgroup: see hop_kin() */
+	__u32 one_way;		       /* reviews in a row since the peer had one */
+	__u32 last_stay;	       /* enum hop_stay of its latest stay */
+
+	struct hop_key self, peer;
+	__u64 cookie;
+	__u64 counted_hops, counted_bytes; /* of hops and hop_bytes, what is in the counters */
+	__u64 review_hops, review_ns;
+	__u32 peer_reviews; /* reviews that the peer has had */
+	__u32 few_hops;	    /* reviews in a row that found large messages, of which too few hopped */
 	/* the traffic window that decides whether the connection is chatty (on_rtt() in sockops.bpf.c) */
 	__u64 win_bytes, win_ns;
 	__u32 win_segs, win_len;
@@ -93,23 +109,18 @@ struct hop_sock {
 	__u32 reg_una, reg_rcv;
 	__u32 tries;		  /* passes that could not let this candidate join for a temporary reason */
 	__u32 why;		  /* enum hop_why: of the present */
-	__u32 last_stay;	  /* enum hop_stay of its latest stay */
 	__u64 seen_msgs, seen_ns; /* messages as a member, and when a pass first saw that number */
 	__u64 hold_ns;		  /* HELD: until then (CLOCK_MONOTONIC) */
 	__u32 holds;		  /* how often it was held back: each time is twice as long */
 	__u32 places;		  /* of config.members that it has taken: the first end of a pair takes two */
+	__u32 relay;		  /* owner of the own record in `collapse` */
 	__u32 relay_tag;	  /* of the record */
 	/*
 	 * enum hop_say: what the present visit found; nothing between visits. Here and not on the stack,
 	 * where the verifier would follow each value (hop_visit on 6.1: 660 000 instructions, 410 000 like
 	 * this).
 	 */
-	__u32 say;
-	/* of the verdict, too */
-	__u32 gen;	/* config.policy_gen under which both ends may hop; under another one all stays */
-	__u32 kin;	/* both ends belong to one user and one cgroup: see hop_kin() */
-	__u32 roomy_at; /* jiffies (32 bits) when the peer was last seen to have memory to spare */
-	__u32 sound;	/* own write_seq up to which the peer got every byte: see peer_sound() */
+	__u32 say, pad_say;
 	/* the peer of the last membership before the socket connected again: see old_quiet() */
 	__u64 old_sk, old_cookie;
 	/* the receive guard (receive.h); the first two are written by it, too, without the lock */
@@ -120,6 +131,9 @@ struct hop_sock {
 	__u32 barrier;	  /* nothing: for an atomic operation */
 	__u64 peer_recv;  /* address of the peer's `recv`, for probe reads; cached with peer_file */
 };
+
+_Static_assert(__builtin_offsetof(struct hop_sock, hops) == HOP_SOCK_LINE1, "first line of the verdict");
+_Static_assert(__builtin_offsetof(struct hop_sock, self) == HOP_SOCK_LINE2, "second line of the verdict");
 
 /*
  * Hop collapse. Client C talks to server S through `sockhop relay`: C -> R1 | relay | R2 -> S. With its two

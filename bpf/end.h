@@ -128,6 +128,23 @@ static __always_inline __u32 end_counter(__u32 from, __u32 to)
 }
 
 /*
+ * Hops are counted in the end's own record, and brought to the counters by its first hop of each jiffy, and
+ * when it is no member any more: the counters are memory of another page, of which each message would touch
+ * two words. What a burst did in the rest of its jiffy is in them with the next hop.
+ */
+__weak __noinline int count_hops(struct hop_sock *st)
+{
+	if (!st)
+		return 0;
+	count_add(HOP_CNT_HOPS, st->hops - st->counted_hops);
+	count_add(HOP_CNT_HOP_BYTES, st->hop_bytes - st->counted_bytes);
+	st->counted_hops = st->hops;
+	st->counted_bytes = st->hop_bytes;
+	st->counted_at = bpf_jiffies64();
+	return 0;
+}
+
+/*
  * An end is in state `to` from here on, because of `why` (enum hop_why). Before an end enters the sockhash,
  * st->places says how many places of config.members it takes. self: its record; NULL if that is gone.
  *
@@ -146,6 +163,7 @@ __weak __noinline int end_move(struct hop_sock *st, struct hop_end *self, __u32 
 	if (from != to)
 		st->tries = 0;
 	if (hop_in(from) && !hop_in(to)) {
+		count_hops(st);
 		__sync_fetch_and_sub(&cfg.members, st->places);
 		st->places = 0;
 	} else if (!hop_in(from) && hop_in(to)) {

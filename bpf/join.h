@@ -311,7 +311,7 @@ static __always_inline void join(struct tcp_sock *tp, struct hop_sock *st, struc
 	st->places = hop_in(peer->state) ? 0 : 2;
 	st->review_at = st->hops + st->stays;
 	st->review_hops = st->hops;
-	st->review_bytes = st->bytes;
+	st->review_bytes = st->hop_bytes + st->stay_bytes;
 	st->seen_ns = 0;
 	self->flags &= ~HOP_END_SEEK;
 	self->flags |= st->relay ? HOP_END_COLLAPSED : 0;

@@ -54,6 +54,19 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps") __weak;
 
+/* Looks at the memory of receivers that a CPU's messages share: memory.h. Of no concern to user space. */
+struct hop_roomy {
+	__u64 memcg; /* the receivers' memory cgroup: memcg_serial() */
+	__u32 at;    /* jiffies (32 bits) of the look, which found room */
+	__u32 left;  /* bytes that may be charged before the next one */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HOP_MEMORY_SLOTS);
+	__type(key, __u32);
+	__type(value, struct hop_roomy);
+} roomy SEC(".maps") __weak;
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 18);

@@ -15,6 +15,8 @@
 
 #include "peer.h"
 
+#define HOP_PAGE_MASK 4095u
+
 /* Pages that may still be charged to a counter (include/linux/page_counter.h) before it is at its limit. */
 static __always_inline bool counter_full(struct page_counter *pc, const bool cast)
 {
@@ -72,18 +74,58 @@ static __always_inline bool tcp_short(struct sock *peer)
 	return BPF_CORE_READ(prot, memory_allocated, counter) + (long)cfg.memory_room > limit;
 }
 
-/* Has the peer too little memory for a message of so many bytes? `rmem`: bytes queued at it. */
+/* A cgroup's own number, which none other ever has; 0 for none (a load through NULL is 0). */
+static __always_inline __u64 memcg_serial(struct mem_cgroup *memcg, const bool cast)
+{
+	return READ(memcg, css.serial_nr);
+}
+
+/*
+ * The last look that this CPU has had at receivers of this cgroup. (Whoever preempts us may have its own
+ * there: then one message too many goes without a look.)
+ */
+static __always_inline struct hop_roomy *last_look(__u64 memcg)
+{
+	__u32 slot = memcg % HOP_MEMORY_SLOTS;
+
+	return bpf_map_lookup_elem(&roomy, &slot);
+}
+
+/* Does a look of this jiffy cover so many bytes more? A receiver is charged in whole pages. */
+static __always_inline bool look_covers(struct hop_roomy *r, __u64 memcg, __u32 now, __u32 size)
+{
+	__u32 charge = (size + HOP_PAGE_MASK) & ~HOP_PAGE_MASK;
+
+	if (r->memcg != memcg || r->at != now || r->left < charge)
+		return false;
+	r->left -= charge;
+	return true;
+}
+
+/*
+ * Has the peer too little memory for a message of so many bytes? `rmem`: bytes queued at it. An end's own
+ * look counts for a jiffy. Where many ends send little each, they share those of one another.
+ */
 static __always_inline bool memory_short(struct hop_sock *st, struct tcp_sock *peer, __u32 rmem, __u32 size,
 					 const bool cast)
 {
 	struct sock *sk = &peer->inet_conn.icsk_inet.sk;
-	__u64 now = bpf_jiffies64();
+	bool little = rmem + size <= HOP_MEMORY_BLIND;
+	__u64 now = bpf_jiffies64(), memcg = 0;
+	struct hop_roomy *r;
 
-	if (st->roomy_at == (__u32)now && rmem + size <= HOP_MEMORY_BLIND)
+	if (st->roomy_at == (__u32)now && little)
+		return false;
+	if (bpf_core_field_exists(sk->sk_memcg))
+		memcg = memcg_serial(READ(sk, sk_memcg), cast);
+	r = last_look(memcg);
+	if (r && little && look_covers(r, memcg, now, size))
 		return false;
 	if (memcgs_short(sk, now, cast) || tcp_short(sk))
 		return true;
 	st->roomy_at = now;
+	if (r)
+		*r = (struct hop_roomy){.memcg = memcg, .at = now, .left = HOP_MEMORY_SHARED};
 	return false;
 }
 

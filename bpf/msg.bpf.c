@@ -324,7 +324,6 @@ static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 	if (!tp)
 		return;
 
-	st->bytes += size;
 	stay = decide(st, tp, size, cast);
 	if (!stay) {
 		key = st->peer_cookie;
@@ -336,10 +335,11 @@ static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 		st->burst += size < cfg.large; /* the others the bound in bytes counts well enough */
 		st->hops++;
 		st->hop_bytes += size;
-		count(HOP_CNT_HOPS);
-		count_add(HOP_CNT_HOP_BYTES, size);
+		if (st->counted_at != (__u32)bpf_jiffies64())
+			count_hops(st);
 	} else {
 		st->stays += stay_counts(stay);
+		st->stay_bytes += size;
 		st->last_stay = stay;
 		count(HOP_CNT_STAY + stay);
 		count_add(HOP_CNT_STAY_BYTES, size);
@@ -349,7 +349,7 @@ static __always_inline void verdict(struct sk_msg_md *msg, const bool cast)
 		one_completion(msg, tp, size);
 	}
 	if (st->hops + st->stays - st->review_at >= HOP_REVIEW ||
-	    st->bytes - st->review_bytes >= HOP_REVIEW_BYTES)
+	    st->hop_bytes + st->stay_bytes - st->review_bytes >= HOP_REVIEW_BYTES)
 		review(st);
 }
 

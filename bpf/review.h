@@ -83,11 +83,11 @@ static __noinline int review(struct hop_sock *st)
 		return 0;
 	n = st->hops + st->stays - st->review_at;
 	hops = st->hops - st->review_hops;
-	bytes = st->bytes - st->review_bytes;
+	bytes = st->hop_bytes + st->stay_bytes - st->review_bytes;
 	large = bytes >= n * cfg.large;
 	ns = now - st->review_ns;
 	st->review_hops = st->hops;
-	st->review_bytes = st->bytes;
+	st->review_bytes += bytes;
 	st->review_ns = now;
 	st->review_at += n;
 	one_way = reviews_one_way(st);

@@ -61,6 +61,10 @@
 #define HOP_MEMORY_ROOM (2u << 20)
 /* While at most this many bytes are queued at the peer, a look at its memory counts for a jiffy. */
 #define HOP_MEMORY_BLIND (32u << 10)
+/* Bytes, in whole pages, that a CPU's messages to receivers of one cgroup may charge after a look at it. */
+#define HOP_MEMORY_SHARED (64u << 10)
+/* Cgroups whose looks a CPU remembers. */
+#define HOP_MEMORY_SLOTS 8
 /* Ancestors of a cgroup that are looked at. */
 #define HOP_MEMORY_DEPTH 16
 

@@ -170,6 +170,7 @@ static __always_inline void visit(struct sock_common *skc, struct tcp_sock *tp)
 		return;
 	}
 	if (hop_in(st->state)) {
+		count_hops(st);
 		peer = peer_of(st);
 		why = leave_reason(tp, st, self, peer);
 		if (why)
