@@ -120,7 +120,8 @@ struct hop_sock {
 	 * where the verifier would follow each value (hop_visit on 6.1: 660 000 instructions, 410 000 like
 	 * this).
 	 */
-	__u32 say, pad_say;
+	__u32 say;
+	__u32 translated; /* the addresses of the two ends do not mirror: see cross_check() */
 	/* the peer of the last membership before the socket connected again: see old_quiet() */
 	__u64 old_sk, old_cookie;
 	/* the receive guard (receive.h); the first two are written by it, too, without the lock */

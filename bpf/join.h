@@ -47,7 +47,8 @@ static __always_inline __u32 tcp_peer(struct hop_sock *st, struct hop_end *peer,
 
 /*
  * Is this really the other end of our connection? A key alone can be forged by TCP_REPAIR (design.md, I2).
- * HOP_WHY_UNCONFIRMED: all is right but the addresses, which translation() must settle.
+ * st->translated: all is right but the addresses, which translation() must settle. (Said there and not by
+ * what is returned, where the verifier would follow both answers through all that comes after.)
  */
 static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
 					 struct hop_end *peer)
@@ -56,9 +57,9 @@ static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *s
 	struct hop_tuple a, b;
 	struct tcp_sock *ptp;
 	struct hop_via via;
-	bool mirrors = true;
 	__u32 why;
 
+	st->translated = 0;
 	if (self->dup || peer->dup)
 		return HOP_WHY_DUPLICATE;
 	why = tcp_peer(st, peer, &via);
@@ -74,8 +75,8 @@ static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *s
 	if (self->net == via.net) {
 		sock_tuple(sk, &a);
 		sock_tuple(psk, &b);
-		mirrors = tuple_mirrors(&a, &b);
-		if (!mirrors && st->relay)
+		st->translated = !tuple_mirrors(&a, &b);
+		if (st->translated && st->relay)
 			return HOP_WHY_ADDRESS;
 	} else if (self->userns != via.userns) {
 		/* only the owner of another user namespace can forge a key across namespaces */
@@ -84,7 +85,7 @@ static __always_inline __u32 cross_check(struct tcp_sock *tp, struct hop_sock *s
 	/* The connection must have moved on since it registered, with both ends still in step. */
 	if (tp->snd_una == st->reg_una && tp->rcv_nxt == st->reg_rcv)
 		return HOP_WHY_IDLE;
-	return mirrors ? HOP_WHY_NONE : HOP_WHY_UNCONFIRMED;
+	return HOP_WHY_NONE;
 }
 
 /* What the agent says of the program(s) that hold the socket (design.md, I15). */
@@ -148,7 +149,7 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 	if (peer->state == HOP_MEMBER && !(peer->flags & HOP_END_COLLAPSED) != !st->relay)
 		return HOP_WHY_PEER;
 	why = cross_check(tp, st, self, peer);
-	if (why && why != HOP_WHY_UNCONFIRMED)
+	if (why)
 		return why;
 	if (policy_action(peer->sk) == HOP_ACTION_NEVER || program_veto(peer) ||
 	    !peer_fit(peer->sk, peer->st, hop_in(peer->state)))
@@ -158,9 +159,11 @@ static __always_inline __u32 unfit(struct tcp_sock *tp, struct hop_sock *st, str
 	if (sock_sleepers(sk))
 		return HOP_WHY_SLEEPER;
 	/* last, so that an answer is used up by the join that it is for */
-	why = why ? translation(st, self, peer) : HOP_WHY_NONE;
-	if (why)
-		return why;
+	if (st->translated) {
+		why = translation(st, self, peer);
+		if (why)
+			return why;
+	}
 	return cfg.observe ? HOP_WHY_OBSERVED : HOP_WHY_NONE;
 }
 
@@ -190,15 +193,19 @@ static __always_inline bool final(__u32 why)
  * Out for now: no callbacks, no attempts. Unless the reason is final, a later pass (the agent's review) lets
  * the end prove itself again, each time after twice as long.
  */
-static __always_inline void hold(struct hop_sock *st, struct hop_end *self, __u32 why)
+__weak __noinline int hold(struct hop_sock *st, struct hop_end *self, __u32 why)
 {
-	__u32 shift = st->holds < HOP_HOLD_SHIFT ? st->holds : HOP_HOLD_SHIFT;
 	bool for_good = final(why);
+	__u32 shift;
 
+	if (!st)
+		return 0;
+	shift = st->holds < HOP_HOLD_SHIFT ? st->holds : HOP_HOLD_SHIFT;
 	st->holds++;
 	st->hold_ns = bpf_ktime_get_ns() + (HOP_HOLD_NS << shift);
 	st->say |= for_good ? 0 : HOP_SAY_HELD;
 	end_move(st, self, for_good ? HOP_REFUSED : HOP_HELD, why);
+	return 0;
 }
 
 /* Watch the traffic again: the round-trip callback opens a new window. */
@@ -209,27 +216,32 @@ static __always_inline void watch_again(struct tcp_sock *tp, struct hop_sock *st
 	cb_flags_add(tp, BPF_SOCK_OPS_RTT_CB_FLAG);
 }
 
-/* Not now, or not at all. While it waits for its peer, an end costs nothing. */
-static __always_inline void put_off(struct hop_sock *st, struct hop_end *self, struct hop_end *peer,
-				    __u32 why)
+/*
+ * Not now, or not at all. While it waits for its peer, an end costs nothing. A function of its own, so that
+ * the verifier walks it once and not for each reason.
+ */
+__weak __noinline int put_off(struct hop_sock *st, struct hop_end *self, struct hop_end *peer, __u32 why)
 {
 	bool soon = temporary(why);
 
+	if (!st)
+		return 0;
 	end_why(st, self, why);
 	if (why == HOP_WHY_PEER_OUTSIDE || why == HOP_WHY_OBSERVED)
-		return;
+		return 0;
 	/* while the peer tries, so does this end: what is in the peer's way may go away, except a veto */
 	if (why == HOP_WHY_PEER)
 		soon = peer && peer->state == HOP_CANDIDATE && !is_veto(program_veto(peer));
 	if (soon && ++st->tries < HOP_TRIES) {
 		st->say |= HOP_SAY_JOIN | (why == HOP_WHY_UNCONFIRMED ? HOP_SAY_ASK : 0);
-		return;
+		return 0;
 	}
 	if (why == HOP_WHY_PEER)
-		return;
+		return 0;
 	hold(st, self, why);
 	if (peer && hop_in(peer->state)) /* it is alone now, and must go */
 		st->say |= HOP_SAY_LEAVE;
+	return 0;
 }
 
 /* It is about to be a member: from now on a receive call that may wait is marked. 0: one was before. */
