@@ -622,7 +622,7 @@ pins=/sys/fs/bpf/sockhop
 	}
 	run env SOCKHOP_TEST_FORCE=ordr "$sockhop" attach "$cg" --instance "$instance"
 	expect [ "$status" -eq 1 ]
-	expect contains "$output" "no list of test switches"
+	expect contains "$output" "not a list of test switches"
 	run env SOCKHOP_TEST_FORCE=order,4 "$sockhop" attach "$cg" --no-agent --instance "$instance"
 	expect [ "$status" -eq 0 ]
 	expect contains "$output" "TEST ONLY"
