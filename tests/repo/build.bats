@@ -58,9 +58,11 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 		/usr/lib/systemd/system/sockhop-agent.service
 		/usr/lib/systemd/system/sockhop-metrics.service
 		/usr/lib/systemd/system/sockhop-metrics.socket
+		/usr/lib/systemd/system/sockhop@.service
 		/usr/sbin/sockhop
 		/usr/share/bash-completion/completions/sockhop
-		$(cd "$root/docs/man" && printf '/usr/share/man/man8/%s.gz\n' *.scd | sed 's/\.scd//' | LC_ALL=C sort)
+		/usr/share/man/man5/sockhop.conf.5.gz
+		$(cd "$root/docs/man" && printf '/usr/share/man/man8/%s.gz\n' *.8.scd | sed 's/\.scd//' | LC_ALL=C sort)
 		/usr/share/sockhop/policies/envoy.policy
 		/usr/share/sockhop/policies/go.policy
 		/usr/share/sockhop/policies/haproxy.policy
@@ -75,7 +77,7 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	mkdir -p "$tmp/out/opt/sbin"
 	touch "$tmp/out/opt/sbin/other"
 	make_ install DESTDIR="$tmp/out" PREFIX=/opt
-	[ "$(find "$tmp/out" -type f | wc -l)" -eq $((13 + $(find "$root/docs/man" -name "*.scd" | wc -l))) ]
+	[ "$(find "$tmp/out" -type f | wc -l)" -eq $((14 + $(find "$root/docs/man" -name "*.scd" | wc -l))) ]
 	make_ uninstall DESTDIR="$tmp/out" PREFIX=/opt
 	[ "$(find "$tmp/out" -type f)" = "$tmp/out/opt/sbin/other" ]
 	[ ! -e "$tmp/out/opt/share/sockhop" ]
@@ -127,7 +129,7 @@ lacks() { ! grep -qE -- "$1" <<<"$output" || { echo "'$1' in: $output"; return 1
 	local file seen=0
 	make_ build/docs/gen-commands >/dev/null
 	for file in "$root"/docs/man/*.scd "$root/docs/completion/sockhop.bash"; do
-		seen=$((seen + $(grep -cE '^[;#] generated: ' "$file")))
+		seen=$((seen + $(grep -cE '^[;#] generated: ' "$file" || true)))
 		diff "$file" <("$root/build/docs/gen-commands" <"$file")
 	done
 	for file in $("$root/build/docs/gen-commands" names); do
