@@ -107,10 +107,10 @@ capabilities() {
 	wait_for 5 alive
 	prlimit --pid "$pid" --nofile=1:4096
 	pair 1
-	wait_for 10 has "$BATS_TEST_TMPDIR/agent" 'tried again'
+	wait_for 10 has "$BATS_TEST_TMPDIR/agent" 'tries again'
 	alive
 	sleep 2
-	[ "$(grep -c 'tried again' "$BATS_TEST_TMPDIR/agent")" -eq 1 ]
+	[ "$(grep -c 'tries again' "$BATS_TEST_TMPDIR/agent")" -eq 1 ]
 	prlimit --pid "$pid" --nofile=1024:4096
 	wait_for 20 hopping 1
 	kill "$pid"
