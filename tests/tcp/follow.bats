@@ -178,7 +178,7 @@ for i in range(2000):
 	rmdir "$SERVICE"
 	run -0 attach "$SERVICE"
 	echo "$output"
-	[[ $output == *waits* ]]
+	[[ $output == *"is waiting"* ]]
 	run -1 attach "$SLICE/never"
 	cgroup_is "$SERVICE" waiting
 }
@@ -197,7 +197,8 @@ while True:
 	sleep 4
 	before=$(($(ticks) - before))
 	echo "$before ticks in 4 s"
-	[ "$before" -lt $((4 * $(getconf CLK_TCK) / 12)) ]
+	# without its pauses it would take a whole CPU; some 3 to 10 % on a machine that is otherwise idle
+	[ "$before" -lt $((4 * $(getconf CLK_TCK) / 5)) ]
 	end_pid "$SPAWN_PID"
 	mkdir -p "$SERVICE"
 	wait_for 10 only "$SERVICE"
