@@ -155,11 +155,14 @@ void plan_pass_begins(struct plan *p, unsigned long long now, struct plan_pass *
 	p->all = p->seeks = false;
 }
 
-static unsigned long long leave_delay(const struct plan *p, unsigned long long cost)
+/* Never twice the same: a reader that sleeps in recv() at regular times could else sleep at each of them. */
+static unsigned long long leave_delay(const struct plan *p, unsigned long long now, unsigned long long cost)
 {
+	unsigned long long delay = PLAN_LEAVE_SHARE * cost;
+
 	if (p->leave_passes < PLAN_LEAVE_AT_ONCE)
 		return 0;
-	return PLAN_LEAVE_SHARE * cost < PLAN_LEAVE_SPREAD ? PLAN_LEAVE_SPREAD : PLAN_LEAVE_SHARE * cost;
+	return (delay < PLAN_LEAVE_SPREAD ? PLAN_LEAVE_SPREAD : delay) + now % (PLAN_LEAVE_SPREAD / 2);
 }
 
 /* What the pass has left to do: ends that want another one, and namespaces that there was no time for. */
@@ -168,7 +171,7 @@ static void plan_rest(struct plan *p, unsigned long long now, const struct pass 
 	p->members = pass->more & PASS_LEAVES;
 	p->leaves = p->members && ++p->leave_passes < PLAN_LEAVE_URGENT;
 	if (p->leaves)
-		schedule(p, now, leave_delay(p, pass->cost));
+		schedule(p, now, leave_delay(p, now, pass->cost));
 	else if (pass->more & (PASS_JOINS | PASS_LEAVES) || p->dirty.n)
 		schedule(p, now, 0); /* as early as the cost of this one allows */
 }

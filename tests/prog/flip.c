@@ -42,6 +42,15 @@ static void *tick(void *arg)
 	return NULL;
 }
 
+/* It handles a message, whatever signals come: it cannot leave while it sleeps in recv(). */
+static void handle(void)
+{
+	struct timespec t = {0, 25 * 1000000l};
+
+	while (nanosleep(&t, &t) && errno == EINTR)
+		;
+}
+
 static int blocking(int a, int b)
 {
 	struct ticker t = {a, reads};
@@ -63,7 +72,7 @@ static int blocking(int a, int b)
 		if (r > 0) {
 			bad |= memcmp(buf, &"tick"[got % 4], r);
 			got += r;
-			msleep(25); /* it handles the message; it cannot leave while it sleeps in recv() */
+			handle();
 		} else if (r < 0 && errno == EAGAIN) {
 			eagain++;
 		} else {
