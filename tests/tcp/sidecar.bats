@@ -242,7 +242,7 @@ refused_more() { [ "$(refused address)" -gt "$1" ]; }
 	new_cgroup
 	outside=$CG
 	redirect nft 4 "$NS_A" output 7777 7000
-	for _ in {1..10}; do
+	for _ in {1..30}; do
 		new_cgroup
 		run in_cgroup_netns "$victims" "$NS_A" timeout 60 "$K/forge" -N -R 7777 -T 7000 -r 1000 -o \
 			-g "$outside/cgroup.procs" -G "$CG/cgroup.procs" \
