@@ -44,10 +44,10 @@ struct agent {
 	__u32 gen;   /* config.policy_gen when all namespaces of attached cgroups were last looked at */
 	struct ring_buffer *events;
 	struct veto_cache *veto;
-	struct habits habits;	/* of programs */
-	struct guard guard;	/* the splice guard */
-	struct receive receive; /* the receive guard */
-	struct walks walks;	/* namespaces that do not come back from a pass */
+	struct habits habits;	   /* of programs */
+	struct guard guard;	   /* the splice guard */
+	struct guard_need receive; /* of the receive guard */
+	struct walks walks;	   /* namespaces that do not come back from a pass */
 	struct sweep sweep;
 	struct follow follow;
 	struct find find;

@@ -27,34 +27,18 @@ const char *guard_name(__u32 kind)
 	return mechanisms[kind < ARRAY_SIZE(mechanisms) ? kind : HOP_GUARD_NONE].name;
 }
 
-int guard_print(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	if (log_level < 2 || level == LIBBPF_DEBUG)
-		return 0;
-	return vfprintf(stderr, fmt, ap);
-}
-
 /* The maps that it has in common with an instance: those of `in`, or (NULL) small ones of its own. */
 static int share_maps(struct guard_bpf *skel, const struct instance *in)
 {
-	const struct {
-		struct bpf_map *map;
-		enum instance_map which;
-	} maps[] = {
+	const struct guard_map shared[] = {
 		{skel->maps.data_config, MAP_CONFIG}, {skel->maps.socks, MAP_SOCKS},
 		{skel->maps.spliced, MAP_SPLICED},    {skel->maps.cgroups, MAP_CGROUPS},
 		{skel->maps.counters, MAP_COUNTERS},  {skel->maps.events, MAP_EVENTS},
 	};
-	struct bpf_map *map;
-	int err = 0;
+	int err = guards_share_maps(skel->obj, in, shared, ARRAY_SIZE(shared));
 
-	bpf_object__for_each_map(map, skel->obj)
-		bpf_map__set_autocreate(map, map == skel->maps.bss || map == skel->maps.refusals);
-	for (size_t i = 0; i < ARRAY_SIZE(maps) && !err; i++) {
-		bpf_map__set_autocreate(maps[i].map, true);
-		if (in)
-			err = bpf_map__reuse_fd(maps[i].map, in->map[maps[i].which]);
-	}
+	bpf_map__set_autocreate(skel->maps.bss, true);
+	bpf_map__set_autocreate(skel->maps.refusals, true);
 	return err;
 }
 
@@ -162,7 +146,7 @@ static int try_mechanism(const struct instance *in, __u32 kind, struct guard_bpf
 /* The first mechanism that works here. The error of the first that does not, if none does. */
 static int try_all(const struct instance *in, __u32 *kind, struct guard_bpf **skel, struct links *l)
 {
-	libbpf_print_fn_t print = libbpf_set_print(guard_print);
+	libbpf_print_fn_t print = libbpf_set_print(guards_print);
 	int first = 0, err = -EOPNOTSUPP;
 
 	for (__u32 k = HOP_GUARD_LSM; k < ARRAY_SIZE(mechanisms) && err; k++) {
@@ -189,28 +173,6 @@ int guard_probe(__u32 *kind)
 	return 0;
 }
 
-/*
- * Does this host refuse such programs whatever they are? A program for something that is no function says
- * EINVAL where they are allowed, EPERM where not. Cheap: to load the real ones libbpf reads all of the
- * kernel's BTF.
- */
-bool guard_refused_here(void)
-{
-	static const struct bpf_insn insns[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	LIBBPF_OPTS(bpf_prog_load_opts, lsm, .expected_attach_type = BPF_LSM_MAC, .attach_btf_id = 1);
-	LIBBPF_OPTS(bpf_prog_load_opts, fmod, .expected_attach_type = BPF_MODIFY_RETURN, .attach_btf_id = 1);
-	_cleanup_close_ int a =
-		bpf_prog_load(BPF_PROG_TYPE_LSM, "sockhop_ask", "GPL", insns, ARRAY_SIZE(insns), &lsm);
-	bool refused = a < 0 && errno == EPERM;
-	_cleanup_close_ int b =
-		bpf_prog_load(BPF_PROG_TYPE_TRACING, "sockhop_ask", "GPL", insns, ARRAY_SIZE(insns), &fmod);
-
-	return refused && b < 0 && errno == EPERM;
-}
-
 static int pin_links(const struct instance *in, struct links *l)
 {
 	char path[INSTANCE_PIN_MAX];
@@ -228,21 +190,13 @@ static int pin_links(const struct instance *in, struct links *l)
 /* What refuses goes first, so that nothing is left half. */
 static void unpin_links(const struct instance *in)
 {
-	char path[INSTANCE_PIN_MAX];
-
-	for (size_t i = 0; i < ARRAY_SIZE(pins); i++) {
-		instance_pin(in, pins[i], path);
-		if (unlink(path) && errno != ENOENT)
-			msg_warn("cannot remove %s: %s", path, strerror(errno));
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(pins); i++)
+		guards_unpin(in, pins[i]);
 }
 
 static bool is_attached(const struct instance *in)
 {
-	char path[INSTANCE_PIN_MAX];
-
-	instance_pin(in, INSTANCE_GUARD, path);
-	return in->config->guard_kind && !access(path, F_OK);
+	return in->config->guard_kind && guards_pinned(in, INSTANCE_GUARD);
 }
 
 int guard_attach(struct instance *in)

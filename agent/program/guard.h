@@ -13,6 +13,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "guards.h"
 #include "agent/instance/instance.h"
 
 /*
@@ -23,13 +24,6 @@ int guard_probe(__u32 *kind);
 
 /* "lsm/file_permission" and the like; "none". */
 const char *guard_name(__u32 kind);
-
-/* For libbpf_set_print(): silent unless -vv, since a program that is refused is no error. */
-int guard_print(enum libbpf_print_level level, const char *fmt, va_list ap);
-
-/* Does this host refuse programs of these types, whatever they do? Cheap. That it does not need not mean that
- * they work. */
-bool guard_refused_here(void);
 
 /*
  * Attach and pin it for an instance, unless it is there already: 0 or -errno, and nothing stays. It vouches
@@ -42,12 +36,9 @@ void guard_detach(struct instance *in);
 
 /* What the agent knows of its instance's guard. Starts zeroed. All times are those of now_ns(). */
 struct guard {
-	int err;		  /* it cannot be had: -errno; it is not tried again */
-	bool asked;		  /* whether this host refuses it anyhow */
-	bool starts;		  /* programs must be looked at: does one of them need it? */
-	unsigned long long look;  /* not before that */
-	unsigned long long seen;  /* when a program that needs it was last seen */
-	unsigned long long check; /* when to check whether a program still needs it */
+	struct guard_need need;
+	bool starts;		 /* programs must be looked at: does one of them need it? */
+	unsigned long long look; /* not before that */
 };
 
 /*

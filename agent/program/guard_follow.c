@@ -48,7 +48,8 @@ static void take_down(struct instance *in)
 static void complain(const struct guard *g)
 {
 	msg_warn("no splice guard (%s): programs that can splice stay on TCP; see `sockhop check`",
-		 g->err == -EBUSY ? "other sockops programs run in an attached cgroup" : strerror(-g->err));
+		 g->need.err == -EBUSY ? "other sockops programs run in an attached cgroup"
+				       : strerror(-g->need.err));
 }
 
 /* Another program may set the flags that mark sockets. */
@@ -56,7 +57,7 @@ static void look_for_others(struct guard *g, struct instance *in)
 {
 	if (!in->config->guard || !instance_shares_sockops(in))
 		return;
-	g->err = -EBUSY;
+	g->need.err = -EBUSY;
 	__atomic_store_n(&in->config->guard, 0, __ATOMIC_SEQ_CST);
 	complain(g);
 }
@@ -64,31 +65,15 @@ static void look_for_others(struct guard *g, struct instance *in)
 /* Programs that start are of interest while one of them may be the first that needs a guard. */
 static void seek(const struct guard *g, struct instance *in)
 {
-	in->config->guard_seek = !g->err && !in->config->guard && in->config->guard_last < HOP_GUARD_LAST;
+	in->config->guard_seek =
+		!g->need.err && !in->config->guard && in->config->guard_last < HOP_GUARD_LAST;
 }
 
-/* An error that will not go away by itself. */
-static int lasting(int err)
-{
-	return err == -ENOMEM || err == -EMFILE || err == -ENFILE || err == -EAGAIN ? 0 : err;
-}
-
-static void seen(struct guard *g, const struct instance *in)
-{
-	g->seen = now_ns();
-	g->check = g->seen + keep_ns(in);
-}
-
-/* Once. */
 static void ask(struct guard *g, struct instance *in)
 {
-	if (g->asked)
+	if (g->need.asked)
 		return;
-	g->asked = true;
-	g->err = in->config->force & HOP_FORCE_GUARD || guard_refused_here() ? -EPERM : 0;
-	if (g->err)
-		msg_debug("no splice guard: %s", strerror(-g->err));
-	seen(g, in);
+	guard_need_ask(&g->need, in, "splice", keep_ns(in));
 	seek(g, in);
 }
 
@@ -102,14 +87,14 @@ void guard_follow(struct guard *g, struct instance *in, unsigned int splicers, b
 {
 	ask(g, in);
 	if (splicers)
-		seen(g, in);
-	if (splicers && !in->config->guard && !g->err && in->config->guard_last < HOP_GUARD_LAST) {
-		g->err = lasting(bring_up(in));
-		if (g->err)
+		guard_need_seen(&g->need, keep_ns(in));
+	if (splicers && !in->config->guard && !g->need.err && in->config->guard_last < HOP_GUARD_LAST) {
+		g->need.err = guards_lasting(bring_up(in));
+		if (g->need.err)
 			complain(g);
 	}
 	look_for_others(g, in);
-	if (whole && !splicers && may_go(in) && now_ns() - g->seen >= keep_ns(in))
+	if (whole && !splicers && may_go(in) && guard_need_over(&g->need, keep_ns(in)))
 		take_down(in);
 	seek(g, in);
 }
@@ -125,7 +110,7 @@ void guard_started(struct guard *g)
 
 unsigned long long guard_due(const struct guard *g, const struct instance *in)
 {
-	unsigned long long check = may_go(in) ? g->check : 0;
+	unsigned long long check = may_go(in) ? g->need.check : 0;
 
 	return g->starts && (!check || g->look < check) ? g->look : check;
 }
@@ -150,10 +135,10 @@ bool guard_work(struct guard *g, struct instance *in, struct veto_cache *cache)
 	ask(g, in);
 	if (g->starts && now_ns() >= g->look)
 		look_at_starts(g, in, cache);
-	if (!may_go(in) || now_ns() < g->check)
+	if (!may_go(in) || now_ns() < g->need.check)
 		return false;
-	g->check = now_ns() + keep_ns(in) / 20;
+	g->need.check = now_ns() + keep_ns(in) / 20;
 	if (judge_splicers(in, cache, &splicers) || splicers)
-		seen(g, in);
-	return now_ns() - g->seen >= keep_ns(in);
+		guard_need_seen(&g->need, keep_ns(in));
+	return guard_need_over(&g->need, keep_ns(in));
 }

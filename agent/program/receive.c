@@ -6,7 +6,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "guard.h"
 #include "receive.h"
 #include "agent/lib/util.h"
 #include "receive.skel.h"
@@ -30,23 +29,14 @@ const char *receive_name(__u32 kind)
 /* The maps that it has in common with an instance: those of `in`, or (NULL) small ones of its own. */
 static int share_maps(struct receive_bpf *skel, const struct instance *in)
 {
-	const struct {
-		struct bpf_map *map;
-		enum instance_map which;
-	} maps[] = {
+	const struct guard_map shared[] = {
 		{skel->maps.data_config, MAP_CONFIG}, {skel->maps.socks, MAP_SOCKS},
 		{skel->maps.ends, MAP_ENDS},	      {skel->maps.counters, MAP_COUNTERS},
 		{skel->maps.events, MAP_EVENTS},
 	};
-	struct bpf_map *map;
-	int err = 0;
+	int err = guards_share_maps(skel->obj, in, shared, ARRAY_SIZE(shared));
 
-	bpf_object__for_each_map(map, skel->obj) bpf_map__set_autocreate(map, map == skel->maps.bss);
-	for (size_t i = 0; i < ARRAY_SIZE(maps) && !err; i++) {
-		bpf_map__set_autocreate(maps[i].map, true);
-		if (in)
-			err = bpf_map__reuse_fd(maps[i].map, in->map[maps[i].which]);
-	}
+	bpf_map__set_autocreate(skel->maps.bss, true);
 	return err;
 }
 
@@ -120,7 +110,7 @@ static int try_mechanism(const struct instance *in, const struct mechanism *m, s
 /* The first mechanism that works here. The error of the first that does not, if none does. */
 static int try_all(const struct instance *in, __u32 *kind, struct receive_bpf **skel, struct bpf_link **link)
 {
-	libbpf_print_fn_t print = libbpf_set_print(guard_print);
+	libbpf_print_fn_t print = libbpf_set_print(guards_print);
 	int first = 0, err = -EOPNOTSUPP;
 
 	for (size_t i = 0; i < ARRAY_SIZE(mechanisms) && err; i++) {
@@ -145,21 +135,9 @@ int receive_probe(__u32 *kind)
 	return 0;
 }
 
-static void unpin(const struct instance *in)
-{
-	char path[INSTANCE_PIN_MAX];
-
-	instance_pin(in, INSTANCE_RECEIVE, path);
-	if (unlink(path) && errno != ENOENT)
-		msg_warn("cannot remove %s: %s", path, strerror(errno));
-}
-
 static bool is_attached(const struct instance *in)
 {
-	char path[INSTANCE_PIN_MAX];
-
-	instance_pin(in, INSTANCE_RECEIVE, path);
-	return in->config->receives_kind && !access(path, F_OK);
+	return in->config->receives_kind && guards_pinned(in, INSTANCE_RECEIVE);
 }
 
 /* Attach and pin it, unless it is there already: 0 or -errno, and nothing stays. */
@@ -173,7 +151,7 @@ static int attach(struct instance *in)
 
 	if (is_attached(in))
 		return 0;
-	unpin(in); /* of an agent that was killed before it had said so */
+	guards_unpin(in, INSTANCE_RECEIVE); /* of an agent that was killed before it had said so */
 	err = try_all(in, &kind, &skel, &link);
 	if (err)
 		return err;
@@ -207,67 +185,43 @@ static void take_down(struct instance *in)
 		__atomic_store_n(&in->config->receives, 0, __ATOMIC_SEQ_CST);
 		return;
 	}
-	unpin(in);
+	guards_unpin(in, INSTANCE_RECEIVE);
 	in->config->receives_kind = HOP_GUARD_NONE;
 	msg_debug("no receive guard any more");
 }
 
-/* So long it stays when nobody is seen that it is for. (Where connections are young, so is that.) */
+/* How long it stays when it is for nobody. (With HOP_FORCE_YOUNG it is short.) */
 static unsigned long long keep_ns(const struct instance *in)
 {
 	return in->config->force & HOP_FORCE_YOUNG ? RECEIVE_KEEP_NS / 60 : RECEIVE_KEEP_NS;
 }
 
-static void seen(struct receive *r, const struct instance *in)
+void receive_follow(struct guard_need *n, struct instance *in, bool wanted, bool whole)
 {
-	r->seen = now_ns();
-	r->check = r->seen + keep_ns(in);
-}
-
-/* An error that does not pass by itself. */
-static int lasting(int err)
-{
-	return err == -ENOMEM || err == -EMFILE || err == -ENFILE || err == -EAGAIN ? 0 : err;
-}
-
-/* Once. */
-static void ask(struct receive *r, const struct instance *in)
-{
-	if (r->asked)
-		return;
-	r->asked = true;
-	r->err = in->config->force & HOP_FORCE_GUARD || guard_refused_here() ? -EPERM : 0;
-	if (r->err)
-		msg_debug("no receive guard: %s", strerror(-r->err));
-	seen(r, in);
-}
-
-void receive_follow(struct receive *r, struct instance *in, bool wanted, bool whole)
-{
-	ask(r, in);
+	guard_need_ask(n, in, "receive", keep_ns(in));
 	if (wanted)
-		seen(r, in);
-	if (wanted && !in->config->receives && !r->err) {
-		r->err = lasting(bring_up(in));
-		if (r->err)
+		guard_need_seen(n, keep_ns(in));
+	if (wanted && !in->config->receives && !n->err) {
+		n->err = guards_lasting(bring_up(in));
+		if (n->err)
 			msg_warn("no receive guard (%s): blocking sockets stay on TCP; see `sockhop check`",
-				 strerror(-r->err));
+				 strerror(-n->err));
 	}
-	if (whole && !wanted && in->config->receives_kind && now_ns() - r->seen >= keep_ns(in))
+	if (whole && !wanted && in->config->receives_kind && guard_need_over(n, keep_ns(in)))
 		take_down(in);
 }
 
-unsigned long long receive_due(const struct receive *r, const struct instance *in)
+unsigned long long receive_due(const struct guard_need *n, const struct instance *in)
 {
-	return in->config->receives_kind ? r->check : 0;
+	return in->config->receives_kind ? n->check : 0;
 }
 
-bool receive_work(struct receive *r, const struct instance *in)
+bool receive_work(struct guard_need *n, const struct instance *in)
 {
-	unsigned long long due = receive_due(r, in);
+	unsigned long long due = receive_due(n, in);
 
 	if (!due || now_ns() < due)
 		return false;
-	r->check = now_ns() + keep_ns(in) / 10;
+	n->check = now_ns() + keep_ns(in) / 10;
 	return true;
 }

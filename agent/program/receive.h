@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "guards.h"
 #include "agent/instance/instance.h"
 
 /*
@@ -23,24 +24,16 @@ int receive_probe(__u32 *kind);
 /* "lsm/socket_recvmsg" and the like; "none". */
 const char *receive_name(__u32 kind);
 
-/* What the agent knows of its instance's receive guard. Starts zeroed. All times are those of now_ns(). */
-struct receive {
-	int err;		  /* it cannot be had: -errno; it is not tried again */
-	bool asked;		  /* whether this host refuses it anyhow */
-	unsigned long long seen;  /* when somebody that it is for was last seen */
-	unsigned long long check; /* when to look whether it still is for anybody */
-};
-
 /*
  * Make the guard follow the need, after a pass. wanted: the pass met an end that it is for, a member or one
  * that could be one; whole: it left no end out. It is attached for the first one, and detached
  * RECEIVE_KEEP_NS after the last one.
  */
 #define RECEIVE_KEEP_NS 600000000000ull
-void receive_follow(struct receive *r, struct instance *in, bool wanted, bool whole);
+void receive_follow(struct guard_need *n, struct instance *in, bool wanted, bool whole);
 
 /* When receive_work() is due, 0: never. It returns true when a whole pass is: nobody was seen for so long. */
-unsigned long long receive_due(const struct receive *r, const struct instance *in);
-bool receive_work(struct receive *r, const struct instance *in);
+unsigned long long receive_due(const struct guard_need *n, const struct instance *in);
+bool receive_work(struct guard_need *n, const struct instance *in);
 
 #endif
