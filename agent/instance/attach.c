@@ -292,7 +292,8 @@ int instance_attach(struct instance *in, const char *path, __u32 flags, struct n
 	return err;
 }
 
-int instance_attach_again(struct instance *in, const char *path)
+/* What the agent attaches when it appears. */
+static int attach_appeared(struct instance *in, const char *path, __u32 flags)
 {
 	__u64 id;
 	int err = cgroup_id(path, &id);
@@ -300,26 +301,22 @@ int instance_attach_again(struct instance *in, const char *path)
 	if (err)
 		return err;
 	look_for_others(in, path);
-	err = attach_at(in, path, id, 0);
+	err = attach_at(in, path, id, flags);
 	if (!err)
 		collect(in, path, COLLECT_AGAIN_NS, NULL);
 	return err;
 }
 
+int instance_attach_again(struct instance *in, const char *path)
+{
+	return attach_appeared(in, path, 0);
+}
+
 int instance_attach_found(struct instance *in, const char *path)
 {
-	__u64 id;
-	int err = cgroup_id(path, &id);
-
-	if (err)
-		return err;
 	if (instance_each_cgroup(in, covers, (void *)path))
 		return -EALREADY;
-	look_for_others(in, path);
-	err = attach_at(in, path, id, HOP_CG_SELECTED);
-	if (!err)
-		collect(in, path, COLLECT_AGAIN_NS, NULL);
-	return err;
+	return attach_appeared(in, path, HOP_CG_SELECTED);
 }
 
 int instance_mark_leaving(struct instance *in, __u64 id)
