@@ -70,6 +70,9 @@ static int attach_configured(const struct attach_args *a, int n)
 	if (o->policy_file || o->max_connections != DEFAULT_MAX_CONNECTIONS ||
 	    o->idle_timeout != DEFAULT_IDLE_TIMEOUT || o->heartbeat != DEFAULT_HEARTBEAT)
 		return cmd_usage_error("attach", "with --config the file has the policy, limits and times");
+	if (o->observe)
+		return cmd_usage_error("attach",
+				       "--observe does not go with --config: its cgroups would join");
 	if (a->dry_run)
 		return cmd_configured_show(a->config, a->instance, a->json);
 	return cmd_configured_attach(a->config, a->instance, !a->no_agent);

@@ -63,3 +63,9 @@ counters() { "$SOCKHOP" status --json --instance "$INSTANCE" | jq -c '[.connecti
 	"$SOCKHOP" status --json --instance "$INSTANCE" | jq -e .observes
 	run -3 "$SOCKHOP" advise --instance none-such
 }
+
+@test "what a configuration file attaches is not observed, and attach says so" {
+	printf '[attach]\ncgroup = /none\n' >"$BATS_TEST_TMPDIR/x.conf"
+	run -2 "$SOCKHOP" attach --config "$BATS_TEST_TMPDIR/x.conf" --observe
+	[[ $output =~ "--observe does not go with --config" ]]
+}
