@@ -3,18 +3,15 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/file.h>
-#include <sys/inotify.h>
 
 #include "find.h"
 #include "agent/config/record.h"
 #include "agent/config/scan.h"
 #include "agent/instance/attach.h"
 #include "agent/lib/util.h"
+#include "agent/lib/watch.h"
 #include "cgroup/cgroup.h"
-
-#define EVENTS (IN_CREATE | IN_DELETE | IN_ONLYDIR | IN_DONT_FOLLOW)
 
 static unsigned long long soon(const struct find *f)
 {
@@ -96,7 +93,7 @@ static struct find_watch *find_watch(const struct find *f, int wd)
 static int watch_folder(const char *path, void *arg)
 {
 	struct find *f = arg;
-	int wd = inotify_add_watch(f->fd, path, EVENTS);
+	int wd = inotify_add_watch(f->fd, path, WATCH_FOLDER);
 	struct find_watch *list;
 	size_t i;
 
@@ -168,8 +165,7 @@ static int look_at(struct find *f, const char *path)
 /* All watches anew: with the descriptor the old ones end. */
 static int look_at_all(struct find *f)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.u32 = f->source};
-	_cleanup_close_ int fd = -1;
+	int fd;
 
 	forget_watches(f);
 	util__close(&f->fd);
@@ -180,10 +176,10 @@ static int look_at_all(struct find *f)
 		f->all = false;
 		return 0;
 	}
-	fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (fd < 0 || epoll_ctl(f->epoll_fd, EPOLL_CTL_ADD, fd, &ev))
-		return -errno;
-	f->fd = steal_fd(&fd);
+	fd = watch_open(f->epoll_fd, f->source);
+	if (fd < 0)
+		return fd;
+	f->fd = fd;
 	f->all = false;
 	return look_at(f, f->mount) ?: f->watch_err;
 }
@@ -207,29 +203,32 @@ static int on_event(struct find *f, const struct inotify_event *e)
 	return e->mask & IN_CREATE ? look_at(f, path) : 0;
 }
 
+struct seen {
+	struct find *f;
+	int ret, err;
+};
+
+static void note_event(const struct inotify_event *e, void *arg)
+{
+	struct seen *s = arg;
+	int one = on_event(s->f, e);
+
+	if (one < 0)
+		s->err = one;
+	else
+		s->ret |= one;
+}
+
 /* One buffer at a time: who makes events in a loop is bounded by the pause. */
 static int read_events(struct find *f)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.u32 = f->source};
-	char buf[64 * (sizeof(struct inotify_event) + NAME_MAX + 1)]
-		__attribute__((aligned(__alignof__(struct inotify_event))));
-	ssize_t n = read(f->fd, buf, sizeof(buf));
-	int ret = 0, err = 0;
+	struct seen seen = {.f = f};
+	int err;
 
 	f->events = 0;
-	for (ssize_t at = 0; at < n;) {
-		const struct inotify_event *e = (const void *)(buf + at);
-		int one = on_event(f, e);
-
-		if (one < 0)
-			err = one;
-		else
-			ret |= one;
-		at += sizeof(*e) + e->len;
-	}
-	if (epoll_ctl(f->epoll_fd, EPOLL_CTL_MOD, f->fd, &ev))
-		err = -errno;
-	return err ?: ret;
+	watch_read(f->fd, note_event, &seen);
+	err = watch_arm(f->epoll_fd, f->fd, f->source) ?: seen.err;
+	return err ?: seen.ret;
 }
 
 /* ---- attaching ---- */

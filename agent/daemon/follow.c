@@ -2,17 +2,14 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/file.h>
-#include <sys/inotify.h>
 #include <bpf/bpf.h>
 
 #include "follow.h"
 #include "agent/instance/attach.h"
 #include "agent/lib/util.h"
+#include "agent/lib/watch.h"
 #include "cgroup/cgroup.h"
-
-#define EVENTS (IN_CREATE | IN_DELETE | IN_ONLYDIR | IN_DONT_FOLLOW)
 
 /* Now, unless there is a pause. */
 static unsigned long long soon(const struct follow *f)
@@ -35,16 +32,15 @@ void follow_readable(struct follow *f)
 
 int follow_open(struct follow *f, int epoll_fd, unsigned int source)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.u32 = source};
-	_cleanup_close_ int fd = -1;
+	int fd;
 
 	follow_soon(f);
 	if (f->fd >= 0)
 		return 0;
-	fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-	if (fd < 0 || epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev))
-		return -errno;
-	f->fd = steal_fd(&fd);
+	fd = watch_open(epoll_fd, source);
+	if (fd < 0)
+		return fd;
+	f->fd = fd;
 	f->epoll_fd = epoll_fd;
 	f->source = source;
 	return 0;
@@ -93,27 +89,29 @@ static bool concerns(const struct follow *f, const struct inotify_event *e)
 	return false;
 }
 
+struct seen {
+	const struct follow *f;
+	bool concerns; /* one of them */
+};
+
+static void note_event(const struct inotify_event *e, void *arg)
+{
+	struct seen *s = arg;
+
+	s->concerns = s->concerns || concerns(s->f, e);
+}
+
 /* All that came meanwhile; a look is due if one of them concerns us. 0 or -errno. */
 static int read_events(struct follow *f)
 {
-	struct epoll_event ev = {.events = EPOLLIN | EPOLLONESHOT, .data.u32 = f->source};
-	char buf[64 * (sizeof(struct inotify_event) + NAME_MAX + 1)]
-		__attribute__((aligned(__alignof__(struct inotify_event))));
-	bool any = false;
-	ssize_t n;
+	struct seen seen = {.f = f};
 
 	f->events = 0;
-	while ((n = read(f->fd, buf, sizeof(buf))) > 0) {
-		for (ssize_t at = 0; at < n;) {
-			const struct inotify_event *e = (const void *)(buf + at);
-
-			any = any || concerns(f, e);
-			at += sizeof(*e) + e->len;
-		}
-	}
-	if (any)
+	while (watch_read(f->fd, note_event, &seen))
+		;
+	if (seen.concerns)
 		follow_soon(f);
-	return epoll_ctl(f->epoll_fd, EPOLL_CTL_MOD, f->fd, &ev) ? -errno : 0;
+	return watch_arm(f->epoll_fd, f->fd, f->source);
 }
 
 static int add_number(int **list, size_t *n, size_t *room, int number)
@@ -133,7 +131,7 @@ static int add_number(int **list, size_t *n, size_t *room, int number)
 
 static int watch_folder(struct follow *f, const char *path)
 {
-	int wd = inotify_add_watch(f->fd, path, EVENTS), err;
+	int wd = inotify_add_watch(f->fd, path, WATCH_FOLDER), err;
 
 	if (wd < 0)
 		return errno == ENOENT ? 0 : -errno;
