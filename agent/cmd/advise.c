@@ -90,9 +90,8 @@ const struct command cmd_advise = {
 	.options = options,
 	.size = sizeof(struct advise_args),
 	.text = "It looks at the connections that are open now. Messages are counted since each of them was "
-		"made, on "
-		"TCP as segments. A connection counts for the services of both ends. Of an instance that "
-		"only "
-		"observes (`sockhop attach --observe`) it says what would be; of another one, what is.",
+		"made, on TCP as segments. A connection counts for the services of both ends. Of an "
+		"instance that only observes (`sockhop attach --observe`) it says what would be; of another "
+		"one, what is.",
 	.run = run_advise,
 };

@@ -123,7 +123,6 @@ const struct command cmd_agent = {
 	.size = sizeof(struct agent_args),
 	.text = "The agent lets candidates join and members leave. There is one per instance; it may be "
 		"stopped and started again at any moment. With --config it first attaches what the file "
-		"says, "
-		"unless the instance is attached by it already. SIGHUP: as `sockhop reload`.",
+		"says, unless the instance is attached by it already. SIGHUP: as `sockhop reload`.",
 	.run = be_agent,
 };

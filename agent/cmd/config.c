@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "configured.h"
-#include "agent/daemon/spawn.h"
 #include "agent/lib/util.h"
 
 struct config_args {

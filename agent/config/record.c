@@ -16,25 +16,11 @@ static void record_path(const char *instance, char path[128])
 	snprintf(path, 128, RUN_FOLDER "/%s.conf.json", instance);
 }
 
-/* Only root, or whoever attaches, may have made it. */
-static int write_all(const char *path, const char *text)
+static int write_new(const char *path, json_object *o)
 {
 	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	size_t n = strlen(text);
-	ssize_t done;
 
-	if (fd < 0)
-		return -errno;
-	while (n) {
-		done = write(fd, text, n);
-		if (done < 0 && errno != EINTR)
-			return -errno;
-		if (done > 0) {
-			text += done;
-			n -= done;
-		}
-	}
-	return 0;
+	return fd < 0 || json_object_to_fd(fd, o, JSON_C_TO_STRING_PLAIN) ? -errno : 0;
 }
 
 int record_write(const char *instance, const struct config *c)
@@ -51,7 +37,7 @@ int record_write(const char *instance, const struct config *c)
 	json_object_object_add(o, "file", json_object_new_string(c->file));
 	json_object_object_add(o, "text", json_object_new_string(c->text));
 	unlink(new);
-	err = write_all(new, json_object_to_json_string(o));
+	err = write_new(new, o);
 	json_object_put(o);
 	if (!err && rename(new, path))
 		err = -errno;

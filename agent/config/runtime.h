@@ -3,10 +3,12 @@
  * runtime.h: names of containers and pods, from files that their runtimes keep. Read only: no runtime is
  * asked, none need be running.
  *
- *   docker         /var/lib/docker/containers/ID/config.v2.json, "Name"
- *   podman, cri-o  /var/lib/containers/storage/{overlay,vfs}-containers/containers.json: "id" and "names";
- * that of root only lxc            the name of the cgroup pods           the kubelet's
- * /var/log/pods/NAMESPACE_NAME_UID
+ * docker: /var/lib/docker/containers/ID/config.v2.json, "Name".
+ *
+ * podman and cri-o, those of root: "id" and "names" in /var/lib/containers/storage, in
+ * {overlay,vfs}-containers/containers.json.
+ *
+ * lxc: the name of the cgroup. Pods: the kubelet's /var/log/pods/NAMESPACE_NAME_UID.
  *
  * Of containerd no file has names in a form that can be read (they are in its database), so by id only.
  */
