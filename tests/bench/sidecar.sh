@@ -7,6 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source tests/lib.bash
+source tests/mesh.bash
 
 rounds=${1:-7} size=${2:-64} conns=${3:-1}
 rr=$BUILD/tests/prog/rr
@@ -20,63 +21,16 @@ cleanup() {
 }
 trap cleanup EXIT
 
-haproxy_conf() { # FILE PORT ADDRESS:PORT
-	cat >"$1" <<-END
-		global
-			nbthread 1
-		defaults
-			mode tcp
-			timeout connect 5s
-			timeout client 60s
-			timeout server 60s
-		listen sidecar
-			bind :$2
-			server up $3
-	END
-}
-nginx_conf() {
-	cat >"$1" <<-END
-		load_module /usr/lib/nginx/modules/ngx_stream_module.so;
-		daemon off;
-		master_process off;
-		pid $1.pid;
-		error_log $1.log warn;
-		events { worker_connections 512; }
-		stream { server { listen $2; proxy_pass $3; tcp_nodelay on; } }
-	END
-}
-# proxy haproxy|nginx NETNS PORT ADDRESS:PORT: in the cgroup CG
-proxy() {
-	local conf=$tmp/$1-$2-$3
-	"$1_conf" "$conf" "$3" "$4"
-	if [ "$1" = haproxy ]; then
-		spawn -c "$CG" -n "$2" -o "$conf.out" haproxy -db -q -f "$conf"
-	else
-		spawn -c "$CG" -n "$2" -o "$conf.out" nginx -e "$conf.err" -c "$conf"
-	fi
-	wait_listen "$3" "$2"
-}
-redirect() { # NETNS CHAIN PORT TO
-	in_netns "$1" nft -f - <<-NFT
-		table ip mesh {
-			chain $2 {
-				type nat hook $2 priority -100;
-				tcp dport $3 redirect to :$4
-			}
-		}
-	NFT
-}
-
 declare -A cgroup from to
 # mesh VARIANT PROXY: sets up one
 mesh() {
 	new_netns_pair
 	new_cgroup
 	cgroup[$1-$2]=$CG from[$1-$2]=$NS_A to[$1-$2]=$ADDR_B
-	redirect "$NS_A" output 7777 15001
-	redirect "$NS_B" prerouting 7778 15006
-	proxy "$2" "$NS_A" 15001 "$ADDR_B:7778"
-	proxy "$2" "$NS_B" 15006 127.0.0.1:7000
+	mesh_redirect "$NS_A" output 7777 15001
+	mesh_redirect "$NS_B" prerouting 7778 15006
+	mesh_proxy "$2" "$NS_A" 15001 "$ADDR_B:7778" "$tmp"
+	mesh_proxy "$2" "$NS_B" 15006 127.0.0.1:7000 "$tmp"
 	spawn -c "$CG" -n "$NS_B" -o "$tmp/server-$1-$2" "$rr" rr server -p 7000 -z "$size"
 	wait_listen 7000 "$NS_B"
 }
@@ -98,7 +52,7 @@ sample() {
 
 keep_awake || echo "the CPUs may sleep" >&2
 proxies=haproxy
-[ ! -e /usr/lib/nginx/modules/ngx_stream_module.so ] || proxies+=" nginx"
+! mesh_has_nginx || proxies+=" nginx"
 for p in $proxies; do
 	mesh plain "$p"
 	mesh sockhop "$p"

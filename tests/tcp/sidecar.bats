@@ -118,10 +118,8 @@ talk() {
 }
 talks_by_hops() { wait_list "$JOIN_WAIT" 'map(select(.state == "hopping")) | length == 1' "$INSTANCE"; }
 
-# Connection tracking knows this connection in a zone of its own only, which nobody asks about.
-@test "a translation that connection tracking does not confirm stays out, and the reason is said" {
-	beside
-	redirect nft 4 "$NS_A" output 7777 7000
+# Connection tracking knows these connections in a zone of its own only, which nobody asks about.
+track_elsewhere() {
 	in_netns "$NS_A" nft -f - <<-NFT
 		table ip zones {
 			chain output {
@@ -131,6 +129,12 @@ talks_by_hops() { wait_list "$JOIN_WAIT" 'map(select(.state == "hopping")) | len
 			}
 		}
 	NFT
+}
+
+@test "a translation that connection tracking does not confirm stays out, and the reason is said" {
+	beside
+	redirect nft 4 "$NS_A" output 7777 7000
+	track_elsewhere
 	talk 7777
 	wait_for "$JOIN_WAIT" why_is address
 	# every time that it is judged anew
@@ -207,15 +211,7 @@ refused_more() { [ "$(refused address)" -gt "$1" ]; }
 	local key cookie before i
 	beside
 	redirect nft 4 "$NS_A" output 7777 7000
-	in_netns "$NS_A" nft -f - <<-NFT
-		table ip zones {
-			chain output {
-				type filter hook output priority -300;
-				tcp dport { 7777, 7000 } ct zone set 5
-				tcp sport 7000 ct zone set 5
-			}
-		}
-	NFT
+	track_elsewhere
 	talk 7777
 	wait_for "$JOIN_WAIT" why_is address
 	for i in 1 2 3; do
