@@ -240,7 +240,7 @@ refused_more() { [ "$(refused address)" -gt "$1" ]; }
 	redirect nft 4 "$NS_A" output 7777 7000
 	for _ in {1..30}; do
 		new_cgroup
-		run in_cgroup_netns "$victims" "$NS_A" timeout 60 "$K/forge" -N -R 7777 -T 7000 -r 1000 -o \
+		run in_cgroup_netns "$victims" "$NS_A" timeout 60 "$K/forge" -N -R 7777 -T 7000 -r 10000 -o \
 			-g "$outside/cgroup.procs" -G "$CG/cgroup.procs" \
 			-x "'$SOCKHOP' attach --instance '$INSTANCE' '$CG' 3>&-"
 		echo "$output"
