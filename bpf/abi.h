@@ -6,11 +6,10 @@
 #ifndef SOCKHOP_ABI_H
 #define SOCKHOP_ABI_H
 
+#include "rule.h"
+
 /* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
 #define HOP_ABI 9
-
-/* Largest number of rules in a policy; the kernel side walks them linearly when an end registers. */
-#define HOP_RULES_MAX 64
 
 /*
  * The derived ISN key of one end: (snd_una - bytes_acked, rcv_nxt - bytes_received), 32-bit arithmetic. It is
@@ -42,20 +41,18 @@ enum hop_end_flags {
  * read, and compare `cookie` after reading, since a freed element may be reused.
  */
 struct hop_end {
-	__u64 cookie; /* socket cookie: never reused, the key of the sockhash */
-	__u64 sk;     /* struct sock *, for CO-RE probe reads only; may be stale */
-	__u64 st;     /* its struct hop_sock *, which goes with the socket: for probe reads, as sk */
-	__u64 net;    /* struct net *, compared, never dereferenced */
-	__u32 netns;  /* inode number of the network namespace, as in /proc/PID/ns/net */
-	__u32 flags;  /* enum hop_end_flags */
-	__u32 cseq;   /* copied_seq when it joined: it is ready for hops once copied_seq has moved on */
-	__u32 why;    /* enum hop_why, when it was last moved: why it is no member, or why it leaves */
-	__u64 userns; /* struct user_namespace * that owns its network namespace; compared only */
-	__u32 gen;    /* config.policy_gen that it was last judged by */
-	__u32 dup;    /* a second socket claimed this key: never pairs (written by the claimer) */
-	/* enum hop_why: it must leave (written by hop_setsockopt, the peer's hop_msg and the receive guard)
-	 */
-	__u32 ask;
+	__u64 cookie;  /* socket cookie: never reused, the key of the sockhash */
+	__u64 sk;      /* struct sock *, for CO-RE probe reads only; may be stale */
+	__u64 st;      /* its struct hop_sock *, which goes with the socket: for probe reads, as sk */
+	__u64 net;     /* struct net *, compared, never dereferenced */
+	__u32 netns;   /* inode number of the network namespace, as in /proc/PID/ns/net */
+	__u32 flags;   /* enum hop_end_flags */
+	__u32 cseq;    /* copied_seq when it joined: it is ready for hops once copied_seq has moved on */
+	__u32 why;     /* enum hop_why, when it was last moved: why it is no member, or why it leaves */
+	__u64 userns;  /* struct user_namespace * that owns its network namespace; compared only */
+	__u32 gen;     /* config.policy_gen that it was last judged by */
+	__u32 dup;     /* a second socket claimed this key: never pairs (written by the claimer) */
+	__u32 ask;     /* enum hop_why: it must leave. From hop_setsockopt, the peer's hop_msg, a guard */
 	__u32 next;    /* stream verdict program: sequence number of the first byte not handed over yet */
 	__u32 reviews; /* HOP_REVIEWs of its messages as a member */
 	__u32 state;   /* enum hop_state: written by end_move() alone */
@@ -242,13 +239,15 @@ enum {
 	HOP_CG_SELECTED = 1 << 2, /* by the configuration: no path of its own is waited for */
 };
 
-/* Run-time configuration and state: the one global of the programs, pinned as `config`, mapped by user space.
+/*
+ * Run-time configuration and state: the one global of the programs, pinned as `config`, mapped by user space.
  */
 struct hop_config {
 	__u32 abi;	/* HOP_ABI */
 	__u32 draining; /* 1: nothing new registers or joins, members leave. Never goes back to 0 (design.md,
 			   I18) */
-	/* 1: the stream_verdict program is on the sockhash; 0: TCP bytes of a member have a queue of their
+	/*
+	 * 1: the stream_verdict program is on the sockhash; 0: TCP bytes of a member have a queue of their
 	 * own
 	 */
 	__u32 verdict;
@@ -378,44 +377,6 @@ enum hop_force {
 };
 
 /*
- * A policy rule. Addresses are 16 bytes in network order, IPv4 as v4-mapped (::ffff:a.b.c.d, prefix + 96).
- * Ports are in host order, ranges inclusive; 0..65535 matches all. A rule matches when all its parts match.
- */
-enum hop_action {
-	HOP_ACTION_LATE,  /* join when the facts allow: the default */
-	HOP_ACTION_EARLY, /* insert at ESTABLISHED */
-	HOP_ACTION_NEVER,
-	HOP_ACTION_TRUST, /* late, and a vetoed program may join */
-	HOP_ACTION_COUNT,
-	HOP_ACTION_ASK = 255 /* kernel side only: a program decides, user space must */
-};
-
-struct hop_prefix {
-	__u8 addr[16];
-	__u32 len; /* in bits, 0 matches everything */
-};
-
-struct hop_rule {
-	__u32 action;			    /* enum hop_action */
-	__u16 port_lo, port_hi;		    /* local or peer port */
-	__u16 local_lo, local_hi;	    /* local port */
-	__u16 peer_lo, peer_hi;		    /* peer port */
-	struct hop_prefix any, local, peer; /* local or peer address; local; peer */
-	char program[128]; /* "" any; with a '/': path of the executable; else its name (comm) */
-};
-
-struct hop_policy {
-	__u32 count, pad;
-	struct hop_rule rule[HOP_RULES_MAX];
-};
-
-/* A connection as one end sees it, for policy and display. Same conventions as struct hop_rule. */
-struct hop_tuple {
-	__u8 local[16], peer[16];
-	__u16 lport, rport;
-};
-
-/*
  * The two ends of a pair lie in one network namespace and their addresses do not mirror: netfilter may have
  * translated the one's into the other's (REDIRECT, DNAT, SNAT). Map `translations`, keyed by the derived key
  * of the end that asks. That end writes the question under its own socket lock, the agent the same with the
@@ -425,8 +386,7 @@ struct hop_tuple {
  * which is in no other end's.
  */
 struct hop_translation {
-	__u64 answer; /* 0: none yet; HOP_TRANSLATION_NONE: there is no such translation; `cookie`: there is
-		       */
+	__u64 answer; /* 0: none yet; `cookie`: it is so; HOP_TRANSLATION_NONE: it is not */
 	__u64 cookie, peer_cookie;
 	struct hop_key peer_key;
 	struct hop_tuple tuple, peer; /* of the end that asks, and of the other one as that sees it */
@@ -434,37 +394,6 @@ struct hop_translation {
 };
 #define HOP_TRANSLATION_NONE (~0ull)
 
-/* One line of `list`, a record per socket: what hop_show_tcp writes with bpf_seq_write() and hop_show_end
- * answers. */
-struct hop_show {
-	__u64 cookie, peer_cookie;
-	struct hop_tuple tuple;
-	__u32 netns, state; /* enum hop_state */
-	__u32 why, last_stay, end_flags, tcp_state;
-	__u64 bytes; /* TCP-path bytes both ways */
-	__u64 hops, hop_bytes, stays;
-	__u64 cgroup;
-	__u32 relay, relay_tag; /* of struct hop_sock */
-	__u32 places;		/* of struct hop_sock */
-	__u32 segs;		/* data segments both ways, on TCP */
-};
-
-/* The context of hop_show_end: which end, and what was found. */
-struct hop_show_call {
-	struct hop_key key;   /* in: of the end, as in map `ends` */
-	struct hop_show show; /* out, if the program returned 0 */
-};
-
-/* What the holders iterator writes: a process that holds a registered socket. */
-struct hop_holder {
-	__u64 cookie;
-	__u32 pid;
-	__u32 why; /* from the kernel FLIPS, BLOCKS or 0; user space keeps its judgement here (enum hop_why)
-		    */
-	struct hop_tuple tuple;
-	char comm[16];
-	__u64 cred, task,
-		start; /* key and identity for map `programs`; cred 0: another process made the socket */
-};
+#include "listing.h"
 
 #endif

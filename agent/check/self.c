@@ -28,6 +28,7 @@
 #include "agent/daemon/lifecycle.h"
 #include "agent/instance/attach.h"
 #include "agent/instance/create.h"
+#include "agent/instance/instances.h"
 #include "agent/instance/snapshot.h"
 #include "agent/lib/util.h"
 #include "agent/policy/policy.h"

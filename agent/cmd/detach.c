@@ -5,6 +5,7 @@
 #include "cmd.h"
 #include "agent/daemon/lifecycle.h"
 #include "agent/daemon/other_abi.h"
+#include "agent/instance/instances.h"
 #include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
 

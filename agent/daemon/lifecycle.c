@@ -8,6 +8,7 @@
 #include "spawn.h"
 #include "agent/config/record.h"
 #include "agent/instance/attach.h"
+#include "agent/instance/instances.h"
 #include "agent/lib/report.h"
 #include "agent/lib/util.h"
 #include "agent/policy/policy.h"

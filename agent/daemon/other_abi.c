@@ -14,7 +14,7 @@
 #include "other_abi.h"
 #include "spawn.h"
 #include "agent/config/record.h"
-#include "agent/instance/create.h"
+#include "agent/instance/instances.h"
 #include "agent/instance/instance.h"
 #include "agent/instance/walk.h"
 #include "agent/lib/util.h"

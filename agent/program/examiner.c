@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* examiner.c: the agent's side of the examination: pairs of an examiner and a scanner, and what it asks them.
+/*
+ * examiner.c: the agent's side of the examination: pairs of an examiner and a scanner, and what it asks them.
  */
 #include <errno.h>
 #include <poll.h>
@@ -13,19 +14,17 @@
 #include <linux/capability.h>
 
 #include "examiner.h"
+#include "late.h"
 #include "sandbox.h"
 #include "scanner.h"
 #include "agent/lib/util.h"
 
-#define MS	   1000000ull
-#define PAIRS	   4
-#define PATIENCE   (200 * MS)	/* so long the agent waits for one answer; a first look takes 20 to 100 ms */
-#define HASTY	   (10 * MS)	/* ... when it has waited for VETO_LOOK_MS in this look */
-#define LOOK_MAX   (1000 * MS)	/* then it waits no more */
-#define DEADLINE   (10000 * MS) /* an examination that takes longer is given up */
-#define AGAIN	   (10000 * MS) /* a process that was given up is tried again after that, at first */
-#define AGAIN_MAX  5		/* doublings of that */
-#define LATE_SLOTS 1024
+#define MS	 1000000ull
+#define PAIRS	 4
+#define PATIENCE (200 * MS)   /* so long the agent waits for one answer; a first look takes 20 to 100 ms */
+#define HASTY	 (10 * MS)    /* ... when it has waited for VETO_LOOK_MS in this look */
+#define LOOK_MAX (1000 * MS)  /* then it waits no more */
+#define DEADLINE (10000 * MS) /* an examination that takes longer is given up */
 
 struct pair {
 	pid_t examiner, scanner; /* 0: none, or reaped */
@@ -35,21 +34,13 @@ struct pair {
 	bool killed;
 };
 
-/* A process whose examination took too long, in the place of its number. */
-struct late {
-	pid_t pid;
-	unsigned int times;
-	int err;		  /* what is said of it until then: EAGAIN or ETIMEDOUT */
-	unsigned long long until; /* it is not tried again before */
-};
-
 struct veto_cache {
 	struct file_cache *files;
 	struct examined_file *at; /* [PAIRS], shared */
 	unsigned long long cpu, waited;
 	bool warned;
 	struct pair pair[PAIRS];
-	struct late late[LATE_SLOTS];
+	struct late late; /* processes that took too long */
 };
 
 struct answer {
@@ -171,34 +162,6 @@ static void pair_reap(struct veto_cache *c, struct pair *p)
 		p->killed = false;
 }
 
-/* ---- who takes too long ---- */
-
-static struct late *late_of(struct veto_cache *c, pid_t pid)
-{
-	return &c->late[pid % LATE_SLOTS];
-}
-
-static void note_late(struct veto_cache *c, pid_t pid, int err)
-{
-	struct late *l = late_of(c, pid);
-
-	if (l->pid != pid)
-		l->times = 0;
-	else if (l->times < AGAIN_MAX)
-		l->times++;
-	l->pid = pid;
-	l->err = err;
-	l->until = now_ns() + (AGAIN << l->times);
-}
-
-/* 0: it may be tried. */
-static int late_error(struct veto_cache *c, pid_t pid)
-{
-	const struct late *l = late_of(c, pid);
-
-	return l->pid == pid && now_ns() < l->until ? l->err : 0;
-}
-
 /* ETIMEDOUT: what it was reading is to blame, and that counts for this version of the file for good. */
 static void give_up(struct veto_cache *c, struct pair *p, int err)
 {
@@ -206,7 +169,7 @@ static void give_up(struct veto_cache *c, struct pair *p, int err)
 		.why = HOP_WHY_UNKNOWN, .elf = true, .what = "could not be read in time"};
 	const struct examined_file *at = &c->at[p - c->pair];
 
-	note_late(c, p->asked, err);
+	late_note(&c->late, p->asked, err, now_ns());
 	pair_kill(p);
 	if (err == ETIMEDOUT && at->busy)
 		file_cache_put(c->files, &at->id, &slow);
@@ -245,7 +208,7 @@ static struct pair *find_free(struct veto_cache *c, bool *last)
 	struct answer a;
 
 	for (struct pair *p = c->pair; p < c->pair + PAIRS; p++) {
-		/* nobody asks for that any more, or will have to ask again; files are remembered */
+		/* the caller does not want that answer any more, or asks again; files are remembered */
 		if (p->asked)
 			pair_answer(c, p, 0, &a);
 		if (p->killed)
@@ -309,9 +272,9 @@ static int ask_once(struct veto_cache *c, pid_t pid, struct answer *a)
 		p = ask(c, pid, &last, &r);
 	if (!p)
 		return r;
-	/* who did not answer at once is not waited for again in each look */
+	/* a pair that did not answer at once is not waited for again in each look */
 	r = pair_answer(c, p, now_ns() - p->since < PATIENCE ? patience(c) : 0, a);
-	/* one pair is kept for those who are quick */
+	/* one pair is kept for programs that take no time */
 	if (r == -EAGAIN && last)
 		give_up(c, p, EAGAIN);
 	return r ? r : a->r;
@@ -333,7 +296,7 @@ int veto_process(struct veto_cache *c, pid_t pid, struct veto_result *out)
 	int r = -ECHILD, late;
 
 	give_up_overdue(c);
-	late = late_error(c, pid);
+	late = late_error(&c->late, pid, now_ns());
 	if (late)
 		return late == EAGAIN ? -EAGAIN : veto_unexamined(pid, late, out);
 	for (int i = 0; i < CRASHES && r == -ECHILD; i++)

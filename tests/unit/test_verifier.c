@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "agent/instance/create.h"
+#include "agent/instance/instances.h"
 
 #define ENOUGH 250000
 
