@@ -17,7 +17,8 @@ static __always_inline __maybe_unused void flags_set(struct bpf_sock_ops *ctx, _
 	bpf_sock_ops_cb_flags_set(ctx, (ctx->bpf_sock_ops_cb_flags | add) & ~drop);
 }
 
-/* From a pass: bpf_setsockopt() with TCP_BPF_SOCK_OPS_CB_FLAGS (include/uapi/linux/bpf.h): 6.12 can, 6.1
+/*
+ * From a pass: bpf_setsockopt() with TCP_BPF_SOCK_OPS_CB_FLAGS (include/uapi/linux/bpf.h): 6.12 can, 6.1
  * cannot; probed.
  */
 static __always_inline __maybe_unused long cb_flags_add(struct tcp_sock *tp, __u32 add)

@@ -81,7 +81,8 @@ static inline bool hop_eager(__u32 state)
 	return state == HOP_CANDIDATE || state == HOP_MEMBER;
 }
 
-/* The table as a matrix of bits, in two words: a lookup is one path for the verifier, not one for each row.
+/*
+ * The table as a matrix of bits, in two words: a lookup is one path for the verifier, not one for each row.
  */
 static inline bool hop_may_move(__u32 from, __u32 to)
 {

@@ -12,7 +12,7 @@
 /*
  * Neither end has sent anything for a long time, and nothing waits to be read (that could not leave): give
  * the places and the memory back. Early members are the operator's wish. (Messages of a pause are not
- * counted, so nobody is silent then.)
+ * counted, so no end counts as silent then.)
  */
 static __always_inline bool pair_idle(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self,
 				      struct hop_end *peer)

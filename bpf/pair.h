@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * pair.h: what callbacks and passes both ask about an end: what the policy says, and who its peer is.
+/* pair.h: what callbacks and passes both ask about an end: what the policy says, and which end is its peer.
  */
 #ifndef SOCKHOP_PAIR_H
 #define SOCKHOP_PAIR_H
@@ -171,7 +170,8 @@ static __always_inline __u32 refuse_known(struct tcp_sock *tp, struct hop_sock *
 	return why;
 }
 
-/* Look for the other end. Writes the peer's key to st. Not for members: what they compare with must not
+/*
+ * Look for the other end. Writes the peer's key to st. Not for members: what they compare with must not
  * change.
  */
 static __always_inline struct hop_end *find_peer(struct hop_sock *st)

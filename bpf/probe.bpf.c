@@ -32,7 +32,8 @@ int probe_msg(struct sk_msg_md *msg)
 	return SK_PASS;
 }
 
-/* Weak: a name that the kernel does not have would fail the whole object, not only the program that calls it.
+/*
+ * Weak: a name that the kernel does not have would fail the whole object, not only the program that calls it.
  */
 void *bpf_cast_to_kern_ctx(void *) __ksym __weak;
 extern int bpf_sock_destroy(struct sock_common *sock) __ksym __weak;

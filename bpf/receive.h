@@ -9,7 +9,8 @@
 #include "ksock.h"
 #include "receive_rule.h"
 
-/* sock_waiters(), global, as policy_of() is: its walk is verified once. `addr` is to be read from a record.
+/*
+ * sock_waiters(), global, as policy_of() is: its walk is verified once. `addr` is to be read from a record.
  */
 __weak __noinline int sock_count(__u64 addr, int kind)
 {
@@ -23,10 +24,10 @@ static __always_inline bool may_wait(struct file *file)
 }
 
 /*
- * Nobody is inside a call on this socket who has a reference to its file, but sleepers in poll(2); and nobody
- * sleeps in one. References are read on both sides of the walk over the sleepers, so that one who comes
- * meanwhile is not taken for one who was there. Under the socket's lock. Global, as policy_of() is, so the
- * address must be one that was read from a record.
+ * No thread that has a reference to the file is inside a call on this socket, except sleepers in poll(2); and
+ * no thread sleeps in a call. References are read before and after the walk over the sleepers, so that a
+ * thread that comes meanwhile is not taken for one that was there. Under the socket's lock. Global, as
+ * policy_of() is, so the address must be one that was read from a record.
  */
 __weak __noinline int sock_alone(__u64 addr)
 {
@@ -93,8 +94,8 @@ __weak __noinline int receives_fit(__u64 addr)
 }
 
 /*
- * Its calls may go on as they did: it is about to become a member. Whoever waits from here on says so in the
- * same word before he chooses his receive function.
+ * Its calls may go on as they did: it is about to become a member. A thread that waits from here on says so
+ * in the same word before it chooses its receive function.
  */
 static __always_inline bool receives_join(struct hop_sock *st)
 {
@@ -102,10 +103,11 @@ static __always_inline bool receives_join(struct hop_sock *st)
 }
 
 /*
- * It has been inserted. Is nobody inside a receive call that chose its function before, and may wait in it?
- * Who chose after it has the new psock, and is to stay a member until he is done, or he would sleep on bytes
- * that do not come to it. Under the lock, so that none of them has got further. The atomic operation is a
- * full barrier: of the insertion and the mark of such a call one is seen.
+ * The socket has been inserted. Is no thread inside a receive call that chose its function before that and
+ * may wait in it? A thread that chose afterwards has the new psock; the socket must stay a member until that
+ * call is over, or the call would sleep on bytes that do not come to it. This runs under the lock, so none of
+ * these threads has got further. The atomic operation is a full barrier: either the insertion or the mark of
+ * such a call is seen.
  */
 __weak __noinline int sock_chose_member(__u64 addr)
 {

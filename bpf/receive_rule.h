@@ -37,9 +37,10 @@ struct hop_calls {
 };
 
 /*
- * Would somebody sleep in a call that outlives the membership? A reader would sleep on bytes that do not come
- * to it any more, and while a sender waits for memory all reads find the empty hop queue of the psock that he
- * keeps. A thread without a reference to the file is the only one: it reads when its send() is over.
+ * Would a thread sleep in a call that outlives the membership? A reader would sleep on bytes that no longer
+ * come to it. While a sender waits for memory, all reads find the empty hop queue of the psock that this
+ * sender holds. A thread that has no reference to the file is the only thread: it reads when its send() is
+ * over.
  */
 static inline bool hop_recv_may_sleep(const struct hop_calls *c)
 {

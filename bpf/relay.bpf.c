@@ -24,7 +24,8 @@ struct {
 	__type(value, __u64);
 } from SEC(".maps"), to SEC(".maps");
 
-/* Cookie of a relayed socket -> slot: sk_skb programs are not offered socket storage (sk_skb_func_proto()).
+/*
+ * Cookie of a relayed socket -> slot: sk_skb programs are not offered socket storage (sk_skb_func_proto()).
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

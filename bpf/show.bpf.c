@@ -241,7 +241,7 @@ static long look_at_files(__u32 word, struct inherited *t)
 
 /*
  * May the program have inherited a connection? By now its descriptors are its own, and those with FD_CLOEXEC
- * closed (begin_new_exec(), fs/exec.c); the table may still be as large as that of who forked it.
+ * closed (begin_new_exec(), fs/exec.c); the table may still be as large as that of its parent.
  */
 static __always_inline bool inherits_tcp(struct task_struct *task)
 {

@@ -47,7 +47,8 @@ static __always_inline void seek(struct tcp_sock *tp, struct hop_end *self, cons
 	emit(&ev);
 }
 
-/* This end wants to join; if the other one does too, tell the agent. `silent`: the other one sends nothing.
+/*
+ * This end wants to join; if the other one does too, tell the agent. `silent`: the other one sends nothing.
  */
 static __always_inline void want(struct tcp_sock *tp, struct hop_sock *st, struct hop_end *self, bool silent)
 {

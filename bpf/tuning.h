@@ -75,7 +75,8 @@
 /* An end that was refused or has left: 2 s, and twice as long each time, up to << HOP_HOLD_SHIFT. */
 #define HOP_HOLD_NS    2000000000ull
 #define HOP_HOLD_SHIFT 9
-/* Contention is a habit of programs: the end is held back for 64 s, as if this had happened so often before.
+/*
+ * Contention is a habit of programs: the end is held back for 64 s, as if this had happened so often before.
  */
 #define HOP_CONTENTION_HOLDS 5
 /* The same for large messages that mostly stay, 16 s. */

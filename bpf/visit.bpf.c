@@ -8,7 +8,8 @@
  */
 #include "leave.h"
 
-/* 6.5 (kernel commit 4ddbcb886268). Without it there is no verdict program, and nothing breaks: see probe.c.
+/*
+ * 6.5 (kernel commit 4ddbcb886268). Without it there is no verdict program, and nothing breaks: see probe.c.
  */
 extern int bpf_sock_destroy(struct sock_common *sock) __ksym __weak;
 
@@ -183,7 +184,8 @@ static __always_inline void visit(struct sock_common *skc, struct tcp_sock *tp)
 		step(tp, st, self);
 }
 
-/* What the agent must know of this visit. Should the buffer of seq_file be full, the socket is visited again.
+/*
+ * What the agent must know of this visit. Should the buffer of seq_file be full, the socket is visited again.
  */
 static __always_inline void tell(struct seq_file *seq, struct tcp_sock *tp)
 {

@@ -15,8 +15,7 @@
 enum advisory_state {
 	ADVISORY_FIXED,	      /* or never there */
 	ADVISORY_AFFECTED,    /* a plain kernel of an affected version */
-	ADVISORY_CANNOT_TELL, /* a distribution's kernel of an affected version, whose changelog says nothing
-			       */
+	ADVISORY_CANNOT_TELL, /* a distribution's kernel of such a version; its changelog says nothing */
 };
 
 /*

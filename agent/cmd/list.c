@@ -154,7 +154,8 @@ static void note_blocked(__u32 inum, int err, void *arg)
 		 *name ? " " : "", name);
 }
 
-/* Connections that are not registered: one pass per network namespace with a process of an attached cgroup.
+/*
+ * Connections that are not registered: one pass per network namespace with a process of an attached cgroup.
  */
 static int load_plain(struct list *l)
 {

@@ -177,7 +177,8 @@ static void warn_no_agent(const struct instance *in)
 		 in->name, other ? " --instance " : "", other ? in->name : "");
 }
 
-/* Read, change, and make the whole live at once; the instance lock keeps others from changing it in between.
+/*
+ * Read, change, and make the whole live at once; the instance lock keeps others from changing it in between.
  */
 static int run_verb(change_fn *change, struct instance *in, char **operands, unsigned int at, bool json)
 {

@@ -12,7 +12,8 @@ struct scan {
 	const char *mount; /* of cgroup2 */
 	/* A folder whose children are looked at next, by its full path; NULL: nobody wants to know. */
 	int (*folder)(const char *path, void *arg);
-	/* A cgroup that is meant, by its full path; what is below it is not looked at. It may be told twice.
+	/*
+	 * A cgroup that is meant, by its full path; what is below it is not looked at. It may be told twice.
 	 */
 	int (*found)(const char *path, const struct selector *s, void *arg);
 	void *arg;

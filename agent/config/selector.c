@@ -170,7 +170,8 @@ static const char *last_component(const char *path)
 	return *name == '_' ? name + 1 : name; /* systemd's escape */
 }
 
-/* The shortest beginning of the path that belongs to the same unit, container or pod: a field of struct who.
+/*
+ * The shortest beginning of the path that belongs to the same unit, container or pod: a field of struct who.
  */
 static size_t shortest(const char *path, const struct who *who, size_t offset)
 {

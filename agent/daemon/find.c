@@ -219,7 +219,7 @@ static void note_event(const struct inotify_event *e, void *arg)
 		s->ret |= one;
 }
 
-/* One buffer at a time: who makes events in a loop is bounded by the pause. */
+/* One buffer at a time: the pause bounds what events in a loop cost. */
 static int read_events(struct find *f)
 {
 	struct seen seen = {.f = f};

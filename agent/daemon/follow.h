@@ -62,7 +62,8 @@ void follow_close(struct follow *f);
 /* Is this name one of the folders of an absolute path, or the last? */
 bool follow_names(const char *path, const char *name);
 
-/* The descriptor is readable. It is not reported again before the events are read, as soon as pauses allow.
+/*
+ * The descriptor is readable. It is not reported again before the events are read, as soon as pauses allow.
  */
 void follow_readable(struct follow *f);
 /* Look at once, as soon as the pauses allow. */

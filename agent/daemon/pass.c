@@ -193,8 +193,8 @@ int drain(struct instance *in, struct walks *w, unsigned int timeout_ms)
 		bool unseen;
 
 		left = drain_once(in, w, end, &pass);
-		/* members of the whole instance are counted without their locks; who is told to leave is told
-		 * in a pass */
+		/* members of the whole instance are counted without their locks; an end is told in a pass
+		 * to leave */
 		unseen = !in->config->draining && w->n;
 		/* the second pass sees what the first has latched, the third what the second has let go */
 		if (left == 0 && !pass.err && !unseen && ++passes >= 2)

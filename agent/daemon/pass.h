@@ -37,8 +37,8 @@ struct pass {
  * child away.
  *
  * On return the list has what needs another pass: namespaces that were not visited because time was up
- * (`until`, 0: none) come first, then those whose ends want one soon. Whatever is blocked, failed, or has
- * nobody in it any more, is off the list.
+ * (`until`, 0: none) come first, then those whose ends want one soon. A namespace that is blocked, has
+ * failed, or has no process any more is taken off the list.
  */
 void pass_visit(const struct instance *in, struct walks *w, struct netns_list *l, __u32 mode,
 		unsigned long long until, struct pass *out);

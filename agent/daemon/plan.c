@@ -209,7 +209,8 @@ void plan_pass_over(struct plan *p, unsigned long long now, const struct plan_pa
 		plan_held(p, now, pass->held_until);
 }
 
-/* Did events get lost, did a descriptor reach another program, is the time of an end over that was held back?
+/*
+ * Did events get lost, did a descriptor reach another program, is the time of an end over that was held back?
  */
 void plan_reviewed(struct plan *p, unsigned long long now, const struct plan_review *r)
 {

@@ -24,7 +24,8 @@ bool agent_names_processes(void);
 /* Be the agent of this instance for as long as the returned fd is open. -EBUSY: another one is; -errno. */
 int agent_lock(struct instance *in);
 
-/* Start an agent in the background: a daemon that logs to syslog. Returns once it holds the lock, or -errno.
+/*
+ * Start an agent in the background: a daemon that logs to syslog. Returns once it holds the lock, or -errno.
  */
 int agent_spawn(const char *instance);
 /*

@@ -72,8 +72,7 @@ static bool passes(int err)
 	       err == -EAGAIN || err == -EIO;
 }
 
-/* The question comes back with its answer. Where the end has asked another one meanwhile, or is gone, that
- * serves nobody. */
+/* Puts the question back, with its answer. It has no effect if the end has gone, or asked another one. */
 static int answer(const struct instance *in, struct question *q, int ret)
 {
 	if (ret < 0 && passes(ret))

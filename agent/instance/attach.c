@@ -18,8 +18,8 @@ static int covers(__u64 id, const struct hop_cgroup *cg, void *arg)
 }
 
 /*
- * Older connections are looked for in that many network namespaces of a cgroup, for so long. The agent, whom
- * others wait for, has little time; a cgroup that has just been made has no processes yet, or one.
+ * How many network namespaces of a cgroup are searched for older connections, and for how long. The agent
+ * has little time, since others wait for it; a cgroup that has just been made has no processes yet, or one.
  */
 #define COLLECT_NETNS	 256
 #define COLLECT_NS	 5000000000ull
@@ -136,9 +136,9 @@ static int link_hooks(const struct instance *in, const char *path, __u64 id)
 }
 
 /*
- * A detach of this cgroup was given up, and its entry says LEAVING still. Its links are there, so whoever
- * closed meanwhile was counted out. Those who have left are held back for good, as their cgroup was no longer
- * attached; they are judged again, as after a change of policy.
+ * A detach of this cgroup was given up, and its entry says LEAVING still. Its links are there, so
+ * ends that closed meanwhile were counted out. Ends that have left are held back for good, as their cgroup
+ * was no longer attached; they are judged again, as after a change of policy.
  */
 static void stay(struct instance *in)
 {

@@ -81,8 +81,8 @@ enum instance_flags {
 	INSTANCE_READ = 1 << 0, /* read only: status, list */
 	INSTANCE_LOCK = 1 << 1, /* hold the instance lock until instance_close() */
 	/*
-	 * Whoever made it: for taking it down (daemon/other_abi.h). Open are only those parts that are the
-	 * same in every ABI, for ever: the first two words of the configuration (abi, draining), the sockhash
+	 * Of any ABI: for taking it down (daemon/other_abi.h). Only those parts are open that are the same in
+	 * every ABI, for ever: the first two words of the configuration (abi, draining), the sockhash
 	 * `members`, the iterator link `visit`, which takes members out of a draining instance, and the lock
 	 * on agent/; and `poke` where there is one.
 	 */
@@ -100,7 +100,8 @@ void instance_close(struct instance *in);
 /* The folder of all instances, e.g. "/sys/fs/bpf/sockhop". -errno if there is no bpffs. */
 int instance_root(char *buf, size_t size);
 
-/* Call fn(name, arg) for each instance, draining ones too; stops at the first non-zero return and returns it.
+/*
+ * Call fn(name, arg) for each instance, draining ones too; stops at the first non-zero return and returns it.
  */
 int instance_each(int (*fn)(const char *name, void *arg), void *arg);
 
@@ -108,7 +109,8 @@ int instance_each(int (*fn)(const char *name, void *arg), void *arg);
 const char *instance_map_name(enum instance_map map);
 const char *instance_iter_name(enum instance_iter iter);
 
-/* Where the pin `name` of an open instance is: below its descriptor, whatever has become of the path since.
+/*
+ * Where the pin `name` of an open instance is: below its descriptor, whatever has become of the path since.
  */
 #define INSTANCE_PIN_MAX 128
 void instance_pin(const struct instance *in, const char *name, char path[INSTANCE_PIN_MAX]);

@@ -25,7 +25,8 @@ void netns_list_free(struct netns_list *l);
 /* Add the namespace of every registered end. 0 or -errno. */
 int netns_list_all(struct netns_list *l, const struct instance *in);
 
-/* What is done with a namespace; fd belongs to the caller. A non-zero return ends the walk and is returned.
+/*
+ * What is done with a namespace; fd belongs to the caller. A non-zero return ends the walk and is returned.
  */
 typedef int netns_fn(int fd, __u32 inum, void *arg);
 
@@ -36,7 +37,8 @@ typedef int netns_fn(int fd, __u32 inum, void *arg);
  */
 int netns_each(const struct instance *in, const char *path, struct netns_list *seen, netns_fn *fn, void *arg);
 
-/* Call fn for each network namespace that a process is in, or that iproute2 named; otherwise as netns_each().
+/*
+ * Call fn for each network namespace that a process is in, or that iproute2 named; otherwise as netns_each().
  */
 int netns_each_of_host(netns_fn *fn, void *arg);
 

@@ -34,7 +34,8 @@ struct snapshot {
 /* Add one record; of use as the callback of instance_iterate() and snapshot_each(), arg being a struct
  * snapshot. 0 or -ENOMEM. */
 int snapshot_add(const void *record, void *arg);
-/* Sort by cookie and drop a second record of the same socket. Needed before snapshot_pairs().
+/*
+ * Sort by cookie and drop a second record of the same socket. Needed before snapshot_pairs().
  */
 void snapshot_sort(struct snapshot *s);
 /* All registered sockets, sorted. 0 or -errno. The caller calls snapshot_free() in either case. */

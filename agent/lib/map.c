@@ -46,7 +46,8 @@ int map_each(int fd, size_t key_size, size_t value_size,
 				want = 2 * room;
 				continue;
 			}
-			/* ENOENT marks the last batch, which may hold elements; a short one is not the last
+			/*
+			 * ENOENT marks the last batch, which may hold elements; a short one is not the last
 			 */
 			if (errno != ENOENT)
 				return -errno;

@@ -76,7 +76,8 @@ static void add_build(json_object *o)
 	add(o, "build", list);
 }
 
-/* Every reason, those that never happened too: a counter that appears with its first event loses that event.
+/*
+ * Every reason, those that never happened too: a counter that appears with its first event loses that event.
  */
 static void add_reasons(json_object *o, const char *key, unsigned int n,
 			const struct reason *(*words)(unsigned int), const unsigned long long *count)

@@ -110,7 +110,7 @@ static int open_unix(const char *path, struct listener *l, const char **why)
 	un->sun_family = AF_UNIX;
 	strcpy(un->sun_path, path);
 	snprintf(l->name, sizeof(l->name), "unix:%s", path);
-	/* who may read is a matter of the folder and, within it, of the group */
+	/* the folder and, within it, the group decide who may read */
 	old = umask(0117);
 	err = listen_on(l, &a);
 	if (err == -EADDRINUSE && is_stale(un)) {

@@ -41,9 +41,9 @@ struct service_end {
 };
 
 /*
- * A look: begin, add each end with its service (who: NULL is nobody known), end. What an end did before the
- * first look is not counted; nor what it did after the last look that it was in. A service without ends keeps
- * its name until another one needs the place. add: 0 or -ENOMEM.
+ * A look: begin, add each end with its service (who: NULL if it is not known), end. What an end did before
+ * the first look is not counted; nor what it did after the last look that it was in. A service without ends
+ * keeps its name until another one needs the place. add: 0 or -ENOMEM.
  */
 void services_begin(struct services *s);
 int services_add(struct services *s, const struct who *who, const struct service_end *end);

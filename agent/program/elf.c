@@ -311,8 +311,8 @@ static void classify(struct scan *s)
 	if (take_sections(s))
 		return;
 	/*
-	 * The C library has the wrappers; that it has them says nothing of who calls them. A library that
-	 * merely has a function of that name is none.
+	 * The C library has the wrappers; that it has them does not say which programs call them. A library
+	 * that merely has a function of that name is none.
 	 */
 	s->out->libc = s->defines_splice && s->defines_start;
 	if (s->out->libc)

@@ -88,7 +88,8 @@ static bool is_slot(const struct elfcode *e, __u64 addr)
 	return false;
 }
 
-/* Is there syscall(2) at this address: its entry in the PLT (jmp *slot), or, in a static file, the function?
+/*
+ * Is there syscall(2) at this address: its entry in the PLT (jmp *slot), or, in a static file, the function?
  */
 static bool is_wrapper(struct search *s, __u64 addr)
 {

@@ -6,7 +6,8 @@
 #include "filecache.h"
 #include "agent/lib/util.h"
 
-/* Set-associative: a file has its place in one set, where it pushes out the one that was used least recently.
+/*
+ * Set-associative: a file has its place in one set, where it pushes out the one that was used least recently.
  */
 #define CACHE_SETS 1024u
 #define CACHE_WAYS 4u

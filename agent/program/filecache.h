@@ -32,8 +32,8 @@ void file_cache_put(struct file_cache *c, const struct file_id *id, const struct
 void file_cache_bury(struct file_cache *c, pid_t pid);
 
 /*
- * The first look at files is paced by whom they belong to: those of one user get 1/SCAN_SHARE of a CPU, all
- * together 1/SCAN_SHARE_ALL, and what was not used of that in SCAN_SAVED is there at once. 100 MB of code
+ * The first look at files is paced by owner: the files of one user get 1/SCAN_SHARE of a CPU, all files
+ * together 1/SCAN_SHARE_ALL; what was not used of that within SCAN_SAVED may be used at once. 100 MB of code
  * take 0.4 s, so that is 750 MB of programs that are new, and 12 MB a second from then on. Savings are apart
  * from those of passes (daemon/budget.h), so that new programs do not hold up connections of known ones.
  */

@@ -26,8 +26,8 @@ int guard_probe(__u32 *kind);
 const char *guard_name(__u32 kind);
 
 /*
- * Attach and pin it for an instance, unless it is there already: 0 or -errno, and nothing stays. It vouches
- * for nobody before config.guard says so. And the other way round.
+ * Attach and pin it for an instance, unless it is there already: 0, or -errno, and then nothing of it stays.
+ * It vouches for no socket before config.guard says so. guard_detach() takes it away.
  */
 int guard_attach(struct instance *in);
 void guard_detach(struct instance *in);

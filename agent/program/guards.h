@@ -41,16 +41,16 @@ void guards_unpin(const struct instance *in, const char *name);
 struct guard_need {
 	int err;		  /* it cannot be had: -errno; it is not tried again */
 	bool asked;		  /* whether this host refuses it anyhow */
-	unsigned long long seen;  /* when somebody that it is for was last seen */
-	unsigned long long check; /* when to look whether it still is for anybody */
+	unsigned long long seen;  /* when it was last needed */
+	unsigned long long check; /* when to look whether it is still needed */
 };
 
 /* The first time: find out whether this host refuses `what` ("splice", "receive"), and set err. */
 void guard_need_ask(struct guard_need *n, const struct instance *in, const char *what,
 		    unsigned long long keep_ns);
-/* Somebody that it is for was seen: the next check is after keep_ns. */
+/* It is needed: the next check is after keep_ns. */
 void guard_need_seen(struct guard_need *n, unsigned long long keep_ns);
-/* Was nobody seen for keep_ns? */
+/* Has it not been needed for keep_ns? */
 bool guard_need_over(const struct guard_need *n, unsigned long long keep_ns);
 
 /* An error of attaching that will not go away by itself; 0 for another one. */

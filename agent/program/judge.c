@@ -86,8 +86,8 @@ static const struct program *program_of(struct vetting *v, __u32 pid)
 }
 
 /*
- * Who holds a member that has turned blocking, or an end that may wait in its receive calls? Its other
- * sockets may have been judged already: result.flips asks for another look.
+ * Which program holds a member that has turned blocking, or an end that may wait in its receive calls? Its
+ * other sockets may have been judged already: result.flips asks for another look.
  */
 static void learn_flips(struct vetting *v, const struct hop_holder *h)
 {
@@ -258,7 +258,7 @@ static int find_splicer(pid_t pid, void *arg)
 	int r = veto_process(s->cache, pid, &veto);
 
 	s->pending |= r == -EAGAIN;
-	/* whom a rule trusts needs none; where it does not apply, his first socket asks for one */
+	/* a trusted program needs no guard; where the rule does not apply, its first socket asks for one */
 	*s->found = !r && veto_can_be_guarded(&veto) && !may_be_trusted(&s->policy, &veto);
 	return *s->found;
 }

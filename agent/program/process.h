@@ -40,7 +40,8 @@ struct examiner {
 	bool pending; /* some file could not be looked at now */
 };
 
-/* veto_process(), here and now. -EAGAIN: some file has to wait, for its owner's share or for another scanner.
+/*
+ * veto_process(), here and now. -EAGAIN: some file has to wait, for its owner's share or for another scanner.
  */
 int veto_examine(struct examiner *x, pid_t pid, struct veto_result *out);
 /* The answer for a process that could not be examined for the errno `err`. 0 or -ESRCH. */

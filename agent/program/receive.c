@@ -178,7 +178,7 @@ static int bring_up(struct instance *in)
 	return 0;
 }
 
-/* In two looks: first nobody is vouched for any more, so that who needs it leaves; then it goes. */
+/* In two looks: first it stops to vouch, so that the ends that need it leave; then it goes. */
 static void take_down(struct instance *in)
 {
 	if (in->config->receives) {
@@ -190,7 +190,7 @@ static void take_down(struct instance *in)
 	msg_debug("no receive guard any more");
 }
 
-/* How long it stays when it is for nobody. (With HOP_FORCE_YOUNG it is short.) */
+/* How long it stays when nothing needs it. (With HOP_FORCE_YOUNG it is short.) */
 static unsigned long long keep_ns(const struct instance *in)
 {
 	return in->config->force & HOP_FORCE_YOUNG ? RECEIVE_KEEP_NS / 60 : RECEIVE_KEEP_NS;

@@ -4,7 +4,7 @@
  * blocking file may join as long as none does (design.md, I53). Some kernels and hosts refuse it; then
  * blocking files stay out.
  *
- * It is attached while there is somebody it is for, and pinned with the instance: it acts without an agent,
+ * It is attached while a socket needs it, and pinned with the instance: it acts without an agent,
  * and goes with the instance's folder.
  */
 #ifndef SOCKHOP_PROGRAM_RECEIVE_H

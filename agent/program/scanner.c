@@ -114,7 +114,8 @@ static bool is_reason(__u32 why)
 	       why == HOP_WHY_UNKNOWN;
 }
 
-/* The scanner has seen hostile bytes: what it says is as hostile. Is it an answer that elfscan() could give?
+/*
+ * The scanner has seen hostile bytes: what it says is as hostile. Is it an answer that elfscan() could give?
  */
 static bool take_answer(const struct answer *a, struct veto *out)
 {

@@ -14,7 +14,8 @@
 #include "pair.h"
 #include "agent/lib/util.h"
 
-/* linux/in.h; a port is then chosen at connect, per 4-tuple, so one source address does for more than 28 000
+/*
+ * linux/in.h; a port is then chosen at connect, per 4-tuple, so one source address does for more than 28 000
  */
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24

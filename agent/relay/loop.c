@@ -132,7 +132,7 @@ static int timeout_ms(const struct relay_worker *w)
 	return ms < INT_MAX ? (int)ms : INT_MAX;
 }
 
-/* The process that runs our passes has answered, or is gone: who asked for the pass goes on. */
+/* The process that runs our passes has answered, or is gone: what waited for the pass goes on. */
 static void walk_ready(struct relay_worker *w, struct relay_event *ev, uint32_t events)
 {
 	struct relay_walked r;

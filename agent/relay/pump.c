@@ -12,7 +12,8 @@
 #include "direction.h"
 #include "agent/lib/util.h"
 
-/* A pipe of this size takes what a socket usually has ready; the default limit for the unprivileged is 1 MB.
+/*
+ * A pipe of this size takes what a socket usually has ready; the default limit for the unprivileged is 1 MB.
  */
 #define PIPE_SIZE (1 << 20)
 

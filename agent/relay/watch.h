@@ -12,7 +12,8 @@
 
 /* All directions that wait for a check, when it is time. */
 void relay_watch_check(struct relay_worker *w);
-/* Begin the leave pass, when one is wanted and it is time; and when it is over, having cost ns of CPU time.
+/*
+ * Begin the leave pass, when one is wanted and it is time; and when it is over, having cost ns of CPU time.
  */
 void relay_watch_leave(struct relay_worker *w);
 void relay_watch_left(struct relay_worker *w, uint64_t cost);

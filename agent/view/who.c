@@ -79,7 +79,8 @@ static void part_copy(struct part p, char *buf, size_t size)
 	snprintf(buf, size, "%.*s", (int)p.n, p.s);
 }
 
-/* The UID of a pod: a UUID, in the name of a slice with '_' for '-'; or the hash of a static pod's manifest.
+/*
+ * The UID of a pod: a UUID, in the name of a slice with '_' for '-'; or the hash of a static pod's manifest.
  */
 static bool pod_uid(struct part p, char uid[40])
 {

@@ -114,7 +114,8 @@ static void watch(int ep, int op, int fd, void *ptr)
 
 /* ---- server ---- */
 
-/* Reads what is there and answers each complete request with one send(); false when the connection is over.
+/*
+ * Reads what is there and answers each complete request with one send(); false when the connection is over.
  */
 static bool serve_one(struct peer *p)
 {

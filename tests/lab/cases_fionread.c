@@ -33,7 +33,8 @@ static void fionread(struct lab *t)
 	note(t, "at the end", "%d", n);
 }
 
-/* A program that takes what is there, no more: nginx, Java and .NET do. Bytes of both paths are among them.
+/*
+ * A program that takes what is there, no more: nginx, Java and .NET do. Bytes of both paths are among them.
  */
 static void sized_reads(struct lab *t)
 {

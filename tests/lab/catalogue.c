@@ -151,7 +151,8 @@ static bool warm(struct lab *t, const struct lab_case *c, char *status, size_t s
 	return false;
 }
 
-/* A case that turns a member blocking speaks for its program: each is one of its own (agent/program/flips.h).
+/*
+ * A case that turns a member blocking speaks for its program: each is one of its own (agent/program/flips.h).
  */
 static void name_program(void)
 {

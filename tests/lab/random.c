@@ -435,7 +435,8 @@ static void run_seed(struct shared *s, unsigned int seed)
 	char name[16];
 	pid_t peer;
 
-	/* one that turns a member blocking speaks for its program, not for all seeds (agent/program/flips.h)
+	/*
+	 * one that turns a member blocking speaks for its program, not for all seeds (agent/program/flips.h)
 	 */
 	snprintf(name, sizeof(name), "seed %u", seed);
 	prctl(PR_SET_NAME, name);

@@ -240,7 +240,8 @@ static void forger(int in, int out)
 	exit(0);
 }
 
-/* b, made by a child in another cgroup, comes here as a descriptor of our own: its cgroup stays the child's.
+/*
+ * b, made by a child in another cgroup, comes here as a descriptor of our own: its cgroup stays the child's.
  */
 static int accept_outside(void)
 {

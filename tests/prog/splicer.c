@@ -143,7 +143,8 @@ static void copy_end(struct copy *c)
 		fault("copy", c->id, c->err);
 }
 
-/* Send `bytes` from a, in pieces, and see that they come back. The position in the stream goes on from *at.
+/*
+ * Send `bytes` from a, in pieces, and see that they come back. The position in the stream goes on from *at.
  */
 static void talk(int a, int id, size_t bytes, uint64_t *at)
 {

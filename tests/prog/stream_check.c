@@ -28,7 +28,8 @@ struct frame {
 	uint64_t mark;
 };
 
-/* After a large message: to check takes longer than to send, and who is behind all the time is sent no hops.
+/*
+ * After a large message: to check takes longer than to send, and who is behind all the time is sent no hops.
  */
 #define LARGE_PAUSE_US 200
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* When the agent looks at everything again: reviews, ends that are held back, failures, blocked namespaces.
+/*
+ * When the agent looks at everything again: reviews, ends that are held back, failures, blocked namespaces.
  */
 #include "plan_world.h"
 
@@ -117,7 +118,8 @@ static void holds_that_end_one_after_the_other_cost_a_look_a_second(void **state
 	assert_in_range(reviews, 40, 60);
 }
 
-/* A failure of the whole pass: it is tried again after 1, 2, 4 s and so on, and no event brings it earlier.
+/*
+ * A failure of the whole pass: it is tried again after 1, 2, 4 s and so on, and no event brings it earlier.
  */
 static void a_failed_pass_is_tried_again_later_each_time(void **state)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Hostile files, and what reads them: the budgets of program/elf.c, the sandbox, processes that are given up.
+/*
+ * Hostile files, and what reads them: the budgets of program/elf.c, the sandbox, processes that are given up.
  */
 #include <elf.h>
 #include <errno.h>
@@ -95,7 +96,8 @@ static int make(struct hostile *h)
 	return fd;
 }
 
-/* Examine it where the agent does, in little memory and time. The verdict comes back through shared memory.
+/*
+ * Examine it where the agent does, in little memory and time. The verdict comes back through shared memory.
  */
 static struct veto scan(int fd)
 {
