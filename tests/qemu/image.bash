@@ -20,7 +20,7 @@ image_begin() {
 	image_name=$1
 	image_from=$2
 	shift 2
-	image=$BUILD/kernels/$image_name-$(cat "$image_from"/{packages,tree.sh} "$image_root/tests/qemu/image.bash" "$@" | sha256sum | head -c 12).img
+	image=$BUILD/kernels/$image_name-$(cat "$image_from"/{packages,tree.sh} "$image_root"/tests/qemu/{image.bash,libraries} "$@" | sha256sum | head -c 12).img
 	[ ! -s "$image" ] || { echo "$image"; exit; }
 	[ "$(id -u)" = 0 ] || image_skip "it takes root"
 	for tool in debootstrap mke2fs; do
@@ -36,7 +36,7 @@ image_begin() {
 	mkdir "$image_tree/root/sockhop"
 }
 
-# image_end MEGABYTES: installs what `packages` names, no service starting, and then runs in the tree the lines of standard
+# image_end MEGABYTES: installs what `packages` and ../libraries name, no service starting, and then runs in the tree the lines of standard
 # input; prints the path of the image, which has so much room for what programs write.
 image_end() {
 	local size
@@ -56,7 +56,7 @@ image_end() {
 		SETUP
 	} >"$image_tree/root/setup.sh"
 	# shellcheck disable=SC2046
-	in_bare "$image_tree" 900 sh /root/setup.sh $(sed 's/#.*//' "$image_from/packages") >"$image_work/log" 2>&1 3>&2 ||
+	in_bare "$image_tree" 900 sh /root/setup.sh $(sed 's/#.*//' "$image_from/packages" "$image_root/tests/qemu/libraries") >"$image_work/log" 2>&1 3>&2 ||
 		{ tail -n 20 "$image_work/log" >&2; image_skip "its packages cannot be installed"; }
 	rm -rf "$image_tree/root/sockhop"
 	mkdir -p "$BUILD/kernels"
