@@ -4,6 +4,7 @@
 #include "limits.h"
 #include "configured.h"
 #include "agent/daemon/lifecycle.h"
+#include "agent/lib/progress.h"
 #include "agent/lib/util.h"
 
 /* What this call has added, to take it back if a later step fails. */
@@ -92,6 +93,7 @@ static int attach(void *args, int n, char **operand)
 	if (n == 0)
 		return cmd_usage_error("attach", "which cgroup?");
 	a->lifecycle.instance = a->instance ?: INSTANCE_DEFAULT;
+	progress_begin();
 	/* all arguments are looked at before anything is made */
 	err = resolve_all(a->lifecycle.instance, n, operand, &added, &r);
 	if (!err)

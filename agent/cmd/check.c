@@ -7,6 +7,7 @@
 
 #include "cmd.h"
 #include "agent/check/check.h"
+#include "agent/lib/progress.h"
 #include "agent/lib/util.h"
 #include "agent/view/output.h"
 
@@ -88,6 +89,9 @@ static int check(void *args, int n, char **operand)
 	(void)n;
 	(void)operand;
 	libbpf_set_print(quiet);
+	if (!a->json)
+		progress_begin();
+	progress_say("what can this kernel do?");
 	uname(&uts);
 	json_object_object_add(o, "kernel", output_string(uts.release, sizeof(uts.release)));
 	json_object_object_add(o, "result", NULL);
@@ -98,13 +102,16 @@ static int check(void *args, int n, char **operand)
 
 	check_host(&c);
 	check_advisories(&c, advisories);
-	if (check_kernel(&c, profile))
+	if (check_kernel(&c, profile)) {
+		progress_say("a connection joins and leaves");
 		check_self(&c, self);
-	else
+	} else {
 		check_line(&c, CHECK_SKIPPED, "self test", NULL, "what it needs is not there, see above");
+	}
 
 	json_object_object_add(o, "to_do", to_do(c.lines));
 	json_object_object_add(o, "result", json_object_new_string(result_text(&c)));
+	progress_end();
 	printed = output_print(o, view, a->json);
 	return statuses[c.worst] ?: exit_status(printed);
 }

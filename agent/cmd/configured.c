@@ -9,6 +9,7 @@
 #include "agent/config/record.h"
 #include "agent/config/scan.h"
 #include "agent/daemon/configure.h"
+#include "agent/lib/progress.h"
 #include "agent/lib/util.h"
 #include "agent/metrics/listen.h"
 #include "agent/view/output.h"
@@ -137,6 +138,7 @@ static int attach(struct configured *c, bool agent)
 
 	if (!none)
 		return exit_status(-ENOMEM);
+	progress_begin();
 	c->lifecycle.instance = c->instance;
 	c->lifecycle.policy = c->config.policy ?: had_policy(c->instance) ? none : NULL;
 	err = lifecycle_open(&in, &c->lifecycle, &created, &r);

@@ -6,6 +6,7 @@
 #include "agent/daemon/lifecycle.h"
 #include "agent/daemon/other_abi.h"
 #include "agent/instance/instances.h"
+#include "agent/lib/progress.h"
 #include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
 
@@ -182,6 +183,7 @@ static int detach(void *args, int n, char **operand)
 
 	if (a->all && n)
 		return cmd_usage_error("detach", "either --all or single cgroups");
+	progress_begin();
 	if (a->all) /* every instance; with --instance NAME only that one */
 		return detach_instances(a->instance, a->timeout * 1000);
 	if (n)

@@ -6,6 +6,7 @@
 #include "cmd.h"
 #include "usage.h"
 #include "agent/lib/text.h"
+#include "agent/lib/progress.h"
 #include "agent/lib/util.h"
 #include "agent/view/output.h"
 
@@ -43,6 +44,7 @@ int command_call(const struct command *cmd, int argc, char **argv)
 		return EXIT_FAIL;
 	n = cmd_parse(cmd, argc, argv, args);
 	status = n < 0 ? cmd_parse_status(n) : cmd->run(args, n, argv + 1);
+	progress_end();
 	cmd_parse_free(cmd, args);
 	return status;
 }

@@ -9,6 +9,7 @@
 #include "agent/config/record.h"
 #include "agent/instance/attach.h"
 #include "agent/instance/instances.h"
+#include "agent/lib/progress.h"
 #include "agent/lib/report.h"
 #include "agent/lib/util.h"
 #include "agent/policy/policy.h"
@@ -44,6 +45,7 @@ static int create(const struct lifecycle_options *o, const struct hop_policy *po
 		.observe = o->observe,
 	};
 
+	progress_say("making instance '%s': what can this kernel do?", o->instance);
 	return instance_create(o->instance, &lo, r);
 }
 
@@ -211,6 +213,7 @@ int lifecycle_start_agent(const struct instance *in, struct report *r)
 			report_add(r, NOTED_NOT_WOKEN, err, in->name);
 		return 0;
 	}
+	progress_say("starting the agent of '%s'", in->name);
 	err = agent_spawn(in->name);
 	return !err || err == -EBUSY ? 0 : report_add(r, FAILED_AGENT_START, err, in->name);
 }
@@ -324,7 +327,9 @@ int lifecycle_detach_all(struct instance *in, unsigned int timeout_ms, struct re
 	record_remove(name);
 	/* from here on nothing registers, joins or hops; it never goes back to 0 */
 	__atomic_store_n(&in->config->draining, 1, __ATOMIC_SEQ_CST);
+	progress_say("the agent of '%s' ends", name);
 	err = agent_stop(in, AGENT_STOP_MS);
+	progress_say("the members of '%s' leave", name);
 	if (err)
 		report_add(r, NOTED_AGENT_STAYS, err, name);
 	left = drain(in, &walks, timeout_ms);
@@ -364,6 +369,7 @@ int lifecycle_detach_some(struct instance *in, const __u64 *ids, unsigned int n,
 	if (err)
 		return report_add(r, FAILED_DETACH, err, in->name);
 	in->config->leaving = n;
+	progress_say("the members of %u cgroups leave", n);
 	left = drain(in, &walks, timeout_ms);
 	for (unsigned int i = 0; i < n && !err && !left; i++)
 		err = unattach(in, ids[i], r);

@@ -17,6 +17,7 @@
 #include "agent/instance/instances.h"
 #include "agent/instance/instance.h"
 #include "agent/instance/walk.h"
+#include "agent/lib/progress.h"
 #include "agent/lib/util.h"
 
 static_assert(offsetof(struct hop_config, abi) == 0 && offsetof(struct hop_config, draining) == 4,
@@ -69,6 +70,8 @@ static int drain_any(const struct instance *in, unsigned int timeout_ms)
 	do {
 		err = pass(in, &w, until);
 		left = members(in);
+		if (left > 0)
+			progress_say("%d %s left to leave", left, left == 1 ? "member is" : "members are");
 		more = left ? 0 : more + 1;
 	} while ((!err || err == -ETIMEDOUT) && more < PASSES_MORE && now_ns() < until &&
 		 !poll(NULL, 0, REST_MS));

@@ -7,6 +7,7 @@
 #include "pass.h"
 #include "agent/instance/instance.h"
 #include "agent/instance/snapshot.h"
+#include "agent/lib/progress.h"
 #include "agent/lib/util.h"
 
 struct visit {
@@ -193,6 +194,9 @@ int drain(struct instance *in, struct walks *w, unsigned int timeout_ms)
 		bool unseen;
 
 		left = drain_once(in, w, end, &pass);
+		if (left > 0)
+			progress_say("%d %s left to leave, until their programs have read", left,
+				     left == 1 ? "member is" : "members are");
 		/* members of the whole instance are counted without their locks; an end is told in a pass
 		 * to leave */
 		unseen = !in->config->draining && w->n;

@@ -12,6 +12,7 @@
 
 #include "spawn.h"
 #include "agent/instance/instance.h"
+#include "agent/lib/progress.h"
 #include "agent/lib/util.h"
 
 /* Of the initial pid namespace: PROC_PID_INIT_INO (include/linux/proc_ns.h; the kernel's ABI since 3.8). */
@@ -165,6 +166,7 @@ int agent_stop(const struct instance *in, unsigned int timeout)
 	for (unsigned int ms = 0; instance_agent_alive(in, NULL); ms += LOOK_MS) {
 		if (ms >= timeout)
 			return -ETIMEDOUT;
+		progress_tick();
 		poll(NULL, 0, LOOK_MS);
 	}
 	return 0;

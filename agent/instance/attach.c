@@ -8,6 +8,7 @@
 #include "attach.h"
 #include "netns.h"
 #include "walk.h"
+#include "agent/lib/progress.h"
 #include "agent/lib/util.h"
 #include "cgroup/cgroup.h"
 
@@ -30,7 +31,7 @@ struct collection {
 	const char *path;
 	netns_fn *fn;
 	void *to;
-	unsigned int n;
+	unsigned int n, done; /* namespaces; `done` in the parent */
 	struct netns_list *blocked;
 };
 
@@ -54,6 +55,8 @@ static void collected(__u32 inum, int err, void *arg)
 {
 	struct collection *c = arg;
 
+	c->done++;
+	progress_say("older connections, %u network namespaces done: %s", c->done, c->path);
 	if (err == -ETIMEDOUT && c->blocked)
 		netns_list_add(c->blocked, inum);
 }
@@ -69,6 +72,7 @@ static void collect(const struct instance *in, const char *path, unsigned long l
 
 	if (!in->config->setsockopt_iter)
 		return;
+	progress_say("older connections: %s", path);
 	walk_run(in, &walks, &walk, now_ns() + ns, NULL);
 	walks_free(&walks);
 }

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "walk.h"
+#include "agent/lib/progress.h"
 #include "agent/lib/util.h"
 
 #define MS 1000000ull
@@ -253,6 +254,7 @@ static int follow(struct parent *p, unsigned long long until)
 		bool late = until && now >= until;
 		int n = poll(&pfd, 1, late ? 0 : (int)(LOOK / MS));
 
+		progress_tick();
 		if (n == 0 && (late || !gets_on(p)))
 			return -ETIMEDOUT;
 		if (n < 0 && errno != EINTR)

@@ -8,6 +8,7 @@
 #include "util.h"
 
 int log_level;
+void (*msg_before)(void);
 static bool to_syslog;
 
 static void vmsg(int prio, const char *prefix, const char *fmt, va_list ap)
@@ -20,6 +21,8 @@ static void vmsg(int prio, const char *prefix, const char *fmt, va_list ap)
 	char text[1024];
 
 	vsnprintf(text, sizeof(text), fmt, ap);
+	if (msg_before)
+		msg_before();
 	fprintf(stderr, "sockhop: %s%s\n", prefix, text);
 }
 

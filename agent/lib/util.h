@@ -4,8 +4,8 @@
  * failed, on what, and what to do about it (report.h). Below it only what runs on its own writes messages, as
  * its log: the agent and the relay.
  *
- * The door of agent/lib: util, report (what failed, for the commands to say), tarball (a .tar.gz), text
- * (words), map (reading BPF maps). It calls no other room, and every room calls it.
+ * The door of agent/lib: util, report (what failed, for the commands to say), progress (what takes long),
+ * tarball (a .tar.gz), text (words), map (reading BPF maps). It calls no other room, and every room calls it.
  */
 #ifndef SOCKHOP_LIB_UTIL_H
 #define SOCKHOP_LIB_UTIL_H
@@ -67,6 +67,8 @@ void msg_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_to_syslog(void);
 /* 0 errors and warnings, 1 adds information, 2 adds debug. */
 extern int log_level;
+/* Called before a message goes to stderr, if set: what is drawn there has to go (progress.h). */
+extern void (*msg_before)(void);
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 unsigned long long now_ns(void);
