@@ -24,6 +24,8 @@ struct wording {
 
 #define AS_OWNER "run as root, or as its owner with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
 
+#define AS_MAKER "run as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN"
+
 #define OTHER_VERSION                                                                                    \
 	"instance '{object}' was made by another version of sockhop: take it down with `sockhop detach " \
 	"--all "                                                                                         \
@@ -40,6 +42,7 @@ static const struct wording wordings[] = {
 	 "'{object}' cannot be an instance name: letters, digits, '-' and '_', at most 47, not "
 	 "NAME-new-NUMBER"},
 	{FAILED_BPFFS, FOLDER_STRANGE, EXIT_FAIL, FOLDER_STRANGE_TEXT},
+	{FAILED_BPFFS, EPERM, BY_ERROR, "no permission to write to the bpffs at " FOLDER_BPFFS ": " AS_MAKER},
 	{FAILED_BPFFS, ANY, BY_ERROR, "cannot use the bpffs at " FOLDER_BPFFS ": {error}"},
 	{FAILED_POLICY_SET, ANY, BY_ERROR, "cannot change the policy of instance '{object}': {error}"},
 	{FAILED_OBSERVE, ANY, EXIT_FAIL,
@@ -68,9 +71,7 @@ static const struct wording wordings[] = {
 	 FORCE_ENV "='{object}' is not a list of test switches: see enum hop_force"},
 	{NOTED_SWITCHES, ANY, WARNING,
 	 "TEST ONLY: this instance lacks rules that keep bytes safe ({object})"},
-	{FAILED_PROBE, EPERM, BY_ERROR,
-	 "no permission to load BPF programs: run as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and "
-	 "CAP_SYS_ADMIN"},
+	{FAILED_PROBE, EPERM, BY_ERROR, "no permission to load BPF programs: " AS_MAKER},
 	{FAILED_PROBE, ANY, BY_ERROR,
 	 "this kernel refuses the probe programs ({error}): see `sockhop check`"},
 	{FAILED_NO_HOP, ANY, BY_ERROR, "this kernel does not redirect between sockets: see `sockhop check`"},
