@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <dirent.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@
 
 /* Larger files are no list of containers. */
 #define FILE_MAX (64 << 20)
+/* Of containerd; usual are "default", "moby" and "k8s.io". */
+#define NAMESPACES_MAX 64
 
 static json_object *read_json(const char *root, const char *path)
 {
@@ -38,6 +41,48 @@ static void docker_name(const char *root, const char *id, char *buf, size_t size
 		snprintf(buf, size, "%s", text + (*text == '/'));
 	}
 	json_object_put(o);
+}
+
+/* A string among the annotations of an OCI bundle (OCI runtime specification, "Configuration"). */
+static bool annotation(json_object *o, const char *key, char *buf, size_t size)
+{
+	json_object *all, *value;
+
+	if (!o || !json_object_object_get_ex(o, "annotations", &all) ||
+	    !json_object_is_type(all, json_type_object) || !json_object_object_get_ex(all, key, &value) ||
+	    !json_object_is_type(value, json_type_string))
+		return false;
+	snprintf(buf, size, "%s", json_object_get_string(value));
+	return *buf;
+}
+
+/*
+ * containerd keeps the bundle of each container that runs, in a folder for each of its namespaces. nerdctl
+ * copies its labels to the annotations there, the CRI plugin writes its own.
+ */
+static void containerd_name(const char *root, const char *id, char *buf, size_t size)
+{
+	static const char tasks[] = "/run/containerd/io.containerd.runtime.v2.task";
+	char path[PATH_MAX];
+	bool found = false;
+	struct dirent *e;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s%s", root, tasks);
+	d = opendir(path);
+	for (int i = 0; d && !found && i < NAMESPACES_MAX && (e = readdir(d)); i++) {
+		json_object *o;
+
+		if (*e->d_name == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s/%s/config.json", tasks, e->d_name, id);
+		o = read_json(root, path);
+		found = annotation(o, "nerdctl/name", buf, size) ||
+			annotation(o, "io.kubernetes.cri.container-name", buf, size);
+		json_object_put(o);
+	}
+	if (d)
+		closedir(d);
 }
 
 /* The first of the names of a container with this id. */
@@ -84,6 +129,8 @@ void runtime_container(const struct who *who, char *buf, size_t size, void *root
 		docker_name(top, who->container, buf, size);
 	else if (!strcmp(who->runtime, "podman") || !strcmp(who->runtime, "cri-o"))
 		storage_names(top, who->container, buf, size);
+	else /* one whose path does not say the runtime may be its, with driver cgroupfs */
+		containerd_name(top, who->container, buf, size);
 }
 
 void runtime_pod(const char *uid, char *buf, size_t size, void *root)

@@ -10,7 +10,9 @@
  *
  * lxc: the name of the cgroup. Pods: the kubelet's /var/log/pods/NAMESPACE_NAME_UID.
  *
- * Of containerd no file has names in a form that can be read (they are in its database), so by id only.
+ * containerd: the annotations "nerdctl/name" or "io.kubernetes.cri.container-name" of the OCI bundle, in
+ * /run/containerd/io.containerd.runtime.v2.task/NAMESPACE/ID/config.json. Of containers that neither nerdctl
+ * nor the kubelet has made, names are in no file that can be read.
  */
 #ifndef SOCKHOP_CONFIG_RUNTIME_H
 #define SOCKHOP_CONFIG_RUNTIME_H

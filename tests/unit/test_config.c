@@ -308,6 +308,8 @@ static void a_pod_is_meant_as_a_whole(void **state)
 
 /* ---- what runtimes keep ---- */
 
+#define TASKS "/run/containerd/io.containerd.runtime.v2.task"
+
 static void put(const char *root, const char *path, const char *text)
 {
 	char full[512];
@@ -348,6 +350,19 @@ static void names_come_from_the_files_of_the_runtimes(void **state)
 	assert_string_equal(name, "mail");
 	runtime_pod(UID, name, sizeof(name), root);
 	assert_string_equal(name, "shop/cart-7d9f");
+	put(root, TASKS "/default/" ID "/config.json",
+	    "{\"ociVersion\":\"1.1.0\",\"annotations\":{\"nerdctl/namespace\":\"default\",\"nerdctl/"
+	    "name\":\"cache\"}}");
+	who_parse("/system.slice/nerdctl-" ID ".scope", &who);
+	runtime_container(&who, name, sizeof(name), root);
+	assert_string_equal(name, "cache");
+	/* of the kubelet, with driver cgroupfs */
+	put(root, TASKS "/default/" ID "/config.json", "{\"annotations\":[\"nerdctl/name\"]}");
+	put(root, TASKS "/k8s.io/" ID "/config.json",
+	    "{\"annotations\":{\"nerdctl/name\":1,\"io.kubernetes.cri.container-name\":\"cart\"}}");
+	who_parse("/kubepods/besteffort/pod" UID "/" ID, &who);
+	runtime_container(&who, name, sizeof(name), root);
+	assert_string_equal(name, "cart");
 	put(root, "/var/lib/docker/containers/" ID "/config.v2.json", "[{");
 	who_parse("/docker/" ID, &who);
 	runtime_container(&who, name, sizeof(name), root);
