@@ -137,6 +137,11 @@ static const struct wording wordings[] = {
 	 "attached, but no agent can work here: " AGENT_WHERE "; run `sockhop agent` there"},
 	{FAILED_AGENT_START, ANY, BY_ERROR,
 	 "attached, but the agent did not start: {error}; run `sockhop agent`"},
+	{FAILED_AGENT_SILENT, ESRCH, EXIT_FAIL,
+	 "instance '{object}' has no agent: run `sockhop agent{option}`"},
+	{FAILED_AGENT_SILENT, ETIMEDOUT, EXIT_FAIL,
+	 "the agent of '{object}' does not read its events: end it, and start another one; members are safe"},
+	{FAILED_AGENT_SILENT, ANY, BY_ERROR, "cannot ask the agent of '{object}': {error}"},
 	{FAILED_COLLAPSE, EOPNOTSUPP, BY_ERROR, "--collapse cannot work here: " AGENT_WHERE},
 	/* not merely another failure: this version of sockhop cannot do it there */
 	{FAILED_COLLAPSE, EPROTO, EXIT_UNSUPPORTED, OTHER_VERSION},

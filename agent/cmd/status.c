@@ -4,6 +4,7 @@
 #include "cmd.h"
 #include "configured.h"
 #include "agent/config/record.h"
+#include "agent/daemon/spawn.h"
 #include "agent/instance/instance.h"
 #include "agent/lib/util.h"
 #include "agent/relay/state.h"
@@ -145,9 +146,19 @@ static void add_configuration(json_object *o, const struct instance *in)
 	config_free(&c);
 }
 
+#define ANSWER_MS 3000
+
+/* For probes of a service manager, again and again: no more work than it takes. */
+static int probe(const struct instance *in)
+{
+	int err = agent_answers(in, ANSWER_MS);
+
+	return err ? cmd_failed(FAILED_AGENT_SILENT, err, in->name) : EXIT_OK;
+}
+
 struct status_args {
 	const char *instance;
-	bool json;
+	bool json, probe;
 };
 
 static int show_status(void *args, int n, char **operand)
@@ -161,7 +172,12 @@ static int show_status(void *args, int n, char **operand)
 
 	(void)n;
 	(void)operand;
-	if (status != EXIT_OK && status != EXIT_NOT_ATTACHED)
+	if (status == EXIT_OK && a->probe) {
+		status = probe(&in);
+		instance_close(&in);
+		return status;
+	}
+	if ((status != EXIT_OK && status != EXIT_NOT_ATTACHED) || a->probe)
 		return status;
 	o = json_object_new_object();
 	json_object_object_add(o, "attached", json_object_new_boolean(status == EXIT_OK));
@@ -181,6 +197,15 @@ static int show_status(void *args, int n, char **operand)
 static const struct cmd_option options[] = {
 	CMD_JSON(offsetof(struct status_args, json),
 		 "If nothing is attached, it is an object in which _attached_ is false."),
+	{
+		.name = "probe",
+		.type = CMD_FLAG,
+		.offset = offsetof(struct status_args, probe),
+		.help = "print nothing; exit status 0 only if an agent runs and answers",
+		.more = "It answers if it reads its events within three seconds. The exit status is 1 if "
+			"there is none "
+			"that does, and 3 if nothing is attached.",
+	},
 	CMD_INSTANCE(offsetof(struct status_args, instance)),
 	{0},
 };

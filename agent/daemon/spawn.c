@@ -5,10 +5,12 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <syslog.h>
+#include <bpf/bpf.h>
 
 #include "spawn.h"
 #include "agent/instance/instance.h"
@@ -170,4 +172,70 @@ int agent_stop(const struct instance *in, unsigned int timeout)
 		poll(NULL, 0, LOOK_MS);
 	}
 	return 0;
+}
+
+/*
+ * How far it has been written and read: the first words of the two pages that come before the data of a ring
+ * buffer (kernel/bpf/ringbuf.c, struct bpf_ringbuf), which libbpf reads as well.
+ */
+struct positions {
+	const unsigned long *read, *written;
+	size_t page;
+};
+
+static int positions_map(struct positions *p, int ring)
+{
+	void *read, *written;
+
+	p->page = sysconf(_SC_PAGESIZE);
+	read = mmap(NULL, p->page, PROT_READ, MAP_SHARED, ring, 0);
+	if (read == MAP_FAILED)
+		return -errno;
+	written = mmap(NULL, p->page, PROT_READ, MAP_SHARED, ring, p->page);
+	if (written == MAP_FAILED) {
+		int err = -errno;
+
+		munmap(read, p->page);
+		return err;
+	}
+	p->read = read;
+	p->written = written;
+	return 0;
+}
+
+static int wait_read(const struct positions *p, unsigned int timeout_ms)
+{
+	unsigned long until = __atomic_load_n(p->written, __ATOMIC_ACQUIRE);
+	enum { LOOK_MS = 10 };
+
+	for (unsigned int ms = 0; (long)(until - __atomic_load_n(p->read, __ATOMIC_ACQUIRE)) > 0;
+	     ms += LOOK_MS) {
+		if (ms >= timeout_ms)
+			return -ETIMEDOUT;
+		poll(NULL, 0, LOOK_MS);
+	}
+	return 0;
+}
+
+int agent_answers(const struct instance *in, unsigned int timeout_ms)
+{
+	_cleanup_close_ int ring = -1;
+	char pin[INSTANCE_PIN_MAX];
+	struct positions p = {};
+	int err;
+
+	if (!instance_agent_alive(in, NULL))
+		return -ESRCH;
+	/* a descriptor that may only read cannot be mapped */
+	instance_pin(in, instance_map_name(MAP_EVENTS), pin);
+	ring = bpf_obj_get(pin);
+	if (ring < 0)
+		return -errno;
+	err = positions_map(&p, ring);
+	if (err)
+		return err;
+	err = wait_read(&p, timeout_ms);
+	munmap((void *)p.read, p.page);
+	munmap((void *)p.written, p.page);
+	return err;
 }

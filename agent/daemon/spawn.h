@@ -50,4 +50,10 @@ int agent_fork(int (*fn)(const char *instance), const char *instance);
  */
 int agent_stop(const struct instance *in, unsigned int timeout_ms);
 
+/*
+ * Is an agent at work? 0: it runs, and has read all events that were there when this was called. Nothing is
+ * sent, so asking costs it nothing. -ESRCH: none runs. -ETIMEDOUT: it did not read them within timeout_ms.
+ */
+int agent_answers(const struct instance *in, unsigned int timeout_ms);
+
 #endif

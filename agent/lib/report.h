@@ -63,6 +63,7 @@ enum failure_kind {
 	FAILED_AGENT,
 	FAILED_AGENT_RUN,
 	FAILED_AGENT_START,
+	FAILED_AGENT_SILENT,
 	/* relays */
 	FAILED_COLLAPSE,     /* the instance */
 	FAILED_RELAY_KERNEL, /* the reason why there is no kernel path */

@@ -15,7 +15,7 @@ _sockhop_options() {
 	config) echo "--verbose --help" ;;
 	run) echo "--policy --max-connections --idle-timeout --heartbeat --observe --instance --verbose --help" ;;
 	agent) echo "--config --instance --verbose --help" ;;
-	status) echo "--json --instance --verbose --help" ;;
+	status) echo "--json --probe --instance --verbose --help" ;;
 	list) echo "--json --all --columns --watch --instance --verbose --help" ;;
 	advise) echo "--json --instance --verbose --help" ;;
 	top) echo "--view --sort --filter --delay --batch --count --instance --verbose --help" ;;

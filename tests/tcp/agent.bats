@@ -117,6 +117,25 @@ capabilities() {
 	wait "$pid"
 }
 
+@test "a probe says by its exit status whether an agent works" {
+	probe() { "$SOCKHOP" status --probe --instance "$INSTANCE"; }
+	attached_cgroup --no-agent
+	run -1 probe
+	[[ $output == *"has no agent"* ]]
+	spawn -o "$BATS_TEST_TMPDIR/agent" "$SOCKHOP" agent --instance "$INSTANCE"
+	wait_for 5 probe
+	# a stopped agent has its lock, and reads nothing
+	kill -STOP "$SPAWN_PID"
+	"$SOCKHOP" policy add never port 1 --instance "$INSTANCE"
+	run -1 probe
+	[[ $output == *"does not read its events"* ]]
+	kill -CONT "$SPAWN_PID"
+	wait_for 5 probe
+	[ -z "$(probe)" ]
+	detach_all
+	run -3 probe
+}
+
 # One more cgroup, $one, whose detach is given up: a program in it, $SPAWN_PID, does not read until SIGUSR1.
 given_up() {
 	new_cgroup
