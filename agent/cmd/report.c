@@ -43,6 +43,9 @@ static const struct wording wordings[] = {
 	 "NAME-new-NUMBER"},
 	{FAILED_BPFFS, FOLDER_STRANGE, EXIT_FAIL, FOLDER_STRANGE_TEXT},
 	{FAILED_BPFFS, EPERM, BY_ERROR, "no permission to write to the bpffs at " FOLDER_BPFFS ": " AS_MAKER},
+	{FAILED_BPFFS, EXDEV, EXIT_FAIL,
+	 "no bpffs at " FOLDER_BPFFS ", and one that is mounted here would end with this container or mount "
+	 "namespace: run `mount -t bpf bpf " FOLDER_BPFFS "` on the host, and let the container have it"},
 	{FAILED_BPFFS, ANY, BY_ERROR, "cannot use the bpffs at " FOLDER_BPFFS ": {error}"},
 	{FAILED_POLICY_SET, ANY, BY_ERROR, "cannot change the policy of instance '{object}': {error}"},
 	{FAILED_OBSERVE, ANY, EXIT_FAIL,

@@ -25,6 +25,16 @@ int bpffs_mount(void)
 	return mount("bpf", FOLDER_BPFFS, "bpf", 0, "mode=0700") ? -errno : 0;
 }
 
+bool bpffs_lasts(void)
+{
+	struct stat first, own;
+
+	if (bpffs_is_mounted())
+		return true;
+	return !stat("/proc/1/ns/mnt", &first) && !stat("/proc/self/ns/mnt", &own) &&
+	       first.st_ino == own.st_ino;
+}
+
 int instances_lock(void)
 {
 	_cleanup_close_ int fd = -1;

@@ -6,11 +6,18 @@
 #ifndef SOCKHOP_INSTANCE_INSTANCES_H
 #define SOCKHOP_INSTANCE_INSTANCES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 /* Mount a bpffs at /sys/fs/bpf unless one is there. 0 or -errno. */
 int bpffs_mount(void);
+
+/*
+ * Does what is pinned outlive us? Not if a bpffs is yet to be mounted, and the mount namespace is not that of
+ * the first process, or cannot be told: the bpffs would end with it, and so would what members have unread.
+ */
+bool bpffs_lasts(void);
 
 /* Unpin everything of an instance: without members nothing of it is left afterwards. */
 int instance_remove(const char *name);

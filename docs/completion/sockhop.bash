@@ -14,7 +14,7 @@ _sockhop_options() {
 	config:check) echo "--verbose --help" ;;
 	config) echo "--verbose --help" ;;
 	run) echo "--policy --max-connections --idle-timeout --heartbeat --observe --instance --verbose --help" ;;
-	agent) echo "--config --instance --verbose --help" ;;
+	agent) echo "--config --detach --instance --verbose --help" ;;
 	status) echo "--json --probe --instance --verbose --help" ;;
 	list) echo "--json --all --columns --watch --instance --verbose --help" ;;
 	advise) echo "--json --instance --verbose --help" ;;
@@ -64,6 +64,7 @@ _sockhop_value() {
 	run:--heartbeat) echo "nothing" ;;
 	run:--instance) echo "instances" ;;
 	agent:--config) echo "files" ;;
+	agent:--detach) echo "nothing" ;;
 	agent:--instance) echo "instances" ;;
 	status:--instance) echo "instances" ;;
 	list:--columns) echo "nothing" ;;

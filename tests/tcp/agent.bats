@@ -136,6 +136,39 @@ capabilities() {
 	run -3 probe
 }
 
+@test "an agent that is told to detaches the instance when it is stopped, and no byte is lost" {
+	local pid
+	attached_cgroup --no-agent
+	spawn -o "$BATS_TEST_TMPDIR/agent" "$SOCKHOP" agent --instance "$INSTANCE" --detach 10s
+	pid=$SPAWN_PID
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/stream_check" -n 10 -s 8
+	joined() { status_is '.connections.members > 0'; }
+	wait_for "$JOIN_WAIT" joined
+	kill "$pid"
+	wait "$pid" || { cat "$BATS_TEST_TMPDIR/agent"; return 1; }
+	run -3 "$SOCKHOP" status --instance "$INSTANCE"
+	[ ! -e "/sys/fs/bpf/sockhop/$INSTANCE" ]
+	wait "$SPAWN_PID"
+}
+
+@test "an agent that shall detach says what is left, as detach does, when a program does not read" {
+	local pid
+	attached_cgroup --no-agent
+	spawn -o "$BATS_TEST_TMPDIR/agent" "$SOCKHOP" agent --instance "$INSTANCE" --detach 1s
+	pid=$SPAWN_PID
+	works() { "$SOCKHOP" status --probe --instance "$INSTANCE"; }
+	wait_for 5 works
+	spawn -c "$CG" -o "$BATS_TEST_TMPDIR/log" "$K/unread" -s 60
+	wait_for 30 has "$BATS_TEST_TMPDIR/log" 'unread ready'
+	kill "$pid"
+	wait "$pid" || status=$?
+	cat "$BATS_TEST_TMPDIR/agent"
+	[ "$status" -eq 1 ]
+	has "$BATS_TEST_TMPDIR/agent" 'have not read'
+	kill -USR1 "$SPAWN_PID"
+	wait "$SPAWN_PID"
+}
+
 # One more cgroup, $one, whose detach is given up: a program in it, $SPAWN_PID, does not read until SIGUSR1.
 given_up() {
 	new_cgroup
