@@ -392,12 +392,15 @@ uninstall: ## remove what install put there
 	! [ -d $(DESTDIR)$(POLICYDIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(POLICYDIR)
 	! [ -d $(DESTDIR)$(DATADIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DATADIR)
 
-.PHONY: deb rpm
+.PHONY: deb rpm oci
 deb: ## a Debian package, in build/deb (packages it needs: tests/deps.sh build install package)
 	docs/packages/build.sh deb $(abspath $(B))/deb
 
 rpm: ## an rpm package, in build/rpm
 	docs/packages/build.sh rpm $(abspath $(B))/rpm
+
+oci: $(B)/static/sockhop ## an OCI image without a shell, in build/oci (tests/deps.sh build oci)
+	docs/packages/oci.sh $< $(B)/oci
 
 clean: ## remove build/
 	rm -rf $(B)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# deps.sh [STEP]...: installs the Debian packages that a step (build, test, fuzz, demo, bench, lint, install, package) needs; silent when
+# deps.sh [STEP]...: installs the Debian packages that a step (build, test, fuzz, demo, bench, lint, install, package, oci) needs; silent when
 # all are there.
 # On a system without apt-get it names what is missing and fails.
 # The lists are read by name, as ${!step}:
@@ -14,10 +14,11 @@ python=python3.11
 build="clang bpftool libbpf-dev libelf-dev zlib1g-dev libjson-c-dev libinih-dev libcap-ng-dev libseccomp-dev libarchive-dev libmicrohttpd-dev
 	libncurses-dev libsystemd-dev pkg-config gcc make libc6-dev"
 install="scdoc gzip"
+oci="umoci binutils"
 demo="redis-server redis-tools nginx-light wrk iproute2 util-linux jq curl"
 test="libcmocka-dev liburing-dev bats $demo haproxy memcached socat netcat-openbsd postgresql postgresql-contrib
 	apache2-utils nftables iptables conntrack libnginx-mod-stream openssl openssh-server openssh-client curl python3 jq libelf-dev
-	procps util-linux strace binutils llvm gosu lib$python-testsuite python3-tornado gunicorn default-jdk-headless debootstrap spin prometheus tmux $install"
+	procps util-linux crun golang-github-containers-common python3-yaml $oci strace binutils llvm gosu lib$python-testsuite python3-tornado gunicorn default-jdk-headless debootstrap spin prometheus tmux $install"
 qemu="qemu-system-x86 busybox-static cpio zstd lz4 xz-utils debootstrap e2fsprogs golang-go"
 bench="gnuplot-nox linux-perf redis-server redis-tools nginx-light libnginx-mod-stream wrk haproxy memcached postgresql
 	postgresql-contrib iproute2 nftables python3 bpftool"
