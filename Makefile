@@ -287,6 +287,7 @@ test-qemu: ## boot Debian's 6.1, 6.12 and newest 7.x kernels (QEMU) and test in 
 	tests/qemu/run.sh
 	tests/qemu/run.sh -c
 	tests/qemu/run.sh -r
+	tests/qemu/run.sh -d 6.12
 	tests/qemu/real/host.sh
 	tests/qemu/run.sh -t
 
