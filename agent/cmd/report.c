@@ -75,6 +75,9 @@ static const struct wording wordings[] = {
 	{NOTED_SWITCHES, ANY, WARNING,
 	 "TEST ONLY: this instance lacks rules that keep bytes safe ({object})"},
 	{FAILED_PROBE, EPERM, BY_ERROR, "no permission to load BPF programs: " AS_MAKER},
+	{FAILED_PROBE, ETIMEDOUT, EXIT_FAIL,
+	 "the probe programs did not end in time: is this machine very busy? Try again, or see `sockhop "
+	 "check`"},
 	{FAILED_PROBE, ANY, BY_ERROR,
 	 "this kernel refuses the probe programs ({error}): see `sockhop check`"},
 	{FAILED_NO_HOP, ANY, BY_ERROR, "this kernel does not redirect between sockets: see `sockhop check`"},

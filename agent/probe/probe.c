@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -17,8 +18,9 @@
 #include "agent/lib/util.h"
 #include "probe.skel.h"
 
-#define PROBE_MS    1000
-#define PROBE_TRIES 20
+#define PROBE_MS      1000
+#define PROBE_TRIES   20
+#define PROBE_SECONDS 40 /* for all: an emulated machine that boots has taken more than 10 */
 
 /* sk_rmem_alloc: bytes charged to the socket as a receiver. */
 static __u32 rmem_alloc(int fd)
@@ -288,7 +290,7 @@ int probe_kernel(struct probe *out)
 		return -errno;
 	pid = fork();
 	if (pid == 0) {
-		alarm(10); /* whatever a kernel may do to us, the caller gets an answer */
+		alarm(PROBE_SECONDS); /* whatever a kernel may do to us, the caller gets an answer */
 		libbpf_set_print(quiet);
 		shared->probe.kern_ctx = probe_kern_ctx();
 		shared->err = probe_child(&shared->probe);
@@ -299,7 +301,7 @@ int probe_kernel(struct probe *out)
 		if (errno != EINTR)
 			err = -errno;
 	if (!err)
-		err = WIFEXITED(status) ? shared->err : -EIO;
+		err = WIFEXITED(status) ? shared->err : WTERMSIG(status) == SIGALRM ? -ETIMEDOUT : -EIO;
 	*out = shared->probe;
 	munmap(shared, sizeof(*shared));
 	return err;

@@ -28,8 +28,8 @@ struct probe {
 
 /*
  * Fill *out. Takes about 20 ms and needs CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN (for the
- * private network namespace). 0, or -errno when the probe itself could not run; out->load tells whether the
- * programs were refused.
+ * private network namespace). 0, or -errno when the probe itself could not run (-ETIMEDOUT: it did not end
+ * within PROBE_SECONDS; -EIO: it was killed); out->load tells whether the programs were refused.
  */
 int probe_kernel(struct probe *out);
 
