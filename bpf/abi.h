@@ -22,8 +22,7 @@ struct hop_key {
 	__u32 a, b;
 };
 
-/* hop_end.flags: what is true of an end besides its state (end.h). Written by the end's own programs, under
- * its own socket lock. */
+/* hop_end.flags: what is true of an end besides its state (end.h). Written under its own socket lock. */
 enum hop_end_flags {
 	HOP_END_QUIET = 1 << 0,	    /* leaving: no redirect out of this end is in flight, none will start */
 	HOP_END_EARLY = 1 << 1,	    /* a member that was inserted at ESTABLISHED */
@@ -251,13 +250,8 @@ struct hop_pause {
  */
 struct hop_config {
 	__u32 abi;	/* HOP_ABI */
-	__u32 draining; /* 1: nothing new registers or joins, members leave. Never goes back to 0 (design.md,
-			   I18) */
-	/*
-	 * 1: the stream_verdict program is on the sockhash; 0: TCP bytes of a member have a queue of their
-	 * own
-	 */
-	__u32 verdict;
+	__u32 draining; /* 1: none registers or joins, members leave. Never back to 0 (design.md, I18) */
+	__u32 verdict;	/* 1: hop_verdict is on the sockhash; 0: a member has two receive queues */
 	__u32 hop_fionread_broken; /* 1: FIONREAD does not count all bytes of a member: veto its users */
 	__u32 keep_rtt; /* 1: never clear RTT_CB: there are other sockops programs, or passes cannot set it */
 	__u32 setsockopt_iter; /* 1: bpf_setsockopt works in iter/tcp: old connections may join */

@@ -6,20 +6,24 @@
  *
  * forge [-r ROUNDS] [-g CGROUP_PROCS] [-k SHIFT] [-u UID] [-o] [-N]
  *       [-R PORT -T PORT [-c] [-G CGROUP_PROCS -x COMMAND]]
- *   The victim a <-> b is made here; the forger talks in step with it, byte for byte, so that the sequence
- *   numbers agree all the time. -k: added to the forged sequence numbers (0: equal to b's; -1: the other
- * mirror) -g FILE: b is made by a process that first enters the cgroup of that cgroup.procs file (peer
- * outside) -u: the forger becomes this user first, without any privilege on the host (the victim's sequence
- * numbers are told him: reading them takes privilege) -o: the forger starts before the victim has exchanged a
- * byte (default: after)
- *   -R, -T: a and b are client and server of a relay at port R, which connects to T. Forged is b, or with -c
- * a, down to the key: the forged end catches up with as many bytes as its model has exchanged. With -o it is
- * ahead for a while, to be the first who registers; else the victims hop when it starts. -G FILE: the forger
- * enters that cgroup first. -x: run once the forged sockets are there, before they are used (to attach that
- * cgroup: sockets in repair mode are looked at only if they are older than the attach)
- *   -N: the forger stays in the victim's namespaces, with the privilege that it then needs. Its ports are
- * those of the victim and 1 more, as two sockets cannot have the same addresses there. With -R and -T, R is a
- * port that a rule of the packet filter redirects to T.
+ *
+ * The victim a <-> b is made here; the forger talks in step with it, byte for byte, so that the sequence
+ * numbers agree all the time.
+ *   -k SHIFT   added to the forged sequence numbers (0: equal to b's; -1: the other mirror)
+ *   -g FILE    b is made by a process that first enters the cgroup of that cgroup.procs file: a peer outside
+ *   -u UID     the forger becomes this user first, without any privilege on the host; the victim's sequence
+ *              numbers are told it, since reading them takes privilege
+ *   -o         the forger starts before the victim has exchanged a byte (default: after)
+ *   -R, -T     a and b are client and server of a relay at port R, which connects to T. Forged is b, or with
+ *              -c a, down to the key: the forged end catches up with as many bytes as its model has
+ *              exchanged. With -o it is ahead for a while, to be the first to register; else the victims hop
+ *              when it starts
+ *   -G FILE    the forger enters that cgroup first
+ *   -x CMD     is run once the forged sockets are there, before they are used (to attach that cgroup: sockets
+ *              in repair mode are looked at only if they are older than the attach)
+ *   -N         the forger stays in the victim's namespaces, with the privilege that it then needs. Its ports
+ *              are those of the victim and 1 more, as two sockets cannot have the same addresses there. With
+ *              -R and -T, R is a port that a rule of the packet filter redirects to T
  */
 #include "process.h"
 
