@@ -9,7 +9,7 @@
 #include "rule.h"
 
 /* Version of everything that is pinned: records, maps, their names. Bumped when any of it changes. */
-#define HOP_ABI 10
+#define HOP_ABI 9
 
 /*
  * The derived ISN key of one end: (snd_una - bytes_acked, rcv_nxt - bytes_received), 32-bit arithmetic. It is
@@ -238,13 +238,6 @@ enum {
 	HOP_CG_SELECTED = 1 << 2, /* by the configuration: no path of its own is waited for */
 };
 
-/* A pause of one cgroup and of those below it (bpf/pause.h). Written by user space. */
-struct hop_pause {
-	__u64 cgroup;	/* id */
-	__u64 until_ns; /* CLOCK_MONOTONIC; over: the place is free */
-};
-#define HOP_PAUSES 16
-
 /*
  * Run-time configuration and state: the one global of the programs, pinned as `config`, mapped by user space.
  */
@@ -272,11 +265,10 @@ struct hop_config {
 	__u64 swept;	   /* places and records that the agent took back: whose socket was gone */
 	/* CLOCK_MONOTONIC: all messages take TCP until then (bpf/pause.h), 0: they do not */
 	__u64 pause_until_ns;
-	__u64 pause_some_ns; /* the same of some cgroups: the latest end of what is in `pause` */
-	__u32 heartbeat;     /* seconds after which one message of a direction takes TCP, 0: never */
-	__u32 beat;	     /* the same in jiffies, what the verdict compares with */
-	__u32 memory_room;   /* HOP_MEMORY_ROOM in pages */
-	__u32 pokes;	     /* counts the commands that asked the agent to look at everything */
+	__u32 heartbeat;   /* seconds after which one message of a direction takes TCP, 0: never */
+	__u32 beat;	   /* the same in jiffies, what the verdict compares with */
+	__u32 memory_room; /* HOP_MEMORY_ROOM in pages */
+	__u32 pokes;	   /* counts the commands that asked the agent to look at everything */
 	__u32 guard; /* generation of the splice guard that vouches for sockets: HOP_GUARD_FLAGS, 0 none */
 	__u32 guard_kind;    /* enum hop_guard_kind: what is attached, or about to be */
 	__u32 guard_last;    /* generations used so far */
@@ -285,7 +277,6 @@ struct hop_config {
 	__u32 receives_kind; /* enum hop_guard_kind: what is attached, or about to be */
 	__u32 receives_last; /* generations used so far */
 	__u32 observe;	     /* 1: ends are judged, and none joins (design.md, I55). Never changes */
-	struct hop_pause pause[HOP_PAUSES];
 };
 
 /*

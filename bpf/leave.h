@@ -21,7 +21,7 @@ static __always_inline bool pair_idle(struct tcp_sock *tp, struct hop_sock *st, 
 
 	if (!cfg.idle_ns || self->flags & HOP_END_EARLY)
 		return false;
-	if (!st->seen_ns || st->seen_msgs != msgs || pausing()) {
+	if (!st->seen_ns || st->seen_msgs != msgs || paused()) {
 		st->seen_msgs = msgs;
 		st->seen_ns = now;
 		self->flags &= ~HOP_END_IDLE;

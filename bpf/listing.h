@@ -15,7 +15,6 @@ struct hop_show {
 	__u32 relay, relay_tag; /* of struct hop_sock */
 	__u32 places;		/* of struct hop_sock */
 	__u32 segs;		/* data segments both ways, on TCP */
-	__u32 paused, pad;	/* 1: a pause keeps its messages on TCP */
 };
 
 /* The context of hop_show_end: which end, and what was found. */

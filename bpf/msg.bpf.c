@@ -209,7 +209,7 @@ static __always_inline enum hop_stay decide(struct hop_sock *st, struct tcp_sock
 		return HOP_STAY_STOPPED;
 	if (st->gen != cfg.policy_gen)
 		return HOP_STAY_POLICY;
-	if (paused((__u64)(long)tp, st->peer_sk))
+	if (paused())
 		return HOP_STAY_PAUSED;
 	if (!st->peer_file) {
 		stay = become_ready(st);

@@ -6,7 +6,6 @@
  */
 #include "end.h"
 #include "ksock.h"
-#include "pause.h"
 
 static __always_inline void show_sock(struct hop_show *s, struct sock *sk)
 {
@@ -19,7 +18,6 @@ static __always_inline void show_sock(struct hop_show *s, struct sock *sk)
 	s->segs = BPF_CORE_READ(tp, data_segs_in) + BPF_CORE_READ(tp, data_segs_out);
 	s->bytes = BPF_CORE_READ(tp, bytes_received) + BPF_CORE_READ(tp, bytes_acked);
 	s->cgroup = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
-	s->paused = paused((__u64)(long)sk, 0);
 }
 
 static __always_inline void show_end(struct hop_show *s, struct hop_sock *st)

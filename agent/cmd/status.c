@@ -58,10 +58,6 @@ static const struct output_column record[] = {
 };
 static const struct output_column cgroup_columns[] = {
 	{"/path", "CGROUP", OUTPUT_TEXT}, {"/id", "ID", OUTPUT_COUNT}, {"/state", "STATE", OUTPUT_TEXT}, {0}};
-static const struct output_column paused_columns[] = {{"/cgroup", "CGROUP", OUTPUT_TEXT},
-						      {"/id", "ID", OUTPUT_COUNT},
-						      {"/paused_for", "FOR", OUTPUT_SECONDS},
-						      {0}};
 static const struct output_column selector_columns[] = {{"/selector", "SELECTOR", OUTPUT_TEXT},
 							{"/cgroup", "CGROUP", OUTPUT_TEXT},
 							{"/state", "STATE", OUTPUT_TEXT},
@@ -114,7 +110,6 @@ static const struct output_section view[] = {
 	{OUTPUT_RECORD, NULL, NULL, record},
 	{OUTPUT_TABLE, "/cgroups", "attached cgroups", cgroup_columns},
 	{OUTPUT_TABLE, "/selectors", "configured", selector_columns},
-	{OUTPUT_TABLE, "/paused", "paused cgroups", paused_columns},
 	{OUTPUT_TABLE, "/passes", "network namespaces and their last passes", pass_columns},
 	{OUTPUT_TABLE, "/stay_reasons", "why messages stayed on TCP", reason_columns},
 	{OUTPUT_TABLE, "/why_not", "why ends are no members (times counted)", reason_columns},

@@ -28,7 +28,6 @@
 #ifndef SOCKHOP_AGENT_INSTANCE_H
 #define SOCKHOP_AGENT_INSTANCE_H
 
-#include <stddef.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <linux/types.h>

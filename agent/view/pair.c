@@ -28,7 +28,7 @@ enum pair_state pair_state_of(const struct pair *p)
 		return PAIR_LEAVING;
 	if (!hop_in(x) || !hop_in(y))
 		return PAIR_CANDIDATE;
-	if (a->paused || b->paused || (!a->hops && !b->hops))
+	if (!a->hops && !b->hops)
 		return PAIR_STAYING;
 	return a->hops + b->hops >= a->stays + b->stays ? PAIR_HOPPING : PAIR_STAYING;
 }
@@ -49,8 +49,6 @@ const struct reason *pair_reason(const struct pair *p, enum pair_state state)
 
 	if (state == PAIR_HOPPING)
 		return NULL;
-	if (state == PAIR_STAYING && (p->a->paused || p->b->paused))
-		return reason_stay(HOP_STAY_PAUSED);
 	if (state == PAIR_STAYING) {
 		/* the busier end's last stay; before the first message, the peer has not read */
 		const struct hop_show *end = p->b->stays > p->a->stays ? p->b : p->a;

@@ -17,7 +17,6 @@
 #include "agent/lib/util.h"
 #include "agent/program/guard.h"
 #include "agent/program/receive.h"
-#include "cgroup/cgroup.h"
 
 static const char *state_name(bool draining)
 {
@@ -37,32 +36,12 @@ static void add_since(json_object *o, const struct instance *in)
 	add(o, "uptime", number(age));
 }
 
-static json_object *paused_cgroup(__u64 id, unsigned int left)
-{
-	json_object *row = json_object_new_object();
-	char path[PATH_MAX];
-	int err = cgroup_path_by_id(id, path, sizeof(path));
-
-	add(row, "cgroup", err ? NULL : output_string(path, strlen(path)));
-	add(row, "id", number(id));
-	add(row, "paused_for", number(left));
-	return row;
-}
-
-/* Seconds that a pause of all lasts still, null: there is none; and the cgroups that are paused. */
+/* Seconds that a pause lasts still; null: there is none. */
 static void add_pause(json_object *o, const struct instance *in)
 {
-	json_object *list = json_object_new_array();
 	unsigned int left = instance_paused(in);
-	__u64 id;
 
 	add(o, "paused_for", left ? number(left) : NULL);
-	for (unsigned int i = 0; i < HOP_PAUSES; i++) {
-		left = instance_paused_one(in, i, &id);
-		if (left)
-			json_object_array_add(list, paused_cgroup(id, left));
-	}
-	add(o, "paused", list);
 }
 
 static int count_blocked(const void *key, const void *value, void *arg)

@@ -110,8 +110,6 @@ _sockhop_operands() {
 	config:check) echo files ;;
 	run) echo programs ;;
 	policy:set) echo files ;;
-	pause) echo cgroups ;;
-	resume) echo cgroups ;;
 	report) echo files ;;
 	help) echo commands ;;
 	*) echo nothing ;;

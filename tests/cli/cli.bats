@@ -354,6 +354,9 @@ completes() {
 		expect [ "$status" -eq 2 ]
 		expect contains "$err" "--for wants seconds from 1 to 3600"
 	done
+	hop pause some.slice
+	expect [ "$status" -eq 2 ]
+	expect contains "$err" some.slice
 }
 
 @test "status, list, pause and resume of what is not attached: status 3 and the remedy, JSON all the same" {
