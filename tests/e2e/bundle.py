@@ -5,6 +5,8 @@
 bundle.py agent YAML BUNDLE HOST [SECCOMP]
     the container of the DaemonSet in YAML. BUNDLE holds the image, unpacked by umoci. HOST stands for the root of the
     node, but for /sys. SECCOMP: the profile of the runtime, in the format of containers/common
+bundle.py documents YAML
+    prints the documents of YAML, by their kind, in JSON
 bundle.py app BUNDLE NETNS CMD...
     a container that another call of a runtime starts, in that network namespace; rootfs is that of the bundle
 
@@ -136,6 +138,9 @@ def app(netns, command):
 
 
 def main(kind, *args):
+    if kind == "documents":
+        json.dump(documents(args[0]), sys.stdout)
+        return
     if kind == "agent":
         bundle, out = args[1], agent(*args)
     else:

@@ -15,31 +15,27 @@ setup_file() {
 setup() {
 	load ../lib
 	load e2e
-	INSTANCE=node HOST=$BATS_TEST_TMPDIR/host RUN=$BATS_TEST_TMPDIR/run
+	INSTANCE=node HOST=$BATS_TEST_TMPDIR/host
 	STREAMS=$BUILD/static/stream_check
 	containers=()
+	# shellcheck disable=SC2016
+	crun=(unshare --mount --propagation private sh -c '
+		[ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup || exit
+		exec "$@"' sh crun --cgroup-manager=disabled --root "$BATS_TEST_TMPDIR/run")
 }
 
 teardown() {
 	local id
-	for id in "${containers[@]}"; do runtime delete --force "$id" || true; done
+	for id in "${containers[@]}"; do "${crun[@]}" delete --force "$id" || true; done
 	lib_teardown
 }
 
 # ---- containers ----
 
-# shellcheck disable=SC2016
-unified=(unshare --mount --propagation private sh -c '
-	[ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup || exit
-	exec "$@"' sh)
-
-runtime() { "${unified[@]}" crun --cgroup-manager=disabled --root "$RUN" "$@"; }
-
 # start NAME CGROUP [WRAPPER...]: runs the bundle NAME in that cgroup
 start() {
 	containers+=("$1")
-	spawn -c "$2" -o "$BATS_TEST_TMPDIR/$1.log" "${@:3}" "${unified[@]}" crun --cgroup-manager=disabled --root "$RUN" run \
-		--bundle "$BATS_TEST_TMPDIR/$1" "$1"
+	spawn -c "$2" -o "$BATS_TEST_TMPDIR/$1.log" "${@:3}" "${crun[@]}" run --bundle "$BATS_TEST_TMPDIR/$1" "$1"
 }
 
 # pod NAMESPACE NAME NUMBER: a cgroup as containerd makes for its container, and its name as the kubelet has it; sets POD
@@ -79,18 +75,14 @@ start_agent() {
 }
 
 # in_agent ARGUMENT...: as `kubectl exec` does
-in_agent() { in_cgroup "$AGENT_CG" "${unified[@]}" crun --cgroup-manager=disabled --root "$RUN" exec agent sockhop "$@"; }
+in_agent() { in_cgroup "$AGENT_CG" "${crun[@]}" exec agent sockhop "$@"; }
 # The probe of the DaemonSet, word by word.
 probe_of() {
-	"${PYTHON:-python3}" - "$YAML" "$1" <<-'END'
-		import sys, yaml
-		for d in yaml.safe_load_all(open(sys.argv[1])):
-		    if d["kind"] == "DaemonSet":
-		        print(*d["spec"]["template"]["spec"]["containers"][0][sys.argv[2]]["exec"]["command"])
-	END
+	"$BATS_TEST_DIRNAME/bundle.py" documents "$YAML" |
+		jq -r --arg p "$1" '.DaemonSet.spec.template.spec.containers[0][$p].exec.command | join(" ")'
 }
 # shellcheck disable=SC2046
-ready() { runtime exec agent $(probe_of readinessProbe); }
+ready() { "${crun[@]}" exec agent $(probe_of readinessProbe); }
 
 # Two containers, each with a network namespace of its own on a bridge, and a connection that lasts SECONDS
 two_apps() {
@@ -180,8 +172,7 @@ documented() {
 
 @test "the DaemonSet: no privileged container, the capabilities that the program documents, limits, probes" {
 	local set=$BATS_TEST_TMPDIR/set.json
-	"${PYTHON:-python3}" -c 'import json, sys, yaml
-print(json.dumps({d["kind"]: d for d in yaml.safe_load_all(open(sys.argv[1]))}))' "$YAML" >"$set"
+	"$BATS_TEST_DIRNAME/bundle.py" documents "$YAML" >"$set"
 	jq -e 'keys == ["ConfigMap", "DaemonSet", "Namespace"] and ([.ConfigMap, .DaemonSet] | all(.metadata.namespace == "sockhop")) and
 		.DaemonSet.apiVersion == "apps/v1"' "$set"
 	jq '.DaemonSet.spec | .template.spec + {spec: .}' "$set" >"$set.pod"
@@ -228,9 +219,9 @@ print(json.dumps({d["kind"]: d for d in yaml.safe_load_all(open(sys.argv[1]))}))
 	in_agent list --json --instance "$INSTANCE" >"$BATS_TEST_TMPDIR/list"
 	jq -c '.[0] | .state, (.a, .b | .program, .service)' "$BATS_TEST_TMPDIR/list"
 	jq -e '.[0] | [.a.service, .b.service] | sort == ["pod:default/app-0", "pod:default/db-0"]' "$BATS_TEST_TMPDIR/list"
-	runtime kill agent KILL
+	"${crun[@]}" kill agent KILL
 	wait "$agent" || true
-	runtime delete --force agent || true
+	"${crun[@]}" delete --force agent || true
 	run -1 "$SOCKHOP" status --probe --instance "$INSTANCE"
 	[[ $output == *"has no agent"* ]]
 	before=$(hopped)
@@ -240,7 +231,7 @@ print(json.dumps({d["kind"]: d for d in yaml.safe_load_all(open(sys.argv[1]))}))
 	since=$(made)
 	start_agent
 	[ "$(made)" = "$since" ]
-	runtime kill agent TERM
+	"${crun[@]}" kill agent TERM
 	wait "$agent" || { cat "$BATS_TEST_TMPDIR/agent.log"; return 1; }
 	run -3 "$SOCKHOP" status --probe --instance "$INSTANCE"
 	[ ! -e "/sys/fs/bpf/sockhop/$INSTANCE" ]
