@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* pair.h: what callbacks and passes both ask about an end: what the policy says, and which end is its peer.
- */
+/* pair.h: what callbacks and passes both ask about an end: what the policy says, and who is its peer. */
 #ifndef SOCKHOP_PAIR_H
 #define SOCKHOP_PAIR_H
 

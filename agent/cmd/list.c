@@ -11,17 +11,11 @@
 #include "agent/instance/walk.h"
 #include "agent/lib/util.h"
 #include "agent/relay/state.h"
+#include "agent/view/json.h"
 #include "agent/view/names.h"
 #include "agent/view/output.h"
 #include "agent/view/pair.h"
 #include "agent/view/reasons.h"
-
-#define add(o, key, value) json_object_object_add(o, key, value)
-
-static json_object *number(unsigned long long n)
-{
-	return json_object_new_uint64(n);
-}
 
 struct list {
 	const struct instance *in;

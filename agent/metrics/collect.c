@@ -9,12 +9,11 @@
 #include "agent/instance/instance.h"
 #include "agent/instance/snapshot.h"
 #include "agent/lib/util.h"
+#include "agent/view/json.h"
 #include "agent/view/names.h"
 #include "agent/view/output.h"
 #include "agent/view/reasons.h"
 #include "agent/view/status.h"
-
-#define add(o, key, value) json_object_object_add(o, key, value)
 
 struct metrics {
 	const char *instance;
@@ -22,11 +21,6 @@ struct metrics {
 	struct services services;
 	json_object *advisories; /* of the kernel that runs: looked for once, since that reads a change log */
 };
-
-static json_object *number(unsigned long long n)
-{
-	return json_object_new_uint64(n);
-}
 
 static json_object *find_advisories(void)
 {

@@ -6,11 +6,10 @@
 #include <linux/types.h>
 
 #include "advice.h"
+#include "json.h"
 #include "reasons.h"
 #include "agent/lib/util.h"
 #include "bpf/hop.h"
-
-#define add(o, key, value) json_object_object_add(o, key, value)
 
 #define LITTLE "nothing: it has too little traffic to gain"
 #define AGAIN  "nothing: it is tried again"
@@ -99,7 +98,7 @@ static unsigned long long count(json_object *o, const char *key)
 
 static void grow(json_object *o, const char *key, unsigned long long by)
 {
-	add(o, key, json_object_new_uint64(count(o, key) + by));
+	add(o, key, number(count(o, key) + by));
 }
 
 /* The element of an array of objects where these keys have these values; made where there is none. */

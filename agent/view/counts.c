@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 
 #include "counts.h"
+#include "json.h"
 #include "output.h"
 #include "reasons.h"
 #include "agent/instance/instance.h"

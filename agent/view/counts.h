@@ -8,13 +8,6 @@
 struct instance;
 struct report;
 
-#define add(o, key, value) json_object_object_add(o, key, value)
-
-static inline json_object *number(unsigned long long n)
-{
-	return json_object_new_uint64(n);
-}
-
 /* For json_object_array_sort(): by a key that holds a string. */
 int status_by_key(const void *a, const void *b, const char *key);
 

@@ -5,16 +5,10 @@
 #include <bpf/libbpf.h>
 
 #include "objects.h"
+#include "json.h"
 #include "output.h"
 #include "agent/instance/instance.h"
 #include "agent/lib/util.h"
-
-#define add(o, key, value) json_object_object_add(o, key, value)
-
-static json_object *number(unsigned long long n)
-{
-	return json_object_new_uint64(n);
-}
 
 /* null for what this libbpf has no name for */
 static json_object *word(const char *s)

@@ -6,6 +6,7 @@
 
 #include "status.h"
 #include "counts.h"
+#include "json.h"
 #include "output.h"
 #include "agent/instance/force.h"
 #include "agent/instance/foreign.h"
